@@ -1,0 +1,48 @@
+"""deepmersion: a photo of where you are goes in, an ambient sound that belongs there comes out.
+
+The public names are imported when first used, so that ``import deepmersion`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepmersion.errors import DeepmersionError as DeepmersionError
+    from deepmersion.indexing import build_index as build_index
+    from deepmersion.pipeline import Ambience as Ambience
+    from deepmersion.pipeline import Matcher as Matcher
+    from deepmersion.pipeline import match as match
+    from deepmersion.soundbank import open_bank as open_bank
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Ambience": "deepmersion.pipeline",
+    "Matcher": "deepmersion.pipeline",
+    "match": "deepmersion.pipeline",
+    "build_index": "deepmersion.indexing",
+    "open_bank": "deepmersion.soundbank",
+    "DeepmersionError": "deepmersion.errors",
+}
+
+__all__ = [
+    "Ambience",
+    "DeepmersionError",
+    "Matcher",
+    "__version__",
+    "build_index",
+    "match",
+    "open_bank",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,41 @@
+"""The errors deepmersion raises on purpose.
+
+Every message is one line that says what is wrong and what to do about it: the
+command prints it behind ``Error: `` and exits with the class's exit code.
+"""
+
+
+class DeepmersionError(Exception):
+    """Root of all errors that a user, a file or the machine can cause."""
+
+    exit_code = 1
+
+
+class PhotoError(DeepmersionError):
+    """A photo cannot be opened or decoded."""
+
+
+class WeightsError(DeepmersionError):
+    """A network's weights are missing, or are not the published ones."""
+
+
+class SoundBankError(DeepmersionError):
+    """A sound bank, or a sound in it, cannot be used."""
+
+
+class IndexFileError(DeepmersionError):
+    """A sound index is missing, damaged, of another version or for another sound bank."""
+
+
+class OutputError(DeepmersionError):
+    """Audio cannot be written where it was asked for."""
+
+
+class PlaybackError(DeepmersionError):
+    """There is no way to the speakers."""
+
+
+class RequestError(DeepmersionError):
+    """What was asked for makes no sense or is out of bounds (exit code 2)."""
+
+    exit_code = 2

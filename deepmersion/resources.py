@@ -1,0 +1,28 @@
+"""Where the data that ships with deepmersion lies.
+
+In an installed package the sound bank and the index are below ``deepmersion/data``; in a
+checkout they are the folders ``soundbank/`` and ``index/`` at its top.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+DATA = _PACKAGE / "data"
+
+
+def _shipped(folder: str) -> Path:
+    installed = DATA / folder
+    return installed if installed.is_dir() else _PACKAGE.parent / folder
+
+
+def shipped_soundbank() -> Path:
+    """Return the folder of the ten base sounds."""
+    return _shipped("soundbank")
+
+
+def shipped_index() -> Path:
+    """Return the ready-made index of the shipped sound bank."""
+    return _shipped("index") / "default.h5"
