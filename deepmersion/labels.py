@@ -1,0 +1,152 @@
+"""The class names of the networks, and the space of classes that two networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from deepmersion.resources import DATA
+
+SAME_PLACE = {
+    "bayou": "swamp",
+    "car_interior/backseat": "car_interior",
+    "car_interior/frontseat": "car_interior",
+    "cubicle/office": "office_cubicles",
+    "dinette/home": "dining_room",
+    "dock": "pier",
+    "freeway": "highway",
+    "game_room": "recreation_room",
+    "garbage_dump": "landfill",
+    "gorge": "canyon",
+    "hallway": "corridor",
+    "kitchenette": "kitchen",
+    "lavatory": "bathroom",
+    "limousine_interior": "car_interior",
+    "parlor": "living_room",
+    "temple/east_asia": "temple/asia",
+    "temple/south_asia": "temple/asia",
+    "train_railway": "railroad_track",
+    "veranda": "porch",
+    "waterfall/block": "waterfall",
+    "waterfall/fan": "waterfall",
+    "waterfall/plunge": "waterfall",
+    "woodland": "forest/broadleaf",
+}
+"""SoundNet's scenes that another network knows under another name, or does not tell apart.
+
+SoundNet's classes are the 401 of Places2's first release; Places365 (Zhou et al. 2017) merged,
+renamed and dropped some of them. Listed is only what is the same place: a sea cliff is not any
+cliff, a cathedral not any church, and such classes stay without a counterpart.
+"""
+
+
+@dataclass(frozen=True)
+class SharedClasses:
+    """The classes that two networks both know, and how each network's own classes map there.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of the shared classes.
+    sound, image : ndarray of int64
+        For each class of SoundNet and of the image network, the number of its shared class, or
+        -1 where it has no counterpart.
+    """
+
+    names: tuple[str, ...]
+    sound: np.ndarray
+    image: np.ndarray
+
+    @property
+    def identical(self) -> bool:
+        """Whether both networks have the same classes in the same order."""
+        one_to_one = np.arange(len(self.names))
+        return np.array_equal(self.sound, one_to_one) and np.array_equal(self.image, one_to_one)
+
+
+def shared_scenes(image_labels: Sequence[str]) -> SharedClasses:
+    """Return the scenes that SoundNet shares with a network of the scenes `image_labels`.
+
+    A class counts for the one of its own name; failing that, for the one that `SAME_PLACE`
+    gives it. Several classes that map to one are added up.
+    """
+    known = set(image_labels)
+    targets = [name if name in known else SAME_PLACE.get(name) for name in soundnet_scene_labels()]
+    shared = set(targets) & known
+    names = tuple(name for name in image_labels if name in shared)
+    number = {name: i for i, name in enumerate(names)}
+    return SharedClasses(
+        names=names,
+        sound=np.array([number.get(name or "", -1) for name in targets]),
+        image=np.array([number.get(name, -1) for name in image_labels]),
+    )
+
+
+def shared_objects() -> SharedClasses:
+    """Return ImageNet's objects, which all networks know in the same order."""
+    one_to_one = np.arange(len(object_labels()))
+    return SharedClasses(object_labels(), one_to_one, one_to_one)
+
+
+def project(probs: np.ndarray, mapping: np.ndarray, n_shared: int) -> np.ndarray:
+    """Return distributions over shared classes: like classes added up, the rest left out.
+
+    Parameters
+    ----------
+    probs : ndarray, shape = (rows, classes), float
+        Probabilities.
+    mapping : ndarray, shape = (classes,), int
+        ``SharedClasses.sound`` or ``.image``.
+    n_shared : int
+        Number of shared classes.
+
+    Returns
+    -------
+    ndarray, shape = (rows, n_shared), float64
+        Renormalised: each row sums to 1. Where nothing is left, nothing is known: such a row is
+        uniform.
+    """
+    kept = np.flatnonzero(mapping >= 0)
+    assign = np.zeros((len(kept), n_shared))
+    assign[np.arange(len(kept)), mapping[kept]] = 1.0
+    shared = probs[:, kept].astype(np.float64) @ assign
+    kept_mass = shared.sum(axis=1, keepdims=True)
+    uniform = np.full_like(shared, 1 / n_shared)
+    return np.asarray(np.divide(shared, kept_mass, out=uniform, where=kept_mass > 0))
+
+
+def dropped_mass(probs: np.ndarray, mapping: np.ndarray) -> np.ndarray:
+    """Return the probability of the classes without a counterpart, float64 [rows]."""
+    return np.asarray(probs[:, mapping < 0].sum(axis=1, dtype=np.float64))
+
+
+@cache
+def _read(file_name: str) -> tuple[str, ...]:
+    return tuple((DATA / "labels" / file_name).read_text("utf-8").splitlines())
+
+
+def object_labels() -> tuple[str, ...]:
+    """Return the 1000 object classes of ImageNet's challenge.
+
+    Two names stand twice, as ImageNet has them: a crane is a bird and a machine, a maillot two
+    kinds of swimsuit. A position says which is meant, a name alone does not.
+    """
+    return _read("imagenet1000.txt")
+
+
+def places365_labels() -> tuple[str, ...]:
+    """Return the 365 scene classes of Places365 (Zhou et al. 2017)."""
+    return _read("places365.txt")
+
+
+def miniplaces_labels() -> tuple[str, ...]:
+    """Return the 100 scene classes of MiniPlaces, which the embedded network knows."""
+    return _read("miniplaces100.txt")
+
+
+def soundnet_scene_labels() -> tuple[str, ...]:
+    """Return the 401 scene classes of SoundNet (Aytar, Vondrick and Torralba 2016)."""
+    return _read("soundnet-scenes.txt")

@@ -1,0 +1,66 @@
+"""Running the installed command as a person or a script does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sysconfig
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+COMMAND = str(Path(sysconfig.get_path("scripts")) / "deepmersion")
+
+TIMEOUT_S = 300
+
+Result = subprocess.CompletedProcess[bytes]
+
+
+def run(
+    *arguments: str | Path,
+    stdin: bytes = b"",
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    before: Sequence[str] = (),
+    preexec: Callable[[], None] | None = None,
+) -> Result:
+    """Run the command to its end; `before` is what stands before it, `env` what is added."""
+    return subprocess.run(
+        [*before, COMMAND, *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        env=os.environ | (env or {}),
+        cwd=cwd,
+        timeout=TIMEOUT_S,
+        preexec_fn=preexec,
+        check=False,
+    )
+
+
+def start(
+    *arguments: str | Path, env: dict[str, str] | None = None, stdout: int = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
+    """Start the command; its output is to be read."""
+    return subprocess.Popen(
+        [COMMAND, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        env=os.environ | (env or {}),
+    )
+
+
+def succeeded(result: Result) -> Result:
+    """Return the result of a command that went well."""
+    assert result.returncode == 0, result.stderr.decode()
+    return result
+
+
+def the_error(result: Result, exit_code: int = 1) -> str:
+    """Return the one line that a command failed with."""
+    text = result.stderr.decode()
+    assert result.returncode == exit_code, text
+    lines = [line for line in text.splitlines() if not line.startswith("Networks: ")]
+    assert len(lines) == 1, text
+    assert lines[0].startswith("Error: "), text
+    assert len(lines[0]) < 400, text
+    return lines[0].removeprefix("Error: ")

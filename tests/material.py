@@ -1,0 +1,66 @@
+"""Sounds and sound banks that the tests make for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from deepmersion.soundbank import BaseSound, SoundBank
+
+RATE = 44_100
+
+
+def noise(
+    duration_s: float, *, rate: int = RATE, channels: int = 2, slope: float = 0.0, seed: int = 0
+) -> np.ndarray:
+    """Return noise [samples, channels] with an RMS of 0.05; power falls with frequency^slope."""
+    n = round(duration_s * rate)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(size=(n, channels)), axis=0)
+    frequency = np.fft.rfftfreq(n, 1 / rate)
+    shape = np.maximum(frequency, 20.0) ** (-slope / 2) * (frequency > 20.0)
+    samples = np.fft.irfft(spectrum * shape[:, None], n, axis=0)
+    return np.asarray(samples * (0.05 / samples.std()), dtype=np.float32)
+
+
+def tone(
+    frequency_hz: float, n_samples: int, *, rate: int = RATE, amplitude: float = 0.1
+) -> np.ndarray:
+    """Return a sine [samples, 2]."""
+    wave = amplitude * np.sin(2 * np.pi * frequency_hz * np.arange(n_samples) / rate)
+    return np.asarray(np.stack([wave, wave], axis=1), dtype=np.float32)
+
+
+def write(path: Path, samples: np.ndarray, rate: int = RATE, subtype: str | None = None) -> Path:
+    soundfile.write(path, samples, rate, subtype=subtype)
+    return path
+
+
+def sound(
+    path: Path, *, loudness_lufs: float | None = None, gain_db: float = 0.0, loops: bool = False
+) -> BaseSound:
+    return BaseSound(path.stem, path.stem, path, "", loudness_lufs, gain_db, loops)
+
+
+def bank(folder: Path, sounds: Iterable[BaseSound]) -> SoundBank:
+    return SoundBank(folder, folder.name, tuple(sounds))
+
+
+def joined(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate(list(blocks))
+
+
+def distance(a: np.ndarray, b: np.ndarray | float) -> float:
+    """Return the largest difference between two arrays; NaN if one is in them."""
+    return float(np.abs(a - b).max())
+
+
+def assert_one_line(error: BaseException, *parts: object) -> None:
+    """Check that an error is one line that names all of `parts`."""
+    message = str(error)
+    assert message
+    assert len(message.splitlines()) == 1, message
+    for part in parts:
+        assert str(part) in message, message
