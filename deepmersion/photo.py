@@ -1,0 +1,202 @@
+"""From a photo's file to its pixels: uint8 RGB, upright, opaque, whatever the file holds."""
+
+from __future__ import annotations
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from deepmersion.errors import PhotoError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM")
+"""What cameras, phones and web pages deliver (phones' MPO counts as JPEG), and PPM for pipes.
+Nothing that starts another program (EPS), and none of Pillow's rare decoders: a photo may come
+from anyone."""
+
+MAX_FILE_BYTES = 512 * 2**20
+"""The most that is read of one file; it keeps an endless pipe from filling the memory. The
+largest photo that Pillow accepts (89 million pixels) is 256 MiB even when not compressed."""
+
+MIN_SIDE = 32
+"""Shortest side accepted, in pixels. The networks reduce a picture 32 times before they judge
+it, so less than that is no picture to them (icons, tracking pixels)."""
+
+BACKGROUND = (127, 127, 127)
+"""What shows through transparent pixels: mid grey, the zero of the networks' input and so the
+colour that speaks for no class. White would speak for snow."""
+
+WHITE_16_BIT = 65_535
+
+ORIENTATION_TAG = 0x0112
+"""EXIF's tag for how the camera was held (EXIF 2.32, section 4.6.4)."""
+
+HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+
+
+def load_photo(
+    source: Path | BinaryIO, name: str | None = None, *, min_side: int | None = None
+) -> np.ndarray:
+    """Return a photo's pixels, turned upright as its EXIF data says.
+
+    Of a file with several pictures (GIF, TIFF, MPO) the first is taken. Transparent parts show
+    `BACKGROUND`. Values of 16 bits are scaled to 8; of floating-point ones 1.0, or the
+    brightest if that is more, is white.
+
+    Parameters
+    ----------
+    source : Path or binary file
+        A binary file is read to its end and need not be seekable.
+    name : str, optional
+        How errors call the photo; by default the path, or ``standard input``.
+    min_side : int, optional
+        Lets a JPEG be decoded at a half, a quarter or an eighth of its size, which is several
+        times faster, as long as both sides keep at least this many pixels.
+
+    Returns
+    -------
+    ndarray, shape = (height, width, 3), uint8
+        RGB.
+
+    Raises
+    ------
+    PhotoError
+        When there is no such file, or it cannot be read, or it holds no photo that can be
+        decoded, is damaged, smaller than `MIN_SIDE` or larger than Pillow's limit against
+        decompression bombs.
+    """
+    if name is None or name == "-":
+        name = str(source) if isinstance(source, Path) else "standard input"
+    image = _decode(_read(source, name), name, min_side)
+    if min(image.size) < MIN_SIDE:
+        raise PhotoError(
+            f"{name}: {image.width} × {image.height} pixels are too few to recognise a place; "
+            f"use a photo of at least {MIN_SIDE} × {MIN_SIDE}"
+        )
+    return np.asarray(_to_rgb(_upright(image)))
+
+
+def _read(source: Path | BinaryIO, name: str) -> bytes:
+    try:
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                data = _read_bounded(file)
+        else:
+            data = _read_bounded(source)
+    except FileNotFoundError:
+        raise PhotoError(f"{name}: there is no such file; check the path") from None
+    except IsADirectoryError:
+        raise PhotoError(f"{name}: is a folder; name the photos in it") from None
+    except PermissionError:
+        raise PhotoError(f"{name}: may not be read; check the file's permissions") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or _one_line(error)
+        raise PhotoError(f"{name}: cannot be read ({reason}); check the path") from error
+    if not data:
+        raise PhotoError(f"{name}: is empty; give a photo")
+    if len(data) > MAX_FILE_BYTES:
+        raise PhotoError(f"{name}: is larger than {MAX_FILE_BYTES >> 20} MiB; give a smaller photo")
+    return data
+
+
+def _read_bounded(file: BinaryIO) -> bytes:
+    """Return what a file holds, or a little more than `MAX_FILE_BYTES` of it."""
+    data = bytearray()
+    while len(data) <= MAX_FILE_BYTES and (chunk := file.read(2**20)):
+        data += chunk
+    return bytes(data)
+
+
+def _decode(data: bytes, name: str, min_side: int | None) -> PILImage:
+    """Return the decoded picture, not yet turned upright."""
+    from PIL import Image, UnidentifiedImageError
+
+    bomb = (Image.DecompressionBombWarning, Image.DecompressionBombError)
+    try:
+        # Pillow also warns of trifles such as odd EXIF data, which are no news to the user.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(BytesIO(data), formats=FORMATS)
+            if min_side is not None:
+                image.draft(None, (min_side, min_side))
+            image.load()
+    except bomb:
+        raise PhotoError(
+            f"{name}: has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels; scale it down first"
+        ) from None
+    except UnidentifiedImageError:
+        raise PhotoError(f"{name}: {_what_it_is(data)}") from None
+    except MemoryError:
+        raise PhotoError(f"{name}: does not fit into the memory; scale it down first") from None
+    except Exception as error:
+        # Damaged data makes Pillow's decoders raise OSError, SyntaxError, ValueError,
+        # struct.error, IndexError and others; to the user it is all the same.
+        raise PhotoError(
+            f"{name}: is damaged or cut short ({_one_line(error)}); get the photo again"
+        ) from error
+    return image
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _what_it_is(data: bytes) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in HEIF_BRANDS:
+        return "is a HEIC photo, which cannot be read; export it as JPEG"
+    known = "JPEG, PNG, WebP, AVIF, TIFF, BMP, GIF or PPM"
+    return f"is not a photo of a known format, or is damaged; give a {known} file"
+
+
+def _to_rgb(image: PILImage) -> PILImage:
+    from PIL import Image
+
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(_to_8_bit(np.asarray(image))).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    photo = image.convert("RGBA")
+    background = Image.new("RGBA", photo.size, (*BACKGROUND, 255))
+    return Image.alpha_composite(background, photo).convert("RGB")
+
+
+def _to_8_bit(values: np.ndarray) -> np.ndarray:
+    """Return grey values of 16 bits, 32 bits or floating point as uint8.
+
+    32-bit integers mostly hold 16-bit data; only values beyond those move the white point.
+    """
+    finite = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
+    usual = 1.0 if np.issubdtype(values.dtype, np.floating) else float(WHITE_16_BIT)
+    white = max(usual, float(finite.max()))
+    grey: np.ndarray = np.clip(finite / white, 0, 1) * 255 + 0.5
+    return grey.astype(np.uint8)
+
+
+def _upright(image: PILImage) -> PILImage:
+    """Return the picture turned and mirrored as its orientation tag says.
+
+    A damaged tag counts as none: it is no reason to refuse the photo.
+    """
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    try:
+        orientation = image.getexif().get(ORIENTATION_TAG)
+    except Exception:
+        return image
+    turn = turns.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
