@@ -1,0 +1,104 @@
+"""The folder where fetched weights are kept, and how files get into it whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deepmersion.errors import WeightsError
+
+SPARE_BYTES = 100_000_000
+"""Left free on the disk beyond what a file needs: a full disk breaks other programs too."""
+
+LOCK_POLL_S = 0.2
+
+
+def cache_folder() -> Path:
+    """Return the folder of fetched weights; it need not exist yet.
+
+    The environment variable ``DEEPMERSION_CACHE`` names it; without one it is the user's cache
+    folder as the operating system has it, such as ``~/.cache/deepmersion``.
+    """
+    chosen = os.environ.get("DEEPMERSION_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("deepmersion", appauthor=False)
+
+
+def make_cache_folder() -> Path:
+    """Return `cache_folder`, made if need be.
+
+    Raises
+    ------
+    WeightsError
+        When it cannot be made.
+    """
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WeightsError(
+            f"the cache folder {folder} cannot be made ({error.strerror}): "
+            "name another one in the environment variable DEEPMERSION_CACHE"
+        ) from error
+    return folder
+
+
+def require_space(folder: Path, n_bytes: int) -> None:
+    """Raise WeightsError unless `folder` has room for `n_bytes` and something to spare."""
+    free = shutil.disk_usage(folder).free
+    needed = max(n_bytes, 0) + SPARE_BYTES
+    if free < needed:
+        raise WeightsError(
+            f"{needed / 1e6:.0f} MB are needed in {folder} and {free / 1e6:.0f} MB are free: make "
+            "room, or name another folder in the environment variable DEEPMERSION_CACHE"
+        )
+
+
+@contextmanager
+def locked(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
+    """Let one process at a time work on `path`.
+
+    The lock is the operating system's, so that one held by a killed process is free again.
+
+    Parameters
+    ----------
+    path : Path
+        The file to be written; the lock lies beside it.
+    while_waiting : callable
+        Called some times a second as long as another process has the lock.
+
+    Raises
+    ------
+    WeightsError
+        When no lock can be had there, for instance in a folder that is read only.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(f"{path}.lock")
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=LOCK_POLL_S)
+        except Timeout:
+            while_waiting()
+        except (OSError, NotImplementedError) as error:
+            raise WeightsError(
+                f"{path.parent} cannot be written to ({error}): "
+                "name another folder in the environment variable DEEPMERSION_CACHE"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def install(temporary: Path, path: Path) -> None:
+    """Give a finished file its final name, so that no reader ever sees half of it."""
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,127 @@
+"""One file over HTTP: resumed where it broke off, tried again, checked before it gets its name."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepmersion.cache import install, require_space
+from deepmersion.errors import WeightsError
+from deepmersion.identity import Identity, identity_of
+from deepmersion.transfer import BrokenError, OnProgress, n_bytes, receive
+
+
+def ignore(done: int, total: int | None) -> None:
+    """Take no notice of progress."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for a server.
+
+    Attributes
+    ----------
+    timeout_s : float
+        Longest silence of the server, in seconds.
+    pauses_s : tuple of float
+        Pauses before each further try, in seconds. Only tries that bring nothing new count, so
+        that a large file gets through a line which breaks now and then.
+    """
+
+    timeout_s: float = 30.0
+    pauses_s: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0)
+
+
+PATIENCE = Patience()
+
+
+def part_path(path: Path) -> Path:
+    """Return where the bytes of an unfinished download of `path` are kept."""
+    return path.with_name(path.name + ".part")
+
+
+def n_fetched(path: Path) -> int:
+    """Return how many bytes of an unfinished download of `path` are there."""
+    return n_bytes(part_path(path))
+
+
+def download(
+    url: str,
+    path: Path,
+    identity: Identity,
+    size: int,
+    on_progress: OnProgress | None = None,
+    patience: Patience = PATIENCE,
+) -> None:
+    """Fetch one published file. The caller holds the lock on `path`.
+
+    Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy``; certificates from the
+    system, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE``.
+
+    Parameters
+    ----------
+    url : str
+        ``http`` or ``https``; redirects are followed.
+    path : Path
+        Where the file goes, once its identity has been checked.
+    identity : Identity
+        The published content.
+    size : int
+        Its size in bytes.
+    on_progress : callable, optional
+    patience : Patience
+
+    Raises
+    ------
+    WeightsError
+        When there is no room, no answer, or another file at that address (which is deleted).
+    """
+    if not url.startswith(("http://", "https://")):
+        raise WeightsError(f"{url} is no http address: use `deepmersion weights import FILE`")
+    part = part_path(path)
+    require_space(path.parent, size - n_fetched(path))
+    try:
+        _receive_patiently(url, part, size, on_progress or ignore, patience)
+        _check(url, part, identity)
+        install(part, path)
+    except OSError as error:
+        raise WeightsError(f"{part} cannot be written ({error.strerror}): make room") from error
+
+
+def _check(url: str, part: Path, identity: Identity) -> None:
+    found = identity_of(part, identity.kind)
+    if found != identity:
+        part.unlink()
+        raise WeightsError(
+            f"what {url} gave is not the published file and was deleted: expected {identity}, "
+            f"found {found}; fetch it again, or bring the file and use `deepmersion weights import`"
+        )
+
+
+def _receive_patiently(
+    url: str, part: Path, size: int, on_progress: OnProgress, patience: Patience
+) -> None:
+    longest = at_first = n_bytes(part)
+    failures = 0
+    while True:
+        try:
+            return receive(url, part, size, on_progress, patience.timeout_s)
+        except BrokenError as broken:
+            reached = n_bytes(part)
+            failures = 1 if reached > longest else failures + 1
+            longest = max(longest, reached)
+            # A name that cannot be looked up at the very start means that there is no connection.
+            offline = broken.is_offline and longest == at_first
+            if offline or failures > len(patience.pauses_s):
+                raise WeightsError(_gave_up(url, broken, reached, size)) from broken
+        time.sleep(patience.pauses_s[failures - 1])
+
+
+def _gave_up(url: str, broken: BrokenError, reached: int, size: int) -> str:
+    got = f" after {reached / 1e6:.1f} of {size / 1e6:.1f} MB" if reached else ""
+    again = "run the command again to go on from there" if reached else "check the connection"
+    return (
+        f"{url} could not be fetched{got} ({broken}): {again}, "
+        "or bring the file and use `deepmersion weights import FILE`"
+    )

