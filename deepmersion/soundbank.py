@@ -1,0 +1,203 @@
+"""A sound bank: a folder of base sounds, described by its soundbank.toml or by the files alone."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from deepmersion.errors import SoundBankError
+from deepmersion.resources import shipped_soundbank
+
+DESCRIPTION = "soundbank.toml"
+
+SCHEMA = 1
+"""Version of soundbank.toml that this program reads."""
+
+MAX_LEVEL_DB = 200.0
+"""A loudness or gain further from zero is a mistake; no recording needs it."""
+
+SUFFIXES = frozenset({".aif", ".aiff", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
+"""Audio files that libsndfile decodes; anything else in a folder is passed over."""
+
+
+@dataclass(frozen=True)
+class BaseSound:
+    """One sound of a bank.
+
+    Attributes
+    ----------
+    name : str
+        What mixes call it.
+    title : str
+        What a person reads.
+    path : Path
+        The audio file.
+    licence : str
+        Empty when the bank does not say.
+    loudness_lufs : float or None
+        Integrated loudness (ITU-R BS.1770); None when it has yet to be measured.
+    gain_db : float
+        The owner's own correction of its loudness in a mix, in dB.
+    loops : bool
+        Whether the end of the file leads into its beginning without a seam.
+    """
+
+    name: str
+    title: str
+    path: Path
+    licence: str = ""
+    loudness_lufs: float | None = None
+    gain_db: float = 0.0
+    loops: bool = False
+
+
+@dataclass(frozen=True)
+class SoundBank:
+    """The base sounds of a folder, in the order in which gains refer to them."""
+
+    folder: Path
+    title: str
+    sounds: tuple[BaseSound, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sounds' names, in order."""
+        return tuple(sound.name for sound in self.sounds)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the sounds' names, gains and files: an index belongs to one fingerprint."""
+        digest = hashlib.sha256()
+        for sound in self.sounds:
+            digest.update(f"{sound.name}\0{sound.gain_db:g}\0".encode())
+            try:
+                with sound.path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError as error:
+                raise SoundBankError(
+                    f"{sound.path} cannot be read ({error.strerror}); check its permissions"
+                ) from error
+        return digest.hexdigest()
+
+
+def open_bank(folder: Path | str | None = None) -> SoundBank:
+    """Return the sound bank in a folder; the shipped one by default.
+
+    Parameters
+    ----------
+    folder : Path, str or None
+        With a soundbank.toml, the sounds it lists, in its order. Without one, every audio file
+        of the folder, sorted by name and called by it.
+
+    Raises
+    ------
+    SoundBankError
+        When the folder is missing or holds no sound, the description is wrong, or two sounds
+        have one name. The audio itself is not decoded here.
+    """
+    folder = shipped_soundbank() if folder is None else Path(folder)
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise SoundBankError(f"the sound bank {folder} {what}; give a folder of recordings")
+    try:
+        description = folder / DESCRIPTION
+        bank = _described(description) if description.is_file() else _undescribed(folder)
+    except OSError as error:
+        raise SoundBankError(
+            f"the sound bank {folder} cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    if not bank.sounds:
+        raise SoundBankError(
+            f"the sound bank {folder} holds no sound; put recordings in it "
+            f"({', '.join(sorted(suffix[1:] for suffix in SUFFIXES))})"
+        )
+    unprintable = [name for name in bank.names if not name.isprintable()]
+    if unprintable:
+        raise SoundBankError(
+            f"the sound bank {folder} has a sound called {unprintable[0]!a}; rename it with "
+            "letters and digits"
+        )
+    repeated = {name for name in bank.names if bank.names.count(name) > 1}
+    if repeated:
+        raise SoundBankError(
+            f"the sound bank {folder} has more than one sound called {min(repeated)}; rename one"
+        )
+    return bank
+
+
+def _undescribed(folder: Path) -> SoundBank:
+    paths = sorted(
+        path
+        for path in folder.iterdir()
+        # Hidden files are what other programs leave behind, such as macOS's ._NAME.wav.
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
+    sounds = tuple(BaseSound(name=p.stem, title=p.stem.replace("-", " "), path=p) for p in paths)
+    return SoundBank(folder=folder, title=folder.name, sounds=sounds)
+
+
+def _described(path: Path) -> SoundBank:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SoundBankError(f"{path} is not valid TOML ({error}); correct it") from error
+    if content.get("schema", SCHEMA) != SCHEMA:
+        raise SoundBankError(
+            f"{path} is of schema {content['schema']}, and this program reads schema {SCHEMA}; "
+            "use a newer deepmersion"
+        )
+    tables = content.get("sound", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise SoundBankError(f"{path} lists no [[sound]] tables; see the README for an example")
+    sounds = tuple(_sound(path, table) for table in tables)
+    return SoundBank(path.parent, str(content.get("title", path.parent.name)), sounds)
+
+
+def _sound(description: Path, table: dict[str, Any]) -> BaseSound:
+    name = table.get("name")
+    if not isinstance(name, str) or not name:
+        raise SoundBankError(f"{description} has a sound without a name; give it one")
+    file = table.get("file")
+    if not isinstance(file, str) or not file.isprintable() or not file:
+        raise SoundBankError(f"{description} names no file for the sound {name}; add one")
+    folder = description.parent.resolve()
+    path = folder / file
+    # A description may come from somebody else: it must not reach files outside its folder.
+    if not path.resolve().is_relative_to(folder):
+        raise SoundBankError(f"{description} puts {name} outside its folder ({file}); move it in")
+    if not path.is_file():
+        raise SoundBankError(f"{description} lists {file}, which is not there; add the file")
+    return BaseSound(
+        name=name,
+        title=str(table.get("title", name)),
+        path=path,
+        licence=str(table.get("licence", "")),
+        loudness_lufs=_number(description, table, "loudness_lufs"),
+        gain_db=_number(description, table, "gain_db") or 0.0,
+        loops=_flag(description, table, "loops"),
+    )
+
+
+def _number(description: Path, table: dict[str, Any], key: str) -> float | None:
+    value = table.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SoundBankError(f"{description}: {key} of {table['name']} must be a number")
+    if not -MAX_LEVEL_DB <= value <= MAX_LEVEL_DB:
+        raise SoundBankError(
+            f"{description}: {key} of {table['name']} must be from {-MAX_LEVEL_DB:g} to "
+            f"{MAX_LEVEL_DB:g} dB"
+        )
+    return float(value)
+
+
+def _flag(description: Path, table: dict[str, Any], key: str) -> bool:
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise SoundBankError(f"{description}: {key} of {table['name']} must be true or false")
+    return value

@@ -1,0 +1,182 @@
+"""Render the sound bank: `python soundbank/render.py [NAME...] [-o FOLDER] [--seed N]`.
+
+Every base sound is synthesised, freed of its mean, set to the bank's one loudness, limited,
+written as Ogg Vorbis, decoded again and measured; `soundbank.toml` describes the result. The
+same seed gives the same samples, and no sound depends on which others are rendered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyloudnorm
+import soundfile
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from synthesis.dsp import SAMPLE_RATE, db  # noqa: E402
+from synthesis.lengths import N_SAMPLES  # noqa: E402
+from synthesis.limiting import limit, true_peak  # noqa: E402
+
+LOUDNESS_LUFS = -27.0
+"""Integrated loudness of every sound (ITU-R BS.1770): below EBU R128's -23 for programmes, for
+an ambient sound lies under what one does, and sounds with rare peaks keep room for them."""
+
+LOUDNESS_TOLERANCE_LU = 0.5
+"""How far the decoded file may be from `LOUDNESS_LUFS`: the encoder takes some of noise away. What
+is left is written to `soundbank.toml`, and players make up for it."""
+
+PEAK_DBTP = -3.0
+"""No decoded file's true peak is above this: a mix of several still has room."""
+
+LIMIT_DBTP = -4.0
+"""What the limiter leaves; the encoder may add up to the difference."""
+
+COMPRESSION_LEVEL = 0.7
+"""Ogg Vorbis between 0 (finest) and 1 (smallest): the ten files take 10.8 MB together. From
+about 0.72 on the encoder joins the two channels of wide noise below 4 kHz too."""
+
+SEED = 2018
+"""Default seed of the bank that is shipped."""
+
+TITLE = "deepmersion's ten base sounds"
+LICENCE = "MIT"
+
+
+class RenderError(Exception):
+    """A sound came out otherwise than the bank promises."""
+
+
+def generator(seed: int, name: str) -> np.random.Generator:
+    """Return a sound's own random generator, which depends on nothing but seed and name."""
+    digest = hashlib.sha256(name.encode()).digest()
+    return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
+
+
+def synthesise(name: str, seed: int) -> tuple[np.ndarray, str, str]:
+    """Return a sound as float64 [samples, 2] at the bank's loudness, its title and its making."""
+    module = importlib.import_module(f"synthesis.{name.replace('-', '_')}")
+    x = module.render(generator(seed, name))
+    if x.shape != (N_SAMPLES[name], 2) or not np.isfinite(x).all():
+        raise RenderError(f"{name}: render gave {x.shape}, expected {(N_SAMPLES[name], 2)}")
+    return level(x - x.mean(axis=0)), module.TITLE, module.MADE
+
+
+def loudness(x: np.ndarray) -> float:
+    """Return the integrated loudness of [samples, 2] in LUFS."""
+    return float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(x))
+
+
+def level(x: np.ndarray) -> np.ndarray:
+    """Return a sound at `LOUDNESS_LUFS` with its true peak at or below `LIMIT_DBTP`.
+
+    Limiting takes a little loudness away, which is given back before limiting once more.
+    """
+    gain = LOUDNESS_LUFS - loudness(x)
+    for _ in range(4):
+        y = limit(x * db(gain), db(LIMIT_DBTP))
+        error = LOUDNESS_LUFS - loudness(y)
+        if abs(error) < 0.02:
+            break
+        gain += error
+    return y
+
+
+def write(path: Path, x: np.ndarray) -> float:
+    """Write a sound as Ogg Vorbis, check what a decoder makes of it, return its loudness in LUFS.
+
+    The file has its final name only when it has passed.
+
+    Raises
+    ------
+    RenderError
+        When the decoded file differs in length, loudness or true peak.
+    """
+    temporary = path.with_suffix(".partial")
+    with soundfile.SoundFile(
+        temporary, "w", SAMPLE_RATE, 2, "VORBIS", format="OGG", compression_level=COMPRESSION_LEVEL
+    ) as file:
+        for start in range(0, len(x), SAMPLE_RATE):
+            file.write(x[start : start + SAMPLE_RATE])
+    decoded, _ = soundfile.read(temporary, dtype="float64")
+    measured = loudness(decoded)
+    peak = 20 * np.log10(true_peak(decoded))
+    if decoded.shape != x.shape:
+        raise RenderError(f"{path.name}: {len(decoded)} samples decoded, {len(x)} written")
+    if abs(measured - LOUDNESS_LUFS) > LOUDNESS_TOLERANCE_LU:
+        raise RenderError(f"{path.name}: {measured:.2f} LUFS instead of {LOUDNESS_LUFS}")
+    if peak > PEAK_DBTP:
+        raise RenderError(f"{path.name}: true peak {peak:.2f} dBTP is above {PEAK_DBTP}")
+    temporary.replace(path)
+    return measured
+
+
+def read_entries(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the entries of a `soundbank.toml` by name; none when there is no such file."""
+    if not path.exists():
+        return {}
+    return {entry["name"]: entry for entry in tomllib.loads(path.read_text("utf-8"))["sound"]}
+
+
+def write_entries(path: Path, entries: dict[str, dict[str, Any]]) -> None:
+    """Write a `soundbank.toml` with its entries sorted by name."""
+    lines = ["schema = 1", f'title = "{TITLE}"']
+    for name in sorted(entries):
+        lines += ["", "[[sound]]"]
+        for key, value in entries[name].items():
+            text = json.dumps(
+                round(value, 2) if isinstance(value, float) else value, ensure_ascii=False
+            )
+            lines.append(f"{key} = {text}")
+    temporary = path.with_suffix(".partial")
+    temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    temporary.replace(path)
+
+
+def render(name: str, folder: Path, seed: int) -> None:
+    """Render one sound into a folder and describe it in the folder's `soundbank.toml`."""
+    x, title, made = synthesise(name, seed)
+    measured = write(folder / f"{name}.ogg", x)
+    entries = read_entries(folder / "soundbank.toml")
+    entries[name] = {
+        "name": name,
+        "title": title,
+        "file": f"{name}.ogg",
+        "licence": LICENCE,
+        "loudness_lufs": measured,
+        "loops": True,
+        "made": made,
+    }
+    write_entries(folder / "soundbank.toml", entries)
+
+
+def main() -> None:
+    """Render the sounds named on the command line, or all."""
+    parser = argparse.ArgumentParser(description="Render the sound bank.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(N_SAMPLES)}")
+    parser.add_argument("-o", "--output", type=Path, default=HERE, metavar="FOLDER")
+    parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.names) - set(N_SAMPLES))
+    if unknown:
+        parser.error(f"no such sound: {', '.join(unknown)} (there are {', '.join(N_SAMPLES)})")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name in arguments.names or N_SAMPLES:
+        print(name, file=sys.stderr)
+        try:
+            render(name, arguments.output, arguments.seed)
+        except RenderError as error:
+            parser.exit(1, f"Error: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

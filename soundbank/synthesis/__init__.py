@@ -1,0 +1,1 @@
+"""Synthesis of the ten base sounds: one module a sound, on the shared tools of `dsp`."""

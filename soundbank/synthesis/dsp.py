@@ -1,0 +1,289 @@
+"""Signal processing on a ring of time, so that every sound loops without a seam.
+
+A sound of n samples is periodic from the start: noise is drawn in the frequency domain or
+filtered there, slow curves are periodic, events that run over the end go on at the beginning,
+and reverberation is a circular convolution. There is no loop point to hide.
+
+Signals are float64 arrays [samples] (mono) or [samples, 2] (stereo, left and right).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+SAMPLE_RATE = 44_100
+"""Rate of all base sounds, in Hz."""
+
+SPEED_OF_SOUND = 343.0
+"""In air at 20 degrees, in m/s."""
+
+_WRAP_S = 10.0
+"""How far a long ring is wrapped round for filtering, in seconds: filters ring for less."""
+
+_POINTS_A_PERIOD = 64
+"""Points a slow curve has in its shortest period, so that straight lines between them do."""
+
+Response = Callable[[np.ndarray], np.ndarray]
+"""Gain of a filter for each frequency in Hz: float64 [bins] in, [bins] out (real or complex)."""
+
+
+def db(level_db: float) -> float:
+    """Return the amplitude ratio of a level in dB."""
+    return float(10 ** (level_db / 20))
+
+
+def fast_length(n: int) -> int:
+    """Return a number of samples at or a little above n that an FFT takes quickly."""
+    return min(
+        (k << max(0, (-(-n // k) - 1).bit_length()) for k in (2, 6, 10, 18, 30, 50, 54)),
+    )
+
+
+def filter_ring(x: np.ndarray, response: Response) -> np.ndarray:
+    """Return a ring [samples] or [samples, 2] filtered circularly by a frequency response.
+
+    Loops have prime lengths, which FFTs are slow at, so a long ring is wrapped round some
+    seconds beyond both ends, filtered at a length FFTs like, and cut out again. That equals the
+    exact circular filter wherever the response rings for less than `_WRAP_S`.
+    """
+    padded, wrap = _wrapped(x)
+    spectrum = np.fft.rfft(padded, axis=0)
+    gain = response(np.fft.rfftfreq(padded.shape[0], 1 / SAMPLE_RATE))
+    spectrum *= gain if x.ndim == 1 else gain[:, None]
+    return np.fft.irfft(spectrum, padded.shape[0], axis=0)[wrap : wrap + x.shape[0]]
+
+
+def _wrapped(x: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return a ring wrapped round to a length FFTs like, and where it starts in there."""
+    n, wrap = x.shape[0], int(_WRAP_S * SAMPLE_RATE)
+    if n <= 2 * wrap:
+        return x, 0
+    total = fast_length(n + 2 * wrap)
+    return np.concatenate([x[-wrap:], x, x[: total - n - wrap]]), wrap
+
+
+def convolve_ring(x: np.ndarray, impulse_response: np.ndarray) -> np.ndarray:
+    """Return a mono ring convolved circularly with an impulse response no longer than itself."""
+    n, length = x.shape[0], impulse_response.shape[0]
+    size = fast_length(n + length - 1)
+    y = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(impulse_response, size), size)
+    ring = y[:n].copy()
+    ring[: length - 1] += y[n : n + length - 1]
+    return ring
+
+
+def band(low_hz: float = 0.0, high_hz: float = np.inf, order: int = 2) -> Response:
+    """Return a zero-phase band-pass with Butterworth slopes (6 dB an octave per order)."""
+
+    def response(f: np.ndarray) -> np.ndarray:
+        gain = np.ones_like(f)
+        if low_hz > 0:
+            ratio = (np.maximum(f, 1e-9) / low_hz) ** (2 * order)
+            gain *= np.sqrt(ratio / (1 + ratio))
+        if np.isfinite(high_hz):
+            gain /= np.sqrt(1 + (f / high_hz) ** (2 * order))
+        return gain
+
+    return response
+
+
+def tilt(db_per_octave: float, reference_hz: float = 1000.0) -> Response:
+    """Return a response that falls or rises by a constant slope, 0 dB at the reference."""
+
+    def response(f: np.ndarray) -> np.ndarray:
+        return np.asarray((np.maximum(f, 10.0) / reference_hz) ** (db_per_octave / 6.0206))
+
+    return response
+
+
+def curve(points: dict[float, float]) -> Response:
+    """Return a response through levels in dB at frequencies in Hz, straight on a log axis."""
+    log_f = np.log([float(f) for f in points])
+    levels = np.array(list(points.values()), dtype=float)
+
+    def response(f: np.ndarray) -> np.ndarray:
+        return np.asarray(10 ** (np.interp(np.log(np.maximum(f, 1e-3)), log_f, levels) / 20))
+
+    return response
+
+
+def noise(rng: np.random.Generator, n: int, response: Response | None = None) -> np.ndarray:
+    """Return Gaussian noise of unit RMS on a ring of n samples, coloured by a response."""
+    x = rng.standard_normal(n)
+    if response is not None:
+        x = filter_ring(x, response)
+    return np.asarray(x / np.sqrt(np.mean(x**2)))
+
+
+def slow_curve(
+    rng: np.random.Generator, n: int, shortest_s: float, slope: float = 1.0
+) -> np.ndarray:
+    """Return a random periodic curve of zero mean and unit deviation, free of fast motion.
+
+    Parameters
+    ----------
+    shortest_s : float
+        Period of the fastest component, in seconds.
+    slope : float
+        Its power falls as 1 / f ** slope: 1 moves at all scales alike, 2 wanders slowly.
+    """
+    k_max = max(1, int(n / SAMPLE_RATE / shortest_s))
+    k = np.arange(1, k_max + 1)
+    points = min(n, fast_length(_POINTS_A_PERIOD * k_max))
+    spectrum = np.zeros(points // 2 + 1, dtype=complex)
+    spectrum[1 : k_max + 1] = k ** (-slope / 2) * np.exp(2j * np.pi * rng.random(k_max))
+    x = np.fft.irfft(spectrum, points)
+    return stretch(x / x.std(), n)
+
+
+def stretch(points: np.ndarray, n: int) -> np.ndarray:
+    """Return a curve of n samples drawn straight through points evenly spaced round the ring."""
+    at = np.arange(n) * (points.shape[0] / n)
+    return np.asarray(np.interp(at, np.arange(points.shape[0] + 1), np.append(points, points[0])))
+
+
+def gust_curve(
+    rng: np.random.Generator, points: int, duration_s: float, longest_s: float, shortest_s: float
+) -> np.ndarray:
+    """Return a random periodic curve [points] of zero mean and unit deviation that moves as wind.
+
+    Its power is level up to 1 / longest_s and falls from there as f ** (-5 / 3), the spectrum of
+    turbulence (von Kármán 1948), so that no single rise stands out in the whole loop.
+
+    Parameters
+    ----------
+    duration_s : float
+        Length of the ring, in seconds.
+    longest_s, shortest_s : float
+        Periods between which it moves, in seconds; nothing is faster than the shortest.
+    """
+    f = np.fft.rfftfreq(points, duration_s / points)
+    amplitude = (1 + (f * longest_s) ** 2) ** (-5 / 12) * (f <= 1 / shortest_s)
+    amplitude[0] = 0.0
+    x = np.fft.irfft(amplitude * np.exp(2j * np.pi * rng.random(len(f))), points)
+    return np.asarray(x / x.std())
+
+
+def join_bass(x: np.ndarray, below_hz: float = 250.0) -> np.ndarray:
+    """Return a stereo ring whose two sides hear the same at low frequencies, as two ears do."""
+    middle = x.mean(axis=1)
+    side = filter_ring((x[:, 0] - x[:, 1]) / 2, band(low_hz=below_hz, order=1))
+    return np.stack([middle + side, middle - side], axis=1)
+
+
+def add_event(ring: np.ndarray, start: int, event: np.ndarray) -> None:
+    """Add an event to a ring in place; what runs over the end goes on at the beginning."""
+    n, position = ring.shape[0], start % ring.shape[0]
+    while event.shape[0]:
+        part = event[: n - position]
+        ring[position : position + part.shape[0]] += part
+        event, position = event[part.shape[0] :], 0
+
+
+def pan(x: np.ndarray, position: float) -> np.ndarray:
+    """Return a mono event in stereo with equal power.
+
+    Parameters
+    ----------
+    position : float
+        -1 is left, 1 is right. The farther ear also hears it up to 0.5 ms later.
+    """
+    angle = (position + 1) * np.pi / 4
+    late = int(abs(position) * 0.0005 * SAMPLE_RATE)
+    near, far = np.pad(x, (0, late)), np.pad(x, (late, 0))
+    left, right = (far, near) if position > 0 else (near, far)
+    return np.stack([left * np.cos(angle), right * np.sin(angle)], axis=1)
+
+
+def reverb(
+    rng: np.random.Generator, x: np.ndarray, rt60_s: float, damping_hz: float = 4000.0
+) -> np.ndarray:
+    """Return the diffuse reverberation alone (no direct sound) of a mono or stereo ring.
+
+    Parameters
+    ----------
+    rt60_s : float
+        Time in which the tail falls by 60 dB at low frequencies, in seconds.
+    damping_hz : float
+        Above this the tail decays faster, as air and leaves absorb it.
+    """
+    n = x.shape[0]
+    length = min(n, int(rt60_s * 1.2 * SAMPLE_RATE))
+    t = np.arange(length) / SAMPLE_RATE
+    tails = []
+    for _ in range(2):
+        low = noise(rng, length, band(high_hz=damping_hz, order=1)) * 10 ** (-3 * t / rt60_s)
+        high = noise(rng, length, band(low_hz=damping_hz, order=1)) * 10 ** (-6 * t / rt60_s)
+        tail = low + 0.5 * high
+        tail[: int(0.005 * SAMPLE_RATE)] = 0.0
+        tails.append(tail / np.sqrt(np.sum(tail**2)))
+    dry = x if x.ndim == 2 else np.stack([x, x], axis=1)
+    return np.stack([convolve_ring(dry[:, c], tails[c]) for c in range(2)], axis=1)
+
+
+def diffuse_noise(
+    rng: np.random.Generator, n: int, response: Response | None = None, ears_m: float = 0.2
+) -> np.ndarray:
+    """Return stereo noise [samples, 2] of unit RMS that comes from everywhere around.
+
+    Parameters
+    ----------
+    ears_m : float
+        Distance of the two ears in metres. They hear the same at low frequencies and agree
+        less towards high ones, as sin(kd) / kd (Cook et al. 1955); wider apart is wider.
+    """
+    spacing_s = ears_m / SPEED_OF_SOUND
+
+    def coherence(f: np.ndarray) -> np.ndarray:
+        return np.sinc(2 * f * spacing_s)
+
+    middle = filter_ring(rng.standard_normal(n), lambda f: np.sqrt((1 + coherence(f)) / 2))
+    side = filter_ring(rng.standard_normal(n), lambda f: np.sqrt((1 - coherence(f)) / 2))
+    x = np.stack([middle + side, middle - side], axis=1)
+    if response is not None:
+        x = filter_ring(x, response)
+    return np.asarray(x / np.sqrt(np.mean(x**2)))
+
+
+def shape_ring(x: np.ndarray, centres_hz: np.ndarray, gains: np.ndarray) -> np.ndarray:
+    """Return a mono ring whose spectrum moves: an equaliser with a gain curve for each band.
+
+    Parameters
+    ----------
+    centres_hz : ndarray, shape = (bands,)
+        Rising centres. A band fades into its neighbours on a log axis and the bands add up
+        to one; the first goes down to 0 Hz, the last goes up to the top.
+    gains : ndarray, shape = (bands, points)
+        Amplitude of each band at points evenly spaced round the ring.
+    """
+    padded, wrap = _wrapped(x)
+    spectrum = np.fft.rfft(padded)
+    log_f = np.log(np.maximum(np.fft.rfftfreq(padded.shape[0], 1 / SAMPLE_RATE), 1e-3))
+    log_centres = np.log(centres_hz)
+    out = np.zeros_like(x)
+    for one, gain in zip(np.eye(len(centres_hz)), gains, strict=True):
+        fade = np.sin(np.pi / 2 * np.interp(log_f, log_centres, one)) ** 2
+        part = np.fft.irfft(spectrum * fade, padded.shape[0])[wrap : wrap + x.shape[0]]
+        out += part * stretch(gain, x.shape[0])
+    return out
+
+
+def scatter(ring: np.ndarray, starts: np.ndarray, events: np.ndarray) -> None:
+    """Add many short events to a mono ring in place: starts [k] in samples, events [k, length]."""
+    at = (starts[:, None] + np.arange(events.shape[1])) % ring.shape[0]
+    np.add.at(ring, at.ravel(), events.ravel())
+
+
+def draw_times(rng: np.random.Generator, count: int, density: np.ndarray, n: int) -> np.ndarray:
+    """Return random positions [count] in samples on a ring, more of them where density is high.
+
+    Parameters
+    ----------
+    density : ndarray, shape = (points,)
+        Relative rate of events at points evenly spaced round the ring.
+    """
+    cumulative = np.concatenate([[0.0], np.cumsum(density)])
+    where = np.interp(rng.random(count) * cumulative[-1], cumulative, np.arange(len(cumulative)))
+    return np.asarray(where * n / density.shape[0]).astype(np.int64) % n

@@ -1,0 +1,22 @@
+"""How long each base sound is before it comes round again.
+
+The lengths are different prime numbers of samples, so no two share a divisor: a mix of two
+sounds repeats only after the product of their lengths, which is years. A minute and more is
+long enough that nobody hears the single loop come round.
+"""
+
+from __future__ import annotations
+
+N_SAMPLES: dict[str, int] = {
+    "birds": 3_673_577,  # 83.3 s
+    "crickets": 2_959_127,  # 67.1 s
+    "fire": 3_250_189,  # 73.7 s
+    "people": 3_938_141,  # 89.3 s
+    "rain": 3_139_943,  # 71.2 s
+    "singing-bowl": 3_832_291,  # 86.9 s
+    "thunder": 4_290_931,  # 97.3 s, for its strikes are few
+    "waves": 3_488_311,  # 79.1 s
+    "white-noise": 2_703_341,  # 61.3 s
+    "wind": 3_369_283,  # 76.4 s
+}
+"""Length of each base sound's loop, in samples at `dsp.SAMPLE_RATE`."""

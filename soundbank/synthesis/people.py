@@ -1,0 +1,124 @@
+"""A café at a busy hour: talk from every table, cups and cutlery, the room around them.
+
+At each table one person talks at a time and the others reply, now and then before the first is
+done. The listener sits among them: the nearer tables a little clearer, all of it blurred by the
+room, so that one hears talk but no words.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthesis import dsp, events, voices
+from synthesis.lengths import N_SAMPLES
+
+TITLE = "People in a café"
+MADE = (
+    "Some forty voices of espeak-ng in ten languages talk in turn at fourteen tables, with "
+    "cups and cutlery as damped modes, in the reverberation of a room."
+)
+
+N_TABLES = 14
+"""Tables, each with about one person talking: enough that no word stands out."""
+
+TAP, TAPS_HZ = 1.0, 0.9
+"""Typical amplitude of a tap of cup or cutlery at one metre; groups of taps in a second."""
+
+NEAREST_M = 2.5
+"""Distance of the nearest table."""
+
+LIVELINESS = 0.12
+"""How far the room's talk rises and falls together, as people raise their voices over it."""
+
+RT60_S = 0.6
+"""Reverberation time of a furnished café, in seconds."""
+
+MOUTH = dsp.curve(
+    {100: 4, 200: 2, 500: 0, 800: -2, 1100: -4, 2000: -2, 4000: 0, 6300: 2, 8000: 4, 10000: 9}
+)
+"""What espeak-ng's voices lack of the long-term spectrum of speech (Byrne et al., *An
+international comparison of long-term average speech spectra*, JASA 96, 1994), with the tilt of
+voices raised a little over the others."""
+
+
+def render(rng: np.random.Generator) -> np.ndarray:
+    """Return one loop of the café, float64 [samples, 2], at an arbitrary level."""
+    n = N_SAMPLES["people"]
+    direct, send = np.zeros((n, 2)), np.zeros((n, 2))
+    for distance_m in np.geomspace(NEAREST_M, 14.0, N_TABLES):
+        talk_at_table(rng, float(distance_m), direct, send)
+    liveliness = np.exp(LIVELINESS * dsp.slow_curve(rng, n, 1.5, slope=0.6))[:, None]
+    direct *= liveliness
+    send *= liveliness
+    add_tableware(rng, direct, send)
+    room = dsp.reverb(rng, send, RT60_S, damping_hz=2500.0)
+    return np.asarray(direct + room + room_tone(rng, n))
+
+
+def room_tone(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return the empty room [n, 2]: ventilation, and a refrigerator's low noise."""
+    response = dsp.curve({30: -20, 70: -4, 120: 0, 250: -8, 600: -18, 2000: -30, 8000: -42})
+    return 0.10 * dsp.diffuse_noise(rng, n, response)
+
+
+def talk_at_table(
+    rng: np.random.Generator, distance_m: float, direct: np.ndarray, send: np.ndarray
+) -> None:
+    """Add the conversation of one table to the direct sound and to what the room returns."""
+    language = str(rng.choice(list(voices.SENTENCES)))
+    sentences = voices.SENTENCES[language]
+    place = rng.uniform(-0.9, 0.9)
+    party = [voices.make_talker(rng, language) for _ in range(int(rng.integers(2, 5)))]
+    turned_hz = rng.uniform(2500, 9000, len(party))
+    loudness = rng.lognormal(0, 0.35, len(party))
+    now, who = rng.uniform(0, 4) * dsp.SAMPLE_RATE, 0
+    while now < direct.shape[0]:
+        speech = voices.speak(party[who], str(rng.choice(sentences)))
+        speech = events.filter_event(speech, towards(turned_hz[who]))
+        level = 0.35 * loudness[who] * rng.lognormal(0, 0.25)
+        event = dsp.pan(level * speech, float(np.clip(place + 0.1 * who - 0.15, -1, 1)))
+        dsp.add_event(direct, int(now), event / distance_m)
+        dsp.add_event(send, int(now), event * 0.16)
+        pause_s = rng.uniform(-0.3, 0.5) if rng.random() < 0.8 else rng.exponential(3.0)
+        now += speech.size + pause_s * dsp.SAMPLE_RATE
+        if rng.random() < 0.6:
+            who = int((who + rng.integers(1, len(party))) % len(party))
+
+
+def towards(turned_hz: float) -> dsp.Response:
+    """Return what reaches the listener from a mouth turned away: less above `turned_hz`."""
+
+    def response(f: np.ndarray) -> np.ndarray:
+        return MOUTH(f) * dsp.band(80, turned_hz, order=1)(f)
+
+    return response
+
+
+def add_tableware(rng: np.random.Generator, direct: np.ndarray, send: np.ndarray) -> None:
+    """Add cups put down and cutlery on plates, in little groups, from tables all around."""
+    for start in events.poisson_times(rng, direct.shape[0], TAPS_HZ):
+        ware = cup if rng.random() < 0.5 else cutlery
+        frequency_hz = rng.uniform(1500, 2800) if ware is cup else rng.uniform(2600, 4800)
+        distance_m, place = np.exp(rng.uniform(np.log(3), np.log(14))), rng.uniform(-0.95, 0.95)
+        late = 0.0
+        for _ in range(int(rng.integers(1, 5))):
+            tap = TAP * min(rng.lognormal(0, 0.6), 3.0) * ware(rng, frequency_hz)
+            event = dsp.pan(tap, place)
+            position = int(start + late * dsp.SAMPLE_RATE)
+            dsp.add_event(direct, position, event / distance_m)
+            dsp.add_event(send, position, event * 0.08)
+            late += rng.uniform(0.06, 0.4)
+
+
+def cup(rng: np.random.Generator, frequency_hz: float) -> np.ndarray:
+    """Return a cup set on its saucer: a few ceramic modes, quickly damped."""
+    frequencies = frequency_hz * np.array([1.0, 1.42, 2.08, 2.77, 3.6])
+    t60 = rng.uniform(0.05, 0.16) * np.array([1.0, 0.9, 0.7, 0.5, 0.4])
+    return events.damped_modes(frequencies, t60, rng.normal(0, [1, 0.9, 0.6, 0.4, 0.2]), 0.0004)
+
+
+def cutlery(rng: np.random.Generator, frequency_hz: float) -> np.ndarray:
+    """Return a knife or a spoon that touches a plate: higher modes of metal that ring longer."""
+    frequencies = frequency_hz * np.array([0.55, 1.0, 1.58, 2.31, 3.1])
+    t60 = rng.uniform(0.08, 0.22) * np.array([0.5, 1.0, 1.0, 0.8, 0.6])
+    return events.damped_modes(frequencies, t60, rng.normal(0, [0.4, 1, 0.8, 0.5, 0.3]), 0.0002)

@@ -1,0 +1,135 @@
+"""Rain: thousands of single drops near by, over the sum of all that fall farther off.
+
+Near drops are of three kinds: those that hit hard ground (a dry tick), leaves (a short dull
+knock) and water (a tick, and the ring of the bubble that the drop leaves behind; Minnaert 1933,
+Pumphrey & Crum 1990). Their sizes follow Marshall & Palmer (1948), their distances a level
+plane around the listener, so a few are close and most are far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from synthesis import dsp
+from synthesis.lengths import N_SAMPLES
+
+TITLE = "Rain"
+MADE = (
+    "Over 100,000 single drops on ground, leaves and water, of Marshall-Palmer sizes and all "
+    "distances, over the diffuse sound of far rain; gusts thicken and thin it slowly."
+)
+
+FAR_SPECTRUM: dict[float, float] = {
+    40: -12, 80: -8, 160: -5, 315: -4, 630: -2, 1250: 0, 2500: 0, 5000: -1, 10000: -5, 16000: -13,
+}  # fmt: skip
+"""Level of far rain in dB in bands of one width on a log axis: air takes the top."""
+
+MEAN_DIAMETER_MM = 0.6
+"""Mean of Marshall and Palmer's exponential sizes at some 10 mm of rain an hour."""
+
+SIZES_MM = (0.4, 3.0)
+"""Smaller drops are too faint to be heard singly; larger ones burst on their way."""
+
+DISTANCES_M = (2.0, 15.0)
+"""Drops are heard singly between these. The nearest bound keeps one drop from sticking out."""
+
+GUSTS_DB = 1.0
+"""Deviation of the slow rise and fall: rain is steady, but never quite."""
+
+EVENT_S = 0.016
+CHUNK = 4000
+
+
+def render(rng: np.random.Generator) -> np.ndarray:
+    """Return the sound, float64 [samples, 2] at 44.1 kHz."""
+    n = N_SAMPLES["rain"]
+    seconds = n / dsp.SAMPLE_RATE
+    gust = dsp.gust_curve(rng, int(seconds * 20), seconds, longest_s=20.0, shortest_s=1.5)
+    out = _far(rng, n, gust)
+    for make, rate, level_db in KINDS:
+        near = _near(rng, n, make, int(rate * seconds), gust)
+        out += near / np.sqrt(np.mean(near**2)) * dsp.db(level_db)
+    return dsp.join_bass(out)
+
+
+def _far(rng: np.random.Generator, n: int, gust: np.ndarray) -> np.ndarray:
+    """Return the bed [n, 2]: more rain is also brighter, for heavy drops splash."""
+    colour, pink = dsp.curve(FAR_SPECTRUM), dsp.tilt(-3.0)
+    bed = dsp.diffuse_noise(rng, n, lambda f: colour(f) * pink(f))
+    bright = dsp.filter_ring(bed, dsp.band(low_hz=2500, order=1))
+    swell = dsp.stretch(GUSTS_DB * gust, n)[:, None]
+    return bed * 10 ** (0.6 * swell / 20) + bright * (10 ** (0.8 * swell / 20) - 1)
+
+
+def _near(
+    rng: np.random.Generator, n: int, make: Splash, count: int, gust: np.ndarray
+) -> np.ndarray:
+    """Return the near drops of one kind, [n, 2]."""
+    starts = dsp.draw_times(rng, count, 10 ** (2 * GUSTS_DB * gust / 20), n)
+    out = np.zeros((n, 2))
+    for chunk in np.array_split(starts, max(1, count // CHUNK)):
+        k = len(chunk)
+        size = np.clip(rng.exponential(MEAN_DIAMETER_MM, k), *SIZES_MM)
+        away = np.sqrt(rng.uniform(DISTANCES_M[0] ** 2, DISTANCES_M[1] ** 2, k))
+        drops = make(rng, size) * (size**1.5 / away)[:, None]
+        place = 0.8 * np.sin(rng.uniform(-np.pi, np.pi, k))
+        angle, late = (place + 1) * np.pi / 4, (place * 0.00025 * dsp.SAMPLE_RATE).astype(int)
+        dsp.scatter(out[:, 0], chunk + late, drops * np.cos(angle)[:, None])
+        dsp.scatter(out[:, 1], chunk - late, drops * np.sin(angle)[:, None])
+    return dsp.filter_ring(out, dsp.band(low_hz=120))
+
+
+def _time() -> np.ndarray:
+    return np.arange(int(EVENT_S * dsp.SAMPLE_RATE)) / dsp.SAMPLE_RATE
+
+
+def _tick(rng: np.random.Generator, decay_s: np.ndarray) -> np.ndarray:
+    """Return bursts of noise [k, length] that rise in a few samples and decay exponentially."""
+    t = _time()
+    x = rng.standard_normal((len(decay_s), len(t)))
+    return np.asarray(x * (1 - np.exp(-t / 0.00015)) * np.exp(-t / decay_s[:, None]))
+
+
+def _on_ground(rng: np.random.Generator, size: np.ndarray) -> np.ndarray:
+    """Return splashes on stone or earth: larger drops splash for longer, and duller."""
+    ticks = _tick(rng, 0.0006 * size * rng.lognormal(0.0, 0.4, len(size)))
+    ticks[:, 1:] += np.clip(size / 2, 0.2, 0.95)[:, None] * ticks[:, :-1]
+    return ticks
+
+
+def _on_leaf(rng: np.random.Generator, size: np.ndarray) -> np.ndarray:
+    """Return knocks on leaves: a leaf rings low and briefly, each one differently."""
+    t, k = _time(), len(size)
+    knock = np.zeros((k, len(t)))
+    for _ in range(2):
+        pitch = rng.lognormal(np.log(900), 0.6, k)[:, None]
+        decay = rng.lognormal(np.log(0.0018), 0.4, k)[:, None]
+        phase = rng.uniform(0, 2 * np.pi, k)[:, None]
+        knock += np.exp(-t / decay) * np.sin(2 * np.pi * pitch * t + phase)
+    return np.asarray(knock * (1 - np.exp(-t / 0.0003)) + 0.4 * _tick(rng, 0.0005 * size))
+
+
+def _on_water(rng: np.random.Generator, size: np.ndarray) -> np.ndarray:
+    """Return plips: a faint tick, then the bubble, whose pitch goes by its radius and rises."""
+    t, k = _time(), len(size)
+    pitch = np.clip(rng.lognormal(np.log(3200), 0.5, k), 900, 9000)[:, None]
+    decay = 9 / (np.pi * pitch)
+    late = np.maximum(t - rng.uniform(0.001, 0.006, k)[:, None], 0.0)
+    bubble = np.exp(-late / decay) * (1 - np.exp(-late / 0.0002))
+    bubble *= np.sin(2 * np.pi * pitch * (1 + 8 * late) * late)
+    return np.asarray(bubble + 0.3 * _tick(rng, 0.0004 * size))
+
+
+Splash = Callable[[np.random.Generator, np.ndarray], np.ndarray]
+"""Sounds of drops [k, length] for their sizes [k] in mm."""
+
+KINDS: tuple[tuple[Splash, int, float], ...] = (
+    (_on_ground, 700, -10.0),
+    (_on_leaf, 500, -9.0),
+    (_on_water, 450, -1.5),
+)
+"""What near drops fall on, how many a second, and their level in dB against far rain's. Water is
+loudest: the rings of its bubbles are what tells rain from other noise. More drops a second would
+no longer be heard singly."""
