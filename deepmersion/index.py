@@ -1,0 +1,354 @@
+"""The sound index: what SoundNet hears in each superimposition, in an HDF5 file.
+
+Attributes: ``format``, ``version``, ``soundnet`` (SHA-256 of the weights), ``soundbank``
+(fingerprint), ``sample_rate`` (Hz), ``window_s`` (s), ``level_rms``, ``created`` (ISO 8601).
+Datasets: ``sounds`` [sounds] (UTF-8 names), ``gains`` [entries, sounds], ``objects``
+[entries, 1000] and ``scenes`` [entries, 401] (log-probabilities in nats).
+
+An index may come from somebody else, so its layout is checked before anything is read.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deepmersion.errors import IndexFileError
+
+if TYPE_CHECKING:
+    import h5py
+
+FORMAT = "deepmersion sound index"
+VERSION = 1
+
+LIBRARY_BOUNDS = ("earliest", "v110")
+"""HDF5 1.10 and later read what is written, whatever library writes it."""
+
+_UNREADABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+"""What h5py raises on damaged files."""
+
+CLASSES = {"objects": 1000, "scenes": 401}
+
+PRECISION_NATS = 2.0**-10
+"""Log-probabilities are rounded to this, far below what differs between two mixes; it makes the
+file a third as large."""
+
+MAX_GAINS = 400_000_000
+MAX_NAME_BYTES = 1_000
+"""Bounds on what a reader believes: a file that claims more (here 1.6 GB of gains) is damaged or
+ill meant."""
+
+MAX_CHUNK_BYTES = 16 * 2**20
+"""A chunk is unpacked whole, so a small file could otherwise claim any amount of memory."""
+
+SUM_TOLERANCE = 0.01
+"""How far the probabilities of an entry may be from 1 in sum; rounding accounts for 0.0005."""
+
+ROWS_PER_CHUNK = 64
+"""A chunk of scenes and objects is some hundred kilobytes: few reads, little waste."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """How an index was made.
+
+    Attributes
+    ----------
+    soundnet : str
+        SHA-256 of SoundNet's weights, in hexadecimal digits.
+    soundbank : str
+        Fingerprint of the sound bank (`deepmersion.soundbank.SoundBank.fingerprint`).
+    sample_rate : int
+        Rate of the mixes that SoundNet heard, in Hz.
+    window_s : float
+        How much it heard of each mix, in seconds.
+    level_rms : float
+        RMS of each mix, of full scale 1.
+    created : str
+        Time of creation, ISO 8601, UTC.
+    """
+
+    soundnet: str
+    soundbank: str
+    sample_rate: int
+    window_s: float
+    level_rms: float
+    created: str
+
+
+@dataclass(frozen=True)
+class SoundIndex:
+    """An open index. Its log-probabilities are read from the file when they are asked for."""
+
+    path: Path
+    header: Header
+    sounds: tuple[str, ...]
+    gains: np.ndarray
+    _file: h5py.File
+
+    def __len__(self) -> int:
+        return len(self.gains)
+
+    def log_probs(self, head: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Return log-probabilities in nats of some entries, float32 [entries, classes].
+
+        Parameters
+        ----------
+        head : {"objects", "scenes"}
+        start, stop : int
+            Range of entries.
+
+        Raises
+        ------
+        IndexFileError
+            When the data are damaged.
+        """
+        try:
+            values = np.asarray(self._file[head][start:stop], dtype=np.float32)
+        except _UNREADABLE as error:
+            raise _damaged(self.path, str(error)) from error
+        # Written so that NaN fails too, and before an exponential of it is taken.
+        if not (values <= 0).all() or not (abs(np.exp(values).sum(1) - 1) <= SUM_TOLERANCE).all():
+            raise _damaged(self.path, f"{head} holds values that are no log-probabilities")
+        return values
+
+
+def _damaged(path: Path, reason: str) -> IndexFileError:
+    return IndexFileError(
+        f"the index {path} is damaged ({reason}); build it anew with: deepmersion build-index"
+    )
+
+
+@contextmanager
+def open_index(path: Path) -> Iterator[SoundIndex]:
+    """Open an index for reading, after its layout has been checked.
+
+    Raises
+    ------
+    IndexFileError
+        When the file is missing, is not an HDF5 file or not an index, is of another version,
+        or its layout is not exactly that of an index.
+    """
+    import h5py
+
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "does not exist"
+        raise IndexFileError(f"the index {path} {what}; build one with: deepmersion build-index")
+    try:
+        file = h5py.File(path, "r", locking="best-effort")
+    except PermissionError as error:
+        raise IndexFileError(f"the index {path} cannot be read; check its permissions") from error
+    except OSError as error:
+        raise IndexFileError(
+            f"the index {path} is not an HDF5 file, or is cut off; "
+            "build it anew with: deepmersion build-index"
+        ) from error
+    with file:
+        try:
+            header = _read_header(path, file)
+            _check_layout(path, file)
+            gains = np.asarray(file["gains"][...], dtype=np.float32)
+            sounds = tuple(bytes(name).decode() for name in file["sounds"][...])
+        except _UNREADABLE as error:
+            raise _damaged(path, str(error)) from error
+        if not (np.isfinite(gains).all() and (gains >= 0).all() and gains.any(axis=1).all()):
+            raise _damaged(path, "a mix has gains that cannot be played")
+        yield SoundIndex(path, header, sounds, gains, file)
+
+
+def _read_header(path: Path, file: h5py.File) -> Header:
+    if _attribute(path, file, "format", str) != FORMAT:
+        raise IndexFileError(f"{path} is an HDF5 file, but no sound index; give another --index")
+    version = _attribute(path, file, "version", int)
+    if version != VERSION:
+        raise IndexFileError(
+            f"the index {path} is of version {version}, and this program reads version "
+            f"{VERSION}; build it anew with: deepmersion build-index"
+        )
+    kinds = {"str": str, "int": int, "float": float}
+    return Header(
+        **{f.name: _attribute(path, file, f.name, kinds[str(f.type)]) for f in fields(Header)}
+    )
+
+
+def _attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
+    import h5py
+
+    if name not in file.attrs:
+        if name == "format":
+            return ""
+        raise _damaged(path, f"attribute {name} is missing")
+    attribute = h5py.h5a.open(file.id, name.encode())
+    # Only plain fixed-size scalars: a variable-length string would be read through a pointer.
+    dtype = attribute.dtype
+    if attribute.shape != () or dtype.kind not in "Sif" or dtype.itemsize > MAX_NAME_BYTES:
+        raise _damaged(path, f"attribute {name} has an unknown type")
+    value = file.attrs[name]
+    try:
+        return bytes(value).decode() if kind is str else kind(value)
+    except (TypeError, ValueError) as error:
+        raise _damaged(path, f"attribute {name} has an unknown type") from error
+
+
+def _check_layout(path: Path, file: h5py.File) -> None:
+    """Refuse a file that has not exactly the layout of an index."""
+    names = {"sounds", "gains", *CLASSES}
+    if set(file) != names:
+        raise _damaged(path, "it does not hold the datasets of an index")
+    for name in names:
+        _check_dataset(path, file, name)
+    n_sounds = file["sounds"].shape[0]
+    n_entries = file["gains"].shape[0]
+    expected = {"sounds": (n_sounds,), "gains": (n_entries, n_sounds)} | {
+        head: (n_entries, n_classes) for head, n_classes in CLASSES.items()
+    }
+    if any(file[name].shape != shape for name, shape in expected.items()):
+        raise _damaged(path, "its datasets' shapes do not fit together")
+    if not 0 < n_entries * n_sounds <= MAX_GAINS:
+        raise _damaged(path, f"it claims {n_entries} mixes of {n_sounds} sounds")
+
+
+def _check_dataset(path: Path, file: h5py.File, name: str) -> None:
+    import h5py
+
+    # The kind of link comes first: to open an external one is to read another file.
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+        raise _damaged(path, f"{name} is a link")
+    if file.get(name, getclass=True) is not h5py.Dataset:
+        raise _damaged(path, f"{name} is no dataset")
+    dataset = file[name]
+    if dataset.external or dataset.is_virtual:
+        raise _damaged(path, f"{name} lies in another file")
+    filters = dataset.id.get_create_plist()
+    used = {filters.get_filter(i)[0] for i in range(filters.get_nfilters())}
+    known = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+    if used - known:
+        raise _damaged(path, f"{name} is packed by an unknown filter")
+    text = name == "sounds"
+    ndim, kind = (1, "S") if text else (2, "f")
+    if dataset.ndim != ndim or dataset.dtype.kind != kind:
+        raise _damaged(path, f"{name} has an unknown type")
+    if dataset.dtype.itemsize > (MAX_NAME_BYTES if text else 8):
+        raise _damaged(path, f"{name} has elements of {dataset.dtype.itemsize} bytes")
+    _check_storage(path, dataset, name)
+
+
+def _check_storage(path: Path, dataset: h5py.Dataset, name: str) -> None:
+    """Refuse a dataset that would take much more memory than the file takes disk."""
+    if name in CLASSES:
+        chunk_bytes = dataset.dtype.itemsize * math.prod(dataset.chunks or ())
+        if chunk_bytes > MAX_CHUNK_BYTES:
+            raise _damaged(path, f"{name} has chunks of {chunk_bytes} bytes")
+    elif not dataset.id.get_storage_size() == dataset.nbytes <= path.stat().st_size:
+        # These two are read whole, and are written unpacked.
+        raise _damaged(path, f"{name} claims more than the file holds")
+
+
+def write_index(
+    path: Path,
+    header: Header,
+    sounds: tuple[str, ...],
+    gains: np.ndarray,
+    blocks: Iterator[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    """Write an index; the file appears under its name only when it is whole and on the disk.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists.
+    header : Header
+    sounds : tuple of str
+        Names of the base sounds.
+    gains : ndarray, shape = (entries, sounds), float32
+    blocks : iterator of (ndarray, ndarray)
+        Log-probabilities in nats, objects [rows, 1000] and scenes [rows, 401], in the order of
+        the entries.
+
+    Raises
+    ------
+    IndexFileError
+        When the file cannot be written (missing folder, permissions, full disk).
+    """
+    import h5py
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _require_space(temporary, 4 * len(gains) * sum(CLASSES.values()))
+        with h5py.File(temporary, "w", libver=LIBRARY_BOUNDS) as file:
+            _write(file, header, sounds, gains, blocks)
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except (OSError, RuntimeError) as error:  # h5py raises either when a disk is full
+        raise IndexFileError(
+            f"the index {path} cannot be written ({_reason(error)}); "
+            "check the folder, its permissions and the free space"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _require_space(temporary: Path, n_bytes: int) -> None:
+    """Raise OSError when a file may not grow so large: HDF5 can crash where a disk is full."""
+    with temporary.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):  # knows of quotas too
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        elif shutil.disk_usage(temporary.parent).free < n_bytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _reason(error: Exception) -> str:
+    """Return the operating system's own words, without the library's several lines."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number else " ".join(str(error).split())
+
+
+def _write(
+    file: h5py.File,
+    header: Header,
+    sounds: tuple[str, ...],
+    gains: np.ndarray,
+    blocks: Iterator[tuple[np.ndarray, np.ndarray]],
+) -> None:
+    for name, value in {"format": FORMAT, "version": VERSION, **asdict(header)}.items():
+        file.attrs[name] = np.bytes_(value.encode()) if isinstance(value, str) else value
+    file["sounds"] = np.array([name.encode() for name in sounds], dtype=np.bytes_)
+    file["gains"] = gains.astype(np.float32)
+    datasets = [
+        file.create_dataset(
+            head,
+            (len(gains), n_classes),
+            np.float32,
+            chunks=(min(ROWS_PER_CHUNK, len(gains)), n_classes),
+            shuffle=True,
+            compression="gzip",
+        )
+        for head, n_classes in CLASSES.items()
+    ]
+    start = 0
+    for block in blocks:
+        stop = start + len(block[0])
+        for dataset, log_probs in zip(datasets, block, strict=True):
+            dataset[start:stop] = np.round(log_probs / PRECISION_NATS) * PRECISION_NATS
+        start = stop
+    if start != len(gains):
+        raise ValueError(f"{start} rows of predictions for {len(gains)} mixes")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

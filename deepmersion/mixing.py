@@ -1,0 +1,112 @@
+"""Superimpositions: which base sounds sound together, and the waveform of their mix."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from deepmersion.errors import RequestError
+from deepmersion.index import MAX_GAINS
+
+MAX_SUPERIMPOSITIONS = 100_000
+"""More than these take hours on a desk computer, so they have to be asked for by max_layers."""
+
+
+def count_superimpositions(n_sounds: int, max_layers: int | None = None) -> int:
+    """Return how many mixes of one to `max_layers` of `n_sounds` sounds there are."""
+    if max_layers is None or max_layers >= n_sounds:
+        return (1 << n_sounds) - 1
+    return sum(math.comb(n_sounds, k) for k in range(1, max_layers + 1))
+
+
+def superimpositions(n_sounds: int, max_layers: int | None = None) -> np.ndarray:
+    """Return the gains of every mix of one to `max_layers` sounds, each sound at full level.
+
+    Parameters
+    ----------
+    n_sounds : int
+        Number of base sounds.
+    max_layers : int or None
+        The most sounds in one mix; None for no limit.
+
+    Returns
+    -------
+    ndarray, shape = (entries, n_sounds), float32
+        Linear gains, 0 or 1, single sounds first, in a fixed order.
+
+    Raises
+    ------
+    RequestError
+        When `max_layers` is below 1, or None with so many sounds that there would be more than
+        `MAX_SUPERIMPOSITIONS` mixes, or there would be more than an index holds.
+    """
+    if max_layers is not None and max_layers < 1:
+        raise RequestError("the most sounds in a mix (--max-layers) must be at least 1")
+    n_entries = count_superimpositions(n_sounds, max_layers)
+    asked_for = max_layers is not None
+    if (n_entries > MAX_SUPERIMPOSITIONS and not asked_for) or n_entries * n_sounds > MAX_GAINS:
+        raise _too_many(n_sounds, n_entries)
+    layers = range(1, min(max_layers or n_sounds, n_sounds) + 1)
+    subsets = itertools.chain.from_iterable(
+        itertools.combinations(range(n_sounds), k) for k in layers
+    )
+    gains = np.zeros((n_entries, n_sounds), dtype=np.float32)
+    for entry, subset in enumerate(subsets):
+        gains[entry, list(subset)] = 1.0
+    return gains
+
+
+def _too_many(n_sounds: int, n_entries: int) -> RequestError:
+    number = f"{n_entries:,}" if n_entries < 10**12 else f"some 10^{math.log10(n_entries):.0f}"
+    layers = next(
+        (k for k in (4, 3, 2) if count_superimpositions(n_sounds, k) <= MAX_SUPERIMPOSITIONS), 1
+    )
+    return RequestError(
+        f"{n_sounds} sounds make {number} mixes; limit the number of sounds in a mix, for example "
+        f"--max-layers {layers} ({count_superimpositions(n_sounds, layers):,} mixes)"
+    )
+
+
+def at_level(waveforms: np.ndarray, level_rms: float) -> np.ndarray:
+    """Return waveforms [..., samples] scaled so that each has an RMS of `level_rms`.
+
+    Raises
+    ------
+    ValueError
+        When a waveform is silent.
+    """
+    rms = np.sqrt(np.mean(np.square(waveforms, dtype=np.float64), axis=-1, keepdims=True))
+    if not (rms > 0).all():
+        raise ValueError("a silent waveform has no level to be brought to another")
+    return np.asarray(waveforms * (level_rms / rms), dtype=np.float32)
+
+
+def ring_window(loop: np.ndarray, start: int, n_samples: int) -> np.ndarray:
+    """Return `n_samples` of a loop [samples, ...] from `start` on, round and round."""
+    return np.take(loop, np.arange(start, start + n_samples), axis=0, mode="wrap")
+
+
+def named_gains(gains: Sequence[float] | np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    """Return a mix as gains by name, the loudest first, silent sounds left out."""
+    chosen = [(name, float(gain)) for name, gain in zip(names, gains, strict=True) if gain > 0]
+    return dict(sorted(chosen, key=lambda item: -item[1]))
+
+
+def gains_vector(mix: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
+    """Return a mix given by name as gains in the order of `names`, float32.
+
+    Raises
+    ------
+    RequestError
+        When a name is not among them, a gain is negative or not finite, or all are zero.
+    """
+    unknown = [name for name in mix if name not in names]
+    if unknown:
+        raise RequestError(f"there is no sound called {unknown[0]}; choose from {', '.join(names)}")
+    gains = np.array([mix.get(name, 0.0) for name in names], dtype=np.float32)
+    if not np.isfinite(gains).all() or (gains < 0).any() or not gains.any():
+        raise RequestError("gains must be zero or more, and at least one above zero")
+    return gains
