@@ -1,0 +1,178 @@
+"""Networks compiled once, and from then on run without PyTorch.
+
+Importing PyTorch takes longer than all else that finding a sound for a photo does. So a network
+is exported to ONNX at its first use, kept in the cache folder, and run by ONNX Runtime, which is
+also the faster of the two on a CPU. The cache is a convenience: an entry that is missing,
+outdated or damaged is made anew, and where none can be kept, PyTorch runs the network.
+
+An entry is the ONNX file and, after it, its SHA-256. What it was made from is part of its name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deepmersion.cache import cache_folder, install, make_cache_folder, require_space
+from deepmersion.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""From pictures to the probabilities of objects and of scenes."""
+
+TOLERANCE = 1e-4
+"""By how much a compiled network's probabilities may differ from PyTorch's. They differ by 1e-6."""
+
+KEPT_ENTRIES = 4
+"""Entries of a network that are kept, the newest: one for each environment that shares a cache."""
+
+OPSET = 17
+"""Version of the ONNX operators that is written; ONNX Runtime knows it since 2022."""
+
+ENTRY_BYTES = 25_000_000
+"""About what an entry takes on the disk."""
+
+FATAL = 4
+"""Severity below which ONNX Runtime is silent: it tells standard error of GPUs it did not find."""
+
+INPUT = "pictures"
+OUTPUTS = ("objects", "scenes")
+
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def entry(name: str, weights: Mapping[str, str]) -> Path:
+    """Return where a network's entry lies, or would lie, in the cache.
+
+    Parameters
+    ----------
+    name : str
+        Of the network; its module is ``NAME_network.py``.
+    weights : mapping of str to str
+        Identities of its weights.
+    """
+    made_from = hashlib.sha256(Path(__file__).with_name(f"{name}_network.py").read_bytes())
+    packages = {package: version(package) for package in ("torch", "onnx", "onnxruntime")}
+    made_from.update(repr((sorted(weights.items()), packages, OPSET)).encode())
+    return cache_folder() / f"{name}-{made_from.hexdigest()[:16]}.onnx"
+
+
+def load(path: Path) -> Run | None:
+    """Return what runs a network on the CPU, or None when there is no sound entry of it."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    network, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
+    if hashlib.sha256(network).digest() != digest:
+        return None
+    del content
+    with suppress(Exception):  # its own errors have no common class, and all mean the same here
+        return _session(network)
+    return None
+
+
+def _session(network: bytes) -> Run:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(FATAL)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = FATAL
+    # Threads that wait for work by spinning take the time from those that decode photos.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+    def run(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        objects, scenes = session.run(OUTPUTS, {INPUT: pictures})
+        return objects, scenes
+
+    return run
+
+
+def make(path: Path, network: nn.Module, example: np.ndarray) -> Run | None:
+    """Compile a network for `load` and return what runs it, or None when that cannot be done.
+
+    It cannot be where the cache folder cannot be written to or is full, or when the compiled
+    network does not agree with the network.
+
+    Parameters
+    ----------
+    path : Path
+        As `entry` returns it.
+    network : Module
+        In evaluation mode, on the CPU; takes pictures [n, ...] to two outputs [n, ...].
+    example : ndarray, shape = (n, ...), float32
+        Pictures that the agreement is checked on.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        require_space(make_cache_folder(), ENTRY_BYTES)
+        temporary.touch()
+    except (OSError, WeightsError):
+        return None
+    try:
+        _export(network, example, temporary)
+        content = temporary.read_bytes()
+        run = _session(content)
+        if not _agree(network, run, example):
+            return None
+        with temporary.open("ab") as file:
+            file.write(hashlib.sha256(content).digest())
+        install(temporary, path)
+        _remove_old(path)
+    except Exception:  # each version fails in its own way; PyTorch runs the network then
+        return None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    return run
+
+
+def _export(network: nn.Module, example: np.ndarray, path: Path) -> None:
+    """Write a network as ONNX, the number of pictures left open."""
+    import torch
+
+    with warnings.catch_warnings():
+        # The exporter by tracing is said to be outdated. Its successor needs another package and
+        # ten seconds instead of half a second, while a person waits for the first answer.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            (torch.from_numpy(example),),
+            path,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "pictures"} for name in (INPUT, *OUTPUTS)},
+        )
+
+
+def _agree(network: nn.Module, run: Run, example: np.ndarray) -> bool:
+    import torch
+
+    for pictures in (example, example[:1]):
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(pictures))
+        for found, wanted in zip(run(pictures), expected, strict=True):
+            # Written so that NaN fails too.
+            if not np.abs(found - wanted.numpy()).max() <= TOLERANCE:
+                return False
+    return True
+
+
+def _remove_old(path: Path) -> None:
+    name, _ = path.name.rsplit("-", 1)
+    entries = sorted(path.parent.glob(f"{name}-*.onnx"), key=lambda p: p.stat().st_mtime)
+    for old in entries[:-KEPT_ENTRIES]:
+        old.unlink()

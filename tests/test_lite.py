@@ -1,0 +1,205 @@
+"""The embedded networks, run for real on real photos."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deepmersion.errors import WeightsError
+from deepmersion.labels import miniplaces_labels, object_labels
+from deepmersion.lite import BATCH_SIZE, SCENE_HEAD, Lite
+from deepmersion.lite_network import SceneHead, load_backbone
+from deepmersion.photo import load_photo
+from deepmersion.vision import Distributions, load_networks
+
+
+@pytest.fixture(scope="module")
+def lite() -> Lite:
+    return Lite.load()
+
+
+@pytest.fixture(scope="module")
+def china(china_jpg: Path) -> np.ndarray:
+    return load_photo(china_jpg)
+
+
+@pytest.fixture(scope="module")
+def flower(flower_jpg: Path) -> np.ndarray:
+    return load_photo(flower_jpg)
+
+
+def resized(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def top(probabilities: np.ndarray, names: tuple[str, ...], k: int) -> set[str]:
+    return {names[i] for i in np.argsort(probabilities)[::-1][:k]}
+
+
+def distances(one: Distributions, other: Distributions) -> tuple[float, float]:
+    """Return the greatest total variation distance of two photos' objects, and of their scenes."""
+    pairs = ((one.objects, other.objects), (one.scenes, other.scenes))
+    objects, scenes = (float(np.abs(p - q).sum(axis=1).max() / 2) for p, q in pairs)
+    return objects, scenes
+
+
+def test_rows_are_distributions(lite: Lite, china: np.ndarray, flower: np.ndarray) -> None:
+    seen = lite.classify([china, flower])
+    assert seen.objects.shape == (2, 1000)
+    assert seen.scenes.shape == (2, 100)
+    for rows in (seen.objects, seen.scenes):
+        assert rows.dtype == np.float32
+        assert (rows >= 0).all()
+        assert np.allclose(rows.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_palace_in_china_is_seen_as_one(lite: Lite, china: np.ndarray) -> None:
+    seen = lite.classify([china])
+    scenes = top(seen.scenes[0], lite.scene_labels, 3)
+    assert {"temple/east_asia", "monastery/outdoor", "palace"} & scenes
+    assert seen.scenes[0, lite.scene_labels.index("temple/east_asia")] > 0.2
+    assert {"palace", "bell cote", "stupa", "boathouse"} & top(seen.objects[0], object_labels(), 5)
+
+
+def test_a_flower_is_seen_as_one(lite: Lite, flower: np.ndarray) -> None:
+    seen = lite.classify([flower])
+    assert top(seen.scenes[0], lite.scene_labels, 1) == {"botanical_garden"}
+    assert {"daisy", "bee", "pot"} & top(seen.objects[0], object_labels(), 5)
+
+
+def test_the_scene_labels_are_miniplaces(lite: Lite) -> None:
+    assert lite.scene_labels == miniplaces_labels()
+    assert lite.name == "lite"
+
+
+def test_nothing_is_printed(china_jpg: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    load_networks("lite").classify([load_photo(china_jpg)])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_slow_libraries_stay_out() -> None:
+    """Loading the networks and a photo needs neither torchvision nor librosa."""
+    code = (
+        "import sys; from deepmersion import photo, vision; assert 'torch' not in sys.modules; "
+        "assert 'PIL' not in sys.modules; vision.load_networks('lite'); "
+        "assert not {'torchvision', 'librosa'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_photo_and_its_mirror_image_are_the_same_place(lite: Lite, china: np.ndarray) -> None:
+    mirrored = np.ascontiguousarray(china[:, ::-1])
+    assert max(distances(lite.classify([china]), lite.classify([mirrored]))) < 1e-3
+
+
+def test_photos_do_not_influence_each_other(
+    lite: Lite, china: np.ndarray, flower: np.ndarray
+) -> None:
+    alone = lite.classify([china])
+    among = lite.classify([flower] * BATCH_SIZE + [china])
+    assert np.allclose(among.scenes[-1], alone.scenes[0], atol=1e-4)
+    assert np.allclose(among.objects[-1], alone.objects[0], atol=1e-4)
+
+
+def test_more_pixels_change_nothing(lite: Lite, china: np.ndarray, flower: np.ndarray) -> None:
+    photos = [china, flower]
+    enlarged = [resized(photo, 4000, 2669) for photo in photos]
+    assert max(distances(lite.classify(photos), lite.classify(enlarged))) < 0.03
+
+
+def test_few_pixels_are_enough_for_the_scene(
+    lite: Lite, china: np.ndarray, flower: np.ndarray
+) -> None:
+    """The head was trained on photos of 128 pixels; the objects lose the detail they live off."""
+    photos = [china, flower]
+    large = lite.classify([resized(photo, 4000, 2669) for photo in photos])
+    small = lite.classify([resized(photo, 128, 128) for photo in photos])
+    objects, scenes = distances(large, small)
+    assert scenes < 0.15
+    assert objects < 0.5
+    assert (large.scenes.argmax(axis=1) == small.scenes.argmax(axis=1)).all()
+
+
+def test_a_reduced_jpeg_gives_the_same_distributions(lite: Lite, china: np.ndarray) -> None:
+    file = io.BytesIO()
+    Image.fromarray(resized(china, 4000, 2669)).save(file, "JPEG", quality=90)
+    whole = load_photo(io.BytesIO(file.getvalue()))
+    reduced = load_photo(io.BytesIO(file.getvalue()), min_side=lite.min_side)
+    assert whole.shape == (2669, 4000, 3)
+    assert reduced.shape[0] < 1000
+    assert max(distances(lite.classify([whole]), lite.classify([reduced]))) < 0.05
+
+
+def test_a_turned_photo_gives_the_same_as_the_upright_one(
+    lite: Lite, china: np.ndarray, tmp_path: Path
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = Image.fromarray(china).transpose(Image.Transpose.ROTATE_90)
+    turned.save(tmp_path / "turned.png", exif=exif)
+    seen = lite.classify([load_photo(tmp_path / "turned.png")])
+    assert max(distances(lite.classify([china]), seen)) == 0
+    unturned = lite.classify([np.asarray(turned)])
+    assert max(distances(lite.classify([china]), unturned)) > 0.1, "turning would not matter"
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32, 3000), (3000, 32), (500, 501)])
+def test_every_shape_is_taken(lite: Lite, shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    seen = lite.classify([noise])
+    assert np.isfinite(seen.objects).all()
+    assert np.isfinite(seen.scenes).all()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((64, 64), np.uint8),
+        np.zeros((64, 64, 4), np.uint8),
+        np.zeros((64, 64, 3), np.float32),
+    ],
+)
+def test_what_is_no_rgb_image_is_refused(lite: Lite, image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        lite.classify([image])
+
+
+def test_no_image_at_all_is_refused(lite: Lite) -> None:
+    with pytest.raises(ValueError, match="no image"):
+        lite.classify([])
+
+
+def test_the_weights_are_named_by_their_sha256(lite: Lite) -> None:
+    assert len(lite.weights) == 2
+    assert all(len(digest) == 64 and int(digest, 16) for digest in lite.weights.values())
+
+
+def test_a_backbone_that_is_not_the_published_one_is_refused(tmp_path: Path) -> None:
+    fake = tmp_path / "efficientnet-lite0-57934424.pth"
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_backbone(fake)
+    fake.write_bytes(b"cos\nsystem\n(S'echo hacked'\ntR.")
+    with pytest.raises(WeightsError, match="is not the published"):
+        load_backbone(fake)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_damaged_scene_head_is_refused(tmp_path: Path, share: float) -> None:
+    damaged = tmp_path / "head.safetensors"
+    whole = SCENE_HEAD.read_bytes()
+    damaged.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(WeightsError, match="reinstall"):
+        SceneHead.load(damaged)
+
+
+def test_a_missing_scene_head_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="reinstall"):
+        SceneHead.load(tmp_path / "none.safetensors")
+
+
+def test_the_scene_head_is_small() -> None:
+    assert SCENE_HEAD.stat().st_size < 1_500_000
