@@ -1,0 +1,202 @@
+"""The image networks of the paper: VGG-16 for objects, Places365's ResNet-18 for scenes.
+
+VGG-16 (Simonyan and Zisserman 2014) has torchvision's ``VGG16_Weights.IMAGENET1K_V1``, the
+ResNet-18 (He et al. 2015) the weights published with Places365 (Zhou et al. 2017). SoundNet was
+trained to predict what an ImageNet network and a Places network see.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import ClassVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision import transforms
+from torchvision.models import VGG16_Weights, resnet18, vgg16
+
+from deepmersion.checkpoints import fill, read_state_dict
+from deepmersion.errors import WeightsError
+from deepmersion.labels import places365_labels
+from deepmersion.vision import Distributions
+from deepmersion.weights import SPECS, WeightsSpec, verify, weights_path
+
+BATCH_SIZE = 4
+"""Photos that go through the networks at once. VGG-16's first layers are wide, some 50 MB a
+photo, and larger batches are hardly faster."""
+
+CROP_SIDE = 224
+"""Pixels on each side of what both networks were trained on."""
+
+PLACES_SIDE = 256
+"""Pixels on each side to which Places365's script squashes a photo before cropping."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+"""Mean and standard deviation of ImageNet's red, green and blue in [0, 1]; both networks were
+trained on pixels less the one, divided by the other."""
+
+Preparation = Callable[[Image.Image], Tensor]
+
+
+def object_preparation() -> Preparation:
+    """Return what VGG-16's weights were published with.
+
+    The shorter side is resized to 256 pixels (bilinear, antialiased), the middle 224 × 224 are
+    taken, and `IMAGENET_MEAN` and `IMAGENET_DEVIATION` applied. Source: torchvision,
+    ``VGG16_Weights.IMAGENET1K_V1.transforms``, which is used as it is.
+    """
+    preset: Preparation = VGG16_Weights.IMAGENET1K_V1.transforms()
+    return preset
+
+
+def scene_preparation() -> Preparation:
+    """Return what the Places365 weights were published with.
+
+    The whole photo is squashed to 256 × 256 pixels (bilinear, antialiased), the middle 224 × 224
+    are taken, and `IMAGENET_MEAN` and `IMAGENET_DEVIATION` applied. Source:
+    ``run_placesCNN_basic.py`` in CSAILVision/places365, the script that goes with the weights.
+    """
+    steps: Preparation = transforms.Compose(
+        [
+            transforms.Resize((PLACES_SIDE, PLACES_SIDE)),
+            transforms.CenterCrop(CROP_SIDE),
+            transforms.ToTensor(),
+            transforms.Normalize(IMAGENET_MEAN, IMAGENET_DEVIATION),
+        ]
+    )
+    return steps
+
+
+class Paper:
+    """VGG-16 and Places365's ResNet-18, loaded; see `vision.ImageNetworks`.
+
+    Parameters
+    ----------
+    objects : Module
+        Takes [photos, 3, 224, 224] and returns the logits of 1000 objects.
+    scenes : Module
+        The same for 365 scenes.
+    weights : mapping of str to str
+        The weights' identities by the name of the network.
+    device : torch.device
+        Where both networks are.
+    """
+
+    name: ClassVar[str] = "paper"
+
+    min_side: ClassVar[int] = sys.maxsize
+    """Photos are wanted as they are: one decoded at a reduced size gives slightly other pixels
+    than the published preparations."""
+
+    def __init__(
+        self,
+        objects: nn.Module,
+        scenes: nn.Module,
+        weights: Mapping[str, str],
+        device: torch.device,
+    ) -> None:
+        self.scene_labels = places365_labels()
+        self.weights: Mapping[str, str] = MappingProxyType(dict(weights))
+        self._networks = ((objects, object_preparation()), (scenes, scene_preparation()))
+        self._device = device
+
+    @classmethod
+    def load(
+        cls, device: str | torch.device = "cpu", specs: Mapping[str, WeightsSpec] = SPECS
+    ) -> Paper:
+        """Return the networks with their published weights.
+
+        Parameters
+        ----------
+        device : str or torch.device
+            Where the networks run.
+        specs : mapping of str to WeightsSpec
+            What ``vgg16`` and ``places365`` are.
+
+        Raises
+        ------
+        WeightsError
+            When weights are missing, damaged, or not the published ones.
+        """
+        require([specs["vgg16"], specs["places365"]])
+        place = torch.device(device)
+        return cls(
+            _load_objects(specs["vgg16"]).to(place),
+            _load_scenes(specs["places365"]).to(place),
+            {name: str(specs[name].identity) for name in ("vgg16", "places365")},
+            place,
+        )
+
+    def reduced(self, image: np.ndarray) -> np.ndarray:
+        """Return the photo itself, for the two networks see it at different sizes."""
+        return image
+
+    @torch.inference_mode()
+    def classify(self, images: Sequence[np.ndarray]) -> Distributions:
+        """Return what the networks see in photos.
+
+        Parameters
+        ----------
+        images : sequence of ndarray, shape = (height, width, 3), uint8
+            RGB, each of its own size.
+
+        Returns
+        -------
+        Distributions
+            Objects [photos, 1000] and scenes [photos, 365].
+        """
+        batches = [
+            [self._probabilities(batch, *network) for network in self._networks]
+            for batch in _batches(images)
+        ]
+        if not batches:
+            return Distributions(
+                np.empty((0, 1000), np.float32), np.empty((0, len(self.scene_labels)), np.float32)
+            )
+        objects, scenes = zip(*batches, strict=True)
+        return Distributions(np.concatenate(objects), np.concatenate(scenes))
+
+    def _probabilities(
+        self, photos: Sequence[Image.Image], network: nn.Module, prepare: Preparation
+    ) -> np.ndarray:
+        pixels = torch.stack([prepare(photo) for photo in photos]).to(self._device)
+        probabilities: np.ndarray = torch.softmax(network(pixels), dim=1).cpu().numpy()
+        return probabilities
+
+
+def _batches(images: Sequence[np.ndarray]) -> Iterator[list[Image.Image]]:
+    for start in range(0, len(images), BATCH_SIZE):
+        yield [Image.fromarray(image) for image in images[start : start + BATCH_SIZE]]
+
+
+def require(specs: Sequence[WeightsSpec]) -> None:
+    """Raise WeightsError with what to do when any of the paper's weights is not there at all."""
+    missing = [spec for spec in specs if not weights_path(spec).is_file()]
+    if missing:
+        names = " and ".join(spec.name for spec in missing)
+        files = " and ".join(str(spec.url) for spec in missing)
+        raise WeightsError(
+            f"the weights {names} are not here: run `deepmersion weights fetch paper`, or without "
+            f"a connection bring {files} and run `deepmersion weights import FILE...`"
+        )
+
+
+def _load_objects(spec: WeightsSpec) -> nn.Module:
+    state = read_state_dict(verify(spec))
+    with torch.device("meta"):
+        network = vgg16()
+    return fill(network, state, spec.name)
+
+
+def _load_scenes(spec: WeightsSpec) -> nn.Module:
+    # Saved by Places365's training script: a dict with the epoch, the accuracy and the weights
+    # of a network inside DataParallel.
+    state = read_state_dict(verify(spec), entry="state_dict", prefix="module.")
+    with torch.device("meta"):
+        network = resnet18(num_classes=len(places365_labels()))
+    return fill(network, state, spec.name)

@@ -1,0 +1,363 @@
+"""VGG-16 and Places365's ResNet-18, from fetching to distributions.
+
+The weights are stand-ins (see `standins`): the published files' structure with random values.
+What the networks say with them means nothing; that they say what torchvision's own networks
+say is what is tested.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from loopback import Misbehaviour, serve
+from material import noise, write
+from PIL import Image
+from standins import (
+    places365_state,
+    save_places365,
+    save_vgg16,
+    spec_for,
+    vgg16_state,
+)
+from torch import Tensor
+from torchvision import transforms
+from torchvision.models import VGG16_Weights, resnet18, vgg16
+
+from deepmersion.checkpoints import fill, read_state_dict
+from deepmersion.cli import main
+from deepmersion.download import Patience
+from deepmersion.errors import WeightsError
+from deepmersion.index import Header, write_index
+from deepmersion.labels import object_labels, places365_labels
+from deepmersion.paper import BATCH_SIZE, Paper
+from deepmersion.soundbank import open_bank
+from deepmersion.vision import Distributions
+from deepmersion.weights import WeightsSpec, fetch, weights_path
+
+HASTE = Patience(timeout_s=5.0, pauses_s=(0.01, 0.02))
+
+MAX_MEMORY_BYTES = 2_000_000_000
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An empty cache folder for the stand-ins, emptied again: they are large."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPMERSION_CACHE", str(folder))
+        patch.delenv("DEEPMERSION_MIRROR", raising=False)
+        yield folder
+    for path in folder.iterdir():
+        path.unlink()
+
+
+@pytest.fixture(scope="module")
+def specs(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, WeightsSpec]:
+    """The stand-ins, fetched into the cache from a server that breaks off and fails at first."""
+    assert list(cache.iterdir()) == []
+    folder = tmp_path_factory.mktemp("served")
+    vgg, places = folder / "vgg16-397923af.pth", folder / "resnet18_places365.pth.tar"
+    save_vgg16(vgg, vgg16_state())
+    save_places365(places, places365_state())
+    with serve(folder) as server:
+        specs = {
+            "vgg16": spec_for("vgg16", vgg, server.url(vgg.name)),
+            "places365": spec_for("places365", places, server.url(places.name)),
+        }
+        server.script = [Misbehaviour(cut_at=200_000_000), Misbehaviour(status=503)]
+        fetch(specs["vgg16"], patience=HASTE)
+        vgg.unlink()
+        fetch(specs["places365"], patience=HASTE)
+        places.unlink()
+    assert server.ranges == [None, "bytes=200000000-", "bytes=200000000-", None]
+    return specs
+
+
+@pytest.fixture(scope="module")
+def paper(specs: dict[str, WeightsSpec]) -> Paper:
+    return Paper.load(specs=specs)
+
+
+@pytest.fixture(scope="module")
+def photos(china_jpg: Path, flower_jpg: Path) -> list[np.ndarray]:
+    """Two real photos, one of them upright as well, in more than one batch."""
+    china, flower = (np.asarray(Image.open(path)) for path in (china_jpg, flower_jpg))
+    return [china, flower, np.ascontiguousarray(china.transpose(1, 0, 2)), china[:250], flower]
+
+
+@pytest.fixture(scope="module")
+def seen(paper: Paper, photos: list[np.ndarray]) -> Distributions:
+    return paper.classify(photos)
+
+
+@torch.inference_mode()
+def reference(
+    network: torch.nn.Module,
+    state: Mapping[str, Tensor],
+    prepare: Callable[[Image.Image], Tensor],
+    photos: list[np.ndarray],
+) -> np.ndarray:
+    """Return torchvision's own answer, photo by photo."""
+    network.load_state_dict(state, strict=False, assign=True)
+    network.eval()
+    pixels = [prepare(Image.fromarray(photo))[None] for photo in photos]
+    return torch.cat([network(x).softmax(dim=1) for x in pixels]).numpy()
+
+
+CLASSIFY_TWENTY = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from deepmersion.identity import Identity
+from deepmersion.paper import Paper
+from deepmersion.weights import SPECS, WeightsSpec
+
+told = json.loads(sys.argv[1])
+specs = {n: WeightsSpec(**{**s, "identity": Identity(**s["identity"])}) for n, s in told.items()}
+photos = [np.random.default_rng(i).integers(0, 256, (427, 640, 3), np.uint8) for i in range(20)]
+seen = Paper.load(specs=specs).classify(photos)
+assert seen.objects.shape == (20, 1000) and seen.scenes.shape == (20, 365)
+status = Path("/proc/self/status").read_text("utf-8").splitlines()
+print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_twenty_photos_fit_into_two_gigabytes(specs: dict[str, WeightsSpec]) -> None:
+    # The first test, so that this process has not loaded the networks as well.
+    told = json.dumps({name: asdict(spec) for name, spec in specs.items()})
+    command = [sys.executable, "-c", CLASSIFY_TWENTY, told]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    peak_kib = int(answer.stdout)
+    assert peak_kib * 1024 < MAX_MEMORY_BYTES
+
+
+def test_objects_are_those_of_torchvision(seen: Distributions, photos: list[np.ndarray]) -> None:
+    prepare = VGG16_Weights.IMAGENET1K_V1.transforms()
+    with torch.device("meta"):
+        network = vgg16()
+    expected = reference(network, vgg16_state(), prepare, photos)
+    np.testing.assert_allclose(seen.objects, expected, atol=1e-5)
+    assert expected.max() > 1.5 / 1000  # not a flat answer that anything would equal
+    assert np.abs(expected[0] - expected[1]).max() > 1e-4
+
+
+def test_scenes_are_those_of_the_published_script(
+    seen: Distributions, photos: list[np.ndarray]
+) -> None:
+    prepare = transforms.Compose(
+        [
+            transforms.Resize((256, 256)),
+            transforms.CenterCrop(224),
+            transforms.ToTensor(),
+            transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    expected = reference(resnet18(num_classes=365), places365_state(), prepare, photos)
+    np.testing.assert_allclose(seen.scenes, expected, atol=1e-5)
+    assert expected.max() > 1.5 / 365
+    assert np.abs(expected[0] - expected[1]).max() > 1e-4
+
+
+def test_distributions_sum_to_one_and_do_not_depend_on_the_batch(
+    paper: Paper, seen: Distributions, photos: list[np.ndarray]
+) -> None:
+    assert len(photos) > BATCH_SIZE
+    assert seen.objects.shape == (5, 1000)
+    assert seen.scenes.shape == (5, 365)
+    assert seen.objects.dtype == seen.scenes.dtype == np.float32
+    np.testing.assert_allclose(seen.objects.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(seen.scenes.sum(axis=1), 1, atol=1e-5)
+    alone = paper.classify(photos[2:3])
+    np.testing.assert_allclose(alone.objects[0], seen.objects[2], atol=1e-5)
+    np.testing.assert_allclose(alone.scenes[0], seen.scenes[2], atol=1e-5)
+
+
+def test_no_photos_give_no_rows(paper: Paper) -> None:
+    nothing = paper.classify([])
+    assert nothing.objects.shape == (0, 1000)
+    assert nothing.scenes.shape == (0, 365)
+
+
+def test_networks_say_what_they_are(paper: Paper, specs: dict[str, WeightsSpec]) -> None:
+    assert paper.name == "paper"
+    assert len(paper.scene_labels) == 365
+    assert paper.weights == {name: str(spec.identity) for name, spec in specs.items()}
+
+
+@pytest.fixture
+def small_index(tmp_path: Path) -> tuple[Path, Path]:
+    """A bank of two noises and an index of it with random predictions: folder and file."""
+    folder = tmp_path / "bank"
+    folder.mkdir()
+    write(folder / "hiss.wav", noise(3.0, seed=1))
+    write(folder / "rumble.wav", noise(3.0, slope=2.0, seed=2))
+    bank = open_bank(folder)
+    random = np.random.default_rng(3)
+    predictions = [np.log(random.dirichlet(np.ones(n), 3)).astype("f4") for n in (1000, 401)]
+    header = Header("0" * 64, bank.fingerprint, 22_050, 3.0, 0.01, "2020-01-01T00:00:00+00:00")
+    gains = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.float32)
+    write_index(
+        tmp_path / "index.h5", header, bank.names, gains, iter([(predictions[0], predictions[1])])
+    )
+    return folder, tmp_path / "index.h5"
+
+
+def test_match_loads_once_for_many_photos(
+    specs: dict[str, WeightsSpec],
+    paper: Paper,
+    seen: Distributions,
+    small_index: tuple[Path, Path],
+    china_jpg: Path,
+    flower_jpg: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loads: list[str] = []
+
+    def load_networks(choice: str, device: str, _on_choice: object) -> Paper:
+        assert device == "cpu"
+        loads.append(choice)
+        return paper
+
+    monkeypatch.setattr("deepmersion.pipeline.load_networks", load_networks)
+    bank, index = small_index
+    photos = [str(china_jpg), str(flower_jpg), str(china_jpg)]
+    options = ["--networks", "paper", "--json", "--soundbank", str(bank), "--index", str(index)]
+    result = CliRunner().invoke(main, ["match", *options, *photos])
+    assert result.exit_code == 0, result.output
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert loads == ["paper"]
+    assert [record["photo"] for record in records] == photos
+    for record, row in zip(records, (0, 1, 0), strict=True):
+        assert record["networks"] == "paper"
+        assert record["weights"] == {name: str(spec.identity) for name, spec in specs.items()}
+        assert record["objects"][0]["label"] == object_labels()[seen.objects[row].argmax()]
+        assert record["scenes"][0]["label"] == places365_labels()[seen.scenes[row].argmax()]
+        assert np.isfinite(record["matches"][0]["kl"])
+
+
+def test_published_identities_refuse_the_stand_ins(specs: dict[str, WeightsSpec]) -> None:
+    assert specs["vgg16"].filename == "vgg16-397923af.pth"
+    with pytest.raises(WeightsError, match="not the published file"):
+        Paper.load()
+
+
+def test_missing_weights_say_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DEEPMERSION_CACHE", str(tmp_path))
+    with pytest.raises(WeightsError) as error:
+        Paper.load()
+    message = str(error.value)
+    assert "deepmersion weights fetch paper" in message
+    assert "deepmersion weights import" in message
+    assert "vgg16-397923af.pth" in message
+    assert "resnet18_places365.pth.tar" in message
+
+
+def test_damaged_weights_are_not_loaded(specs: dict[str, WeightsSpec]) -> None:
+    path = weights_path(specs["places365"])
+    whole = path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 1
+    path.write_bytes(damaged)
+    try:
+        with pytest.raises(WeightsError, match=r"damaged.*fetch places365"):
+            Paper.load(specs=specs)
+    finally:
+        path.write_bytes(whole)
+
+
+def _altered(change: Callable[[OrderedDict[str, Tensor]], object]) -> OrderedDict[str, Tensor]:
+    state = places365_state()
+    change(state)
+    return state
+
+
+def _set(key: str, value: Tensor) -> Callable[[OrderedDict[str, Tensor]], object]:
+    return lambda state: state.update({key: value})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("fc.bias"), "lack: fc.bias;"),
+        (_set("fc.extra", torch.zeros(1)), "have too much: fc.extra;"),
+        (_set("fc.bias", torch.zeros(401)), r"fc\.bias: float32 \[401\] where float32 \[365\]"),
+        (_set("fc.bias", torch.zeros(365).double()), "float64"),
+        (_set("fc.bias", torch.full((365,), torch.nan)), r"fc\.bias: holds values that are not"),
+        (_set("bn1.weight", torch.tensor([torch.inf, *[1.0] * 63])), r"bn1\.weight: holds values"),
+    ],
+)
+def test_weights_that_do_not_fit_are_one_clear_line(
+    change: Callable[[OrderedDict[str, Tensor]], object], message: str
+) -> None:
+    with torch.device("meta"):
+        network = resnet18(num_classes=365)
+    with pytest.raises(WeightsError, match=message) as error:
+        fill(network, _altered(change), "places365")
+    assert "\n" not in str(error.value)
+
+
+def test_names_outside_the_prefix_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pth"
+    torch.save({"state_dict": {"module.a": torch.zeros(1), "b": torch.zeros(1)}}, path)
+    with pytest.raises(WeightsError, match=r"module\.: b"):
+        read_state_dict(path, "state_dict", "module.")
+
+
+@pytest.mark.parametrize("checkpoint", [{"epoch": 1}, [torch.zeros(1)], {"state_dict": {"a": 1}}])
+def test_other_checkpoints_are_refused(tmp_path: Path, checkpoint: object) -> None:
+    path = tmp_path / "checkpoint.pth"
+    torch.save(checkpoint, path)
+    with pytest.raises(WeightsError, match="holds no network's weights"):
+        read_state_dict(path, "state_dict")
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return Path.touch, (Path("pwned"),)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_nothing_in_a_checkpoint_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_zip: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "hostile.pth"
+    torch.save({"a": Hostile()}, path, _use_new_zipfile_serialization=is_zip)
+    with pytest.raises(WeightsError, match="cannot be read"):
+        read_state_dict(path)
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("n_bytes", [0, 3, 1000, 100_000])
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_cut_checkpoint_is_one_clear_line(tmp_path: Path, n_bytes: int, is_zip: bool) -> None:
+    path = tmp_path / "cut.pth"
+    torch.save({"a": torch.ones(100_000)}, path, _use_new_zipfile_serialization=is_zip)
+    path.write_bytes(path.read_bytes()[:n_bytes])
+    with pytest.raises(WeightsError, match="cannot be read") as error:
+        read_state_dict(path)
+    assert "\n" not in str(error.value)
+
+
+def test_zip_checkpoint_is_mapped_not_read(tmp_path: Path) -> None:
+    path, state = tmp_path / "vgg16.pth", vgg16_state()
+    torch.save(state, path)
+    mapped = read_state_dict(path)
+    assert mapped.keys() == state.keys()
+    assert all(torch.equal(mapped[name], value) for name, value in state.items())
+    if sys.platform == "linux":
+        assert str(path) in Path("/proc/self/maps").read_text("utf-8")
+    path.unlink()
