@@ -1,0 +1,283 @@
+"""The whole way from photos to the sounds that belong there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepmersion.audio import SAMPLE_RATE
+from deepmersion.compute import require_device
+from deepmersion.errors import IndexFileError, PhotoError, RequestError
+from deepmersion.explaining import Explanation, explain
+from deepmersion.index import open_index
+from deepmersion.labels import object_labels, shared_objects, shared_scenes
+from deepmersion.matching import HEADS, Evidence, Match, search
+from deepmersion.mixing import named_gains
+from deepmersion.photo import load_photo
+from deepmersion.reading import Photo, read_ahead
+from deepmersion.resources import shipped_index
+from deepmersion.soundbank import SoundBank, open_bank
+from deepmersion.vision import Choice, Distributions, OnChoice, load_networks
+
+SCHEMA = 1
+"""Version of the records that ``match --json`` prints."""
+
+N_LABELS = 5
+"""How many of the likeliest objects and scenes a record names."""
+
+PHOTOS_AT_ONCE = 4
+"""Photos that are decoded and go through the networks together. The paper's networks take them at
+full size, some 36 MB each, and must stay below 2 GB of memory."""
+
+FILE_DURATION_S = 300.0
+"""Length of a written file when nobody says: five minutes, 25 MB as FLAC."""
+
+
+@dataclass(frozen=True)
+class Ambience:
+    """A photo, what is seen in it, and the mixes that fit it.
+
+    Attributes
+    ----------
+    photo : str
+        Its path, or ``-`` for one from standard input.
+    networks : str
+        Which image networks looked at it: ``"lite"`` or ``"paper"``.
+    weights : mapping of str to str
+        Identities of their weights.
+    objects, scenes : tuple of (str, float)
+        The likeliest classes and their probabilities, the likeliest first.
+    matches : tuple of Match
+        The best first.
+    bank : SoundBank
+        The base sounds that the matches mix.
+    explanation : Explanation or None
+        Why the best mix came before the next one, if that was asked for.
+    """
+
+    photo: str
+    networks: str
+    weights: dict[str, str]
+    objects: tuple[tuple[str, float], ...]
+    scenes: tuple[tuple[str, float], ...]
+    matches: tuple[Match, ...]
+    bank: SoundBank
+    explanation: Explanation | None = None
+
+    @property
+    def best(self) -> Match:
+        """The match with the lowest score."""
+        return self.matches[0]
+
+    @property
+    def sounds(self) -> dict[str, float]:
+        """The best mix: gains by name, the loudest first."""
+        return named_gains(self.best.gains, self.bank.names)
+
+    def blocks(self, **options: Any) -> Iterator[np.ndarray]:
+        """Return the best mix as a stream, float32 [samples, 2] a block, at 44,100 Hz.
+
+        The options are those of `deepmersion.rendering.Renderer`.
+        """
+        from deepmersion.rendering import Renderer
+
+        return Renderer(self.bank, self.best.gains, **options).blocks()
+
+    def write(self, path: Path | str, duration_s: float = FILE_DURATION_S, **options: Any) -> None:
+        """Write the best mix to an audio file (.wav, .flac, .ogg or .mp3).
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written.
+        """
+        from deepmersion.output import write_file
+
+        blocks = self.blocks(duration_s=duration_s, **options)
+        write_file(Path(path), blocks, SAMPLE_RATE, round(duration_s * SAMPLE_RATE))
+
+    def record(self, output: str | None = None) -> dict[str, Any]:
+        """Return the ambience as ``match --json`` prints it."""
+        record = {
+            "schema": SCHEMA,
+            "photo": self.photo,
+            "networks": self.networks,
+            "weights": self.weights,
+            "objects": [{"label": label, "p": round(p, 6)} for label, p in self.objects],
+            "scenes": [{"label": label, "p": round(p, 6)} for label, p in self.scenes],
+            "matches": [
+                {
+                    "rank": rank,
+                    "sounds": named_gains(match.gains, self.bank.names),
+                    "kl": round(match.kl, 6),
+                    **{f"kl_{head}": round(kl, 6) for head, kl in match.kl_by_head.items()},
+                    "score": round(match.score, 6),
+                }
+                for rank, match in enumerate(self.matches, 1)
+            ],
+            "output": output,
+        }
+        if self.explanation is not None:
+            record["explanation"] = asdict(self.explanation)
+        return record
+
+
+class Matcher:
+    """Image networks and a sound index, loaded once for many photos.
+
+    Parameters
+    ----------
+    networks : {"auto", "lite", "paper"}
+        ``auto`` takes the paper's if their weights are there, else lite.
+    use : sequence of str
+        Which label sets decide: ``objects``, ``scenes`` or both.
+    index : Path, str or None
+        Index file; None for the shipped one.
+    soundbank : Path, str or None
+        The folder of base sounds that the index was made for; None for the shipped one.
+    device : str
+        Where the networks run, as torch names it.
+    on_choice : callable, optional
+        Told in one line which networks ``auto`` took, and why.
+
+    Raises
+    ------
+    SoundBankError, IndexFileError, WeightsError, RequestError
+        When one of them cannot be used, or the index was made for another sound bank.
+    """
+
+    def __init__(
+        self,
+        *,
+        networks: Choice = "auto",
+        use: Sequence[str] = HEADS,
+        index: Path | str | None = None,
+        soundbank: Path | str | None = None,
+        device: str = "cpu",
+        on_choice: OnChoice | None = None,
+    ) -> None:
+        unknown = set(use) - set(HEADS)
+        if unknown or not use:
+            raise RequestError(f"the label sets to use are {' and '.join(HEADS)}, one or both")
+        self.bank = open_bank(soundbank)
+        with ExitStack() as resources:
+            path = shipped_index() if index is None else Path(index)
+            self._index = resources.enter_context(open_index(path))
+            self._check_index(path)
+            require_device(device)
+            self.networks = load_networks(networks, device, on_choice)
+            self._resources = resources.pop_all()
+        classes = {"objects": shared_objects(), "scenes": shared_scenes(self.networks.scene_labels)}
+        self._classes = {head: classes[head] for head in HEADS if head in use}
+
+    def __enter__(self) -> Matcher:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the index."""
+        self._resources.close()
+
+    def _check_index(self, path: Path) -> None:
+        if self._index.header.soundbank != self.bank.fingerprint:
+            raise IndexFileError(
+                f"the index {path} was made for another sound bank than {self.bank.folder}; give "
+                "the right --soundbank, or build an index for this one with: "
+                f"deepmersion build-index --soundbank {self.bank.folder} -o FILE.h5"
+            )
+
+    def match(self, photo: Photo, top: int = 1, *, explained: bool = False) -> Ambience:
+        """Return the `top` best mixes for a photo, and on request why the first is the first.
+
+        Raises
+        ------
+        PhotoError
+            When the photo cannot be opened.
+        """
+        (result,) = self.match_all([photo], top, explained=explained)
+        if isinstance(result, PhotoError):
+            raise result
+        return result
+
+    def match_all(
+        self, photos: Sequence[Photo], top: int = 1, *, explained: bool = False
+    ) -> Iterator[Ambience | PhotoError]:
+        """Yield for each photo, in order, its ambience, or the error if it cannot be opened."""
+        opened = zip(map(_name, photos), read_ahead(self._open, photos), strict=True)
+        while named := list(islice(opened, PHOTOS_AT_ONCE)):
+            images = [image for _, image in named if not isinstance(image, PhotoError)]
+            names = [name for name, image in named if not isinstance(image, PhotoError)]
+            found = iter(self._match_images(names, images, top, explained) if images else [])
+            for _, image in named:
+                yield image if isinstance(image, PhotoError) else next(found)
+
+    def _open(self, photo: Photo) -> np.ndarray | PhotoError:
+        try:
+            source = Path(photo) if isinstance(photo, str) else photo
+            image = load_photo(source, min_side=self.networks.min_side)
+            return self.networks.reduced(image)
+        except PhotoError as error:
+            return error
+
+    def _match_images(
+        self, names: list[str], images: list[np.ndarray], top: int, explained: bool
+    ) -> list[Ambience]:
+        seen = self.networks.classify(images)
+        evidence = {
+            head: Evidence.of(getattr(seen, head), classes)
+            for head, classes in self._classes.items()
+        }
+        matches = search(self._index, evidence, max(top, 2) if explained else top)
+        return [
+            Ambience(
+                photo=name,
+                networks=self.networks.name,
+                weights=dict(self.networks.weights),
+                objects=_likeliest(seen.objects[i], object_labels()),
+                scenes=_likeliest(seen.scenes[i], self.networks.scene_labels),
+                matches=tuple(matches[i][:top]),
+                bank=self.bank,
+                explanation=self._explain(seen, evidence, matches[i], i) if explained else None,
+            )
+            for i, name in enumerate(names)
+        ]
+
+    def _explain(
+        self,
+        seen: Distributions,
+        evidence: dict[str, Evidence],
+        matches: list[Match],
+        photo: int,
+    ) -> Explanation | None:
+        if len(matches) < 2:
+            return None
+        one = slice(photo, photo + 1)
+        return explain(
+            self._index,
+            {head: getattr(seen, head)[one] for head in evidence},
+            {head: replace(shown, probs=shown.probs[one]) for head, shown in evidence.items()},
+            *matches[:2],
+        )
+
+
+def match(photo: Photo, top: int = 1, *, explained: bool = False, **options: Any) -> Ambience:
+    """Return the best mixes for one photo; the options are those of `Matcher`."""
+    with Matcher(**options) as matcher:
+        return matcher.match(photo, top, explained=explained)
+
+
+def _name(photo: Photo) -> str:
+    return str(photo) if isinstance(photo, str | Path) else "-"
+
+
+def _likeliest(probs: np.ndarray, labels: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    order = np.argsort(-probs, kind="stable")[:N_LABELS]
+    return tuple((labels[i], float(probs[i])) for i in order)
