@@ -1,0 +1,167 @@
+"""What stands between the renderer and a sound card: samples rendered ahead, and the last fade.
+
+A sound card asks for samples from a thread of its own and cannot wait. What it calls must
+neither wait for anybody nor allocate memory.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable
+
+import numpy as np
+
+N_CHANNELS = 2
+
+POLL_S = 0.02
+"""How often the rendering thread looks for room: asking costs nothing, and a lock or a signal
+between the two threads could make the sound card wait."""
+
+
+class Ring:
+    """A ring of samples between one thread that writes and one that reads.
+
+    The reader never waits and never allocates: what is missing is silence, and counted. Each
+    side moves only its own counter, so neither needs a lock.
+
+    Parameters
+    ----------
+    n_samples : int
+        Capacity.
+    """
+
+    def __init__(self, n_samples: int) -> None:
+        self._samples = np.zeros((n_samples, N_CHANNELS), dtype=np.float32)
+        self._written = 0
+        self._read = 0
+        self.n_underruns = 0
+        self.closed = False
+
+    @property
+    def capacity(self) -> int:
+        """How many samples there is room for."""
+        return len(self._samples)
+
+    @property
+    def filled(self) -> int:
+        """Samples that are waiting to be read."""
+        return self._written - self._read
+
+    @property
+    def drained(self) -> bool:
+        """Whether everything has been read and nothing more will come."""
+        return self.closed and not self.filled
+
+    def write(self, block: np.ndarray) -> int:
+        """Take as much of a block [samples, 2] as there is room for; return how much that was."""
+        done = 0
+        while n := min(len(block) - done, self.capacity - self.filled):
+            start = self._written % self.capacity
+            n = min(n, self.capacity - start)
+            self._samples[start : start + n] = block[done : done + n]
+            self._written += n
+            done += n
+        return done
+
+    def read_into(self, out: np.ndarray) -> None:
+        """Fill `out` [samples, 2] with the next samples, and with silence where there are none."""
+        done = 0
+        while n := min(len(out) - done, self.filled):
+            start = self._read % self.capacity
+            n = min(n, self.capacity - start)
+            out[done : done + n] = self._samples[start : start + n]
+            self._read += n
+            done += n
+        if done < len(out):
+            out[done:] = 0
+            self.n_underruns += not self.closed
+
+
+class FadeOut:
+    """The quick fade that ends a stream when somebody stops it.
+
+    Parameters
+    ----------
+    n_samples : int
+        Its length.
+    """
+
+    def __init__(self, n_samples: int) -> None:
+        share = np.linspace(0, 1, n_samples)[:, None]
+        curve = np.cos(share * (math.pi / 2)).astype(np.float32)
+        curve[-1] = 0
+        # Both channels are spelled out: to stretch one over two, numpy would allocate.
+        self._curve = np.repeat(curve, N_CHANNELS, axis=1)
+        self._done = 0
+        self.begun = False
+
+    @property
+    def finished(self) -> bool:
+        """Whether all is silent now."""
+        return self._done >= len(self._curve)
+
+    def apply(self, out: np.ndarray) -> None:
+        """Fade a block [samples, 2] in place, once begun."""
+        if not self.begun:
+            return
+        curve = self._curve[self._done : self._done + len(out)]
+        out[: len(curve)] *= curve
+        out[len(curve) :] = 0
+        self._done += len(curve)
+
+
+class Feeder(threading.Thread):
+    """Renders ahead into a ring, in a thread of its own.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape = (samples, 2), float32
+    ring : Ring
+        Closed when the blocks have ended.
+    n_ahead : int
+        How many samples there are to be before playing begins.
+
+    Attributes
+    ----------
+    primed : threading.Event
+        Set when there are so many samples, or no more will come.
+    failure : Exception or None
+        What ended it, when rendering failed.
+    """
+
+    def __init__(self, blocks: Iterable[np.ndarray], ring: Ring, n_ahead: int) -> None:
+        super().__init__(daemon=True)
+        self._blocks = blocks
+        self._ring = ring
+        self._n_ahead = n_ahead
+        self._stop_asked = threading.Event()
+        self.primed = threading.Event()
+        self.failure: Exception | None = None
+
+    def run(self) -> None:
+        """Render until the blocks end or somebody stops it."""
+        try:
+            for block in self._blocks:
+                if not self._put(block):
+                    break
+        except Exception as error:
+            self.failure = error  # raised again where somebody can catch it
+        finally:
+            self._ring.closed = True
+            self.primed.set()
+
+    def stop(self) -> None:
+        """End the thread, and wait until it has ended."""
+        self._stop_asked.set()
+        self.join()
+
+    def _put(self, block: np.ndarray) -> bool:
+        """Write a block as there is room for it; return False when stopped meanwhile."""
+        while len(block):
+            block = block[self._ring.write(block) :]
+            if self._ring.filled >= self._n_ahead:
+                self.primed.set()
+            if len(block) and self._stop_asked.wait(POLL_S):
+                return False
+        return not self._stop_asked.is_set()

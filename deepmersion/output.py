@@ -1,0 +1,205 @@
+"""Writing a stream of samples: audio files, and WAV into a pipe."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from deepmersion.errors import OutputError
+
+FORMATS = {
+    ".wav": ("WAV", "PCM_16"),
+    ".flac": ("FLAC", "PCM_16"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+"""File suffix to libsndfile's format and encoding."""
+
+N_CHANNELS = 2
+BYTES_PER_SAMPLE = 2
+ENDLESS_BYTES = 0xFFFF_FFFF
+"""What a WAV header says of a stream whose length is not known or does not fit; players then read
+until the pipe ends."""
+
+PROBE_BYTES = 1 << 20
+"""What is written to learn why writing failed: more than a disk's last free block."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of samples written and of all samples."""
+
+
+MAX_WAV_BYTES = 0xFFFF_FFFF - 1024
+"""What the 32-bit sizes of a WAV file can say, and room for its header: 6.7 hours."""
+
+
+def check_output(path: Path, duration_s: float, sample_rate: int) -> None:
+    """Refuse an output file that could not be written, before any work is done.
+
+    Parameters
+    ----------
+    path : Path
+    duration_s : float
+        How long the sound will be, in seconds.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    OutputError
+        When the suffix is unknown, the folder is missing or not writable, the path is a folder,
+        or the sound does not fit into the format.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise OutputError(
+            f"{path} has no suffix of an audio format; end it in one of {', '.join(FORMATS)}"
+        )
+    try:
+        _check_place(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({_reason(error)}); choose another") from error
+    n_bytes = duration_s * sample_rate * N_CHANNELS * BYTES_PER_SAMPLE
+    if path.suffix.lower() == ".wav" and n_bytes > MAX_WAV_BYTES:
+        raise OutputError(f"{path}: {duration_s:g} s do not fit into a WAV file; write FLAC")
+
+
+def _check_place(path: Path) -> None:
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file")
+    if not path.parent.is_dir():
+        raise OutputError(f"the folder {path.parent} does not exist; create it first")
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise OutputError(f"{path} cannot be written; check the permissions")
+
+
+def write_file(
+    path: Path,
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    n_samples: int,
+    on_progress: Progress | None = None,
+) -> None:
+    """Write a stereo stream to an audio file, which appears under its name only when whole.
+
+    Parameters
+    ----------
+    path : Path
+        Its suffix chooses the format (`FORMATS`).
+    blocks : iterable of ndarray, shape = (samples, 2), float32 in [-1, 1]
+        WAV and FLAC hold them as 16-bit integers with triangular dither.
+    sample_rate : int
+        In Hz.
+    n_samples : int
+        How many samples there will be, for the progress.
+    on_progress : callable or None
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written, for example on a full disk.
+    """
+    check_output(path, n_samples / sample_rate, sample_rate)
+    import soundfile
+
+    kind, encoding = FORMATS[path.suffix.lower()]
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    written = 0
+    try:
+        with soundfile.SoundFile(
+            temporary, "w", sample_rate, N_CHANNELS, format=kind, subtype=encoding
+        ) as file:
+            for block in dithered(blocks) if encoding == "PCM_16" else blocks:
+                file.write(block)
+                written += len(block)
+                if on_progress:
+                    on_progress(written, n_samples)
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise OutputError(
+            f"{path} cannot be written ({_reason(error, temporary)}); check the free space and "
+            "the permissions"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _reason(error: Exception, path: Path | None = None) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if path is not None:
+        # libsndfile says no more than "System error"; the system itself says which.
+        try:
+            with path.open("ab") as stream:
+                stream.write(bytes(PROBE_BYTES))
+        except OSError as told:
+            return told.strerror or str(told)
+    return str(error).rstrip(".").rsplit(": ", 1)[-1]
+
+
+def dithered(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
+    """Yield float32 blocks in [-1, 1] as int16, with triangular dither of two steps.
+
+    The dither is drawn from a fixed seed, so that equal streams give equal files.
+    """
+    rng = np.random.default_rng(0)
+    for block in blocks:
+        dither = rng.random(block.shape, dtype=np.float32) - rng.random(
+            block.shape, dtype=np.float32
+        )
+        # Silence stays silence: there is nothing in it whose rounding could be heard.
+        dither *= block != 0
+        yield np.clip(np.round(block * 32767 + dither), -32768, 32767).astype(np.int16)
+
+
+def write_wav_stream(
+    stream: BinaryIO,
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    n_samples: int | None,
+) -> None:
+    """Write a stereo stream as 16-bit WAV into a pipe, which cannot be wound back.
+
+    Parameters
+    ----------
+    stream : binary file
+    blocks : iterable of ndarray, shape = (samples, 2), float32 in [-1, 1]
+    sample_rate : int
+        In Hz.
+    n_samples : int or None
+        None when the stream goes on for ever: the header then names the greatest length.
+
+    Raises
+    ------
+    BrokenPipeError
+        When the reader has gone, which is the ordinary end of an endless stream.
+    OutputError
+        When writing fails otherwise.
+    """
+    try:
+        stream.write(_wav_header(sample_rate, n_samples))
+        for block in dithered(blocks):
+            stream.write(block.astype("<i2", copy=False).tobytes())
+            stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written ({_reason(error)})") from error
+
+
+def _wav_header(sample_rate: int, n_samples: int | None) -> bytes:
+    frame = N_CHANNELS * BYTES_PER_SAMPLE
+    n_bytes = ENDLESS_BYTES if n_samples is None else min(n_samples * frame, ENDLESS_BYTES)
+    form = struct.pack(
+        "<4sIHHIIHH", b"fmt ", 16, 1, N_CHANNELS, sample_rate, sample_rate * frame, frame, 16
+    )
+    data = struct.pack("<4sI", b"data", n_bytes)
+    riff = struct.pack("<4sI4s", b"RIFF", min(n_bytes + 36, ENDLESS_BYTES), b"WAVE")
+    return riff + form + data

@@ -1,0 +1,272 @@
+"""Playing a stream of samples through the sound card (PortAudio, by sounddevice)."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from deepmersion.errors import PlaybackError
+from deepmersion.feeding import N_CHANNELS, FadeOut, Feeder, Ring
+
+BUFFER_S = 1.0
+"""How much is rendered ahead: rides out a busy machine."""
+
+PRIME_S = 0.5
+"""How much of it there is before playing begins: the machine is at its busiest then."""
+
+DEVICE_LATENCY_S = 0.15
+"""What the sound card itself holds: enough for a Python callback that is late, and little enough
+that Ctrl-C is heard at once."""
+
+FADE_OUT_S = 0.3
+"""How fast Ctrl-C fades out: soft to the ear, and at once to the hand."""
+
+TAIL_S = DEVICE_LATENCY_S + 0.05
+"""Silence after the end, more than the device holds: what it holds when it stops may be lost."""
+
+STALL_S = 3.0
+"""How long a device may take no samples before it is given up."""
+
+CLOSE_S = 1.0
+"""How long it may take to close."""
+
+POLL_S = 0.05
+"""How often is looked whether playing has ended; Ctrl-C is answered in between."""
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How playing ended.
+
+    Attributes
+    ----------
+    n_underruns : int
+        How often the sound card had to wait for samples, and played silence.
+    interrupted : bool
+        Whether somebody stopped it (Ctrl-C).
+    """
+
+    n_underruns: int
+    interrupted: bool
+
+
+def _sounddevice() -> ModuleType:
+    try:
+        return import_module("sounddevice")
+    except OSError as error:
+        raise PlaybackError(
+            "PortAudio is not installed, so nothing can be played; install it "
+            "(Debian and Ubuntu: apt install libportaudio2; macOS: brew install portaudio) "
+            "or write a file with -o"
+        ) from error
+
+
+def output_devices() -> list[tuple[int, str, bool]]:
+    """Return number, name and whether it is the default of every device that plays stereo.
+
+    Raises
+    ------
+    PlaybackError
+        When PortAudio is missing.
+    """
+    sounddevice = _sounddevice()
+    default = sounddevice.default.device[1]
+    return [
+        (number, str(device["name"]), number == default)
+        for number, device in enumerate(sounddevice.query_devices())
+        if device["max_output_channels"] >= N_CHANNELS
+    ]
+
+
+def check_playback(device: str | int | None = None) -> None:
+    """Refuse to go on when nothing can be played, before any other work is done.
+
+    Raises
+    ------
+    PlaybackError
+        When PortAudio is missing, or there is no such sound card.
+    """
+    sounddevice = _sounddevice()
+    try:
+        sounddevice.query_devices(device, kind="output")
+    except (sounddevice.PortAudioError, ValueError) as error:
+        if device is not None:
+            raise _unusable(device, error) from error
+        raise PlaybackError(
+            "no sound card was found; connect one, or write a file with -o, or a pipe with -o -"
+        ) from error
+
+
+def _unusable(device: str | int | None, error: Exception) -> PlaybackError:
+    # PortAudio's own words; sounddevice may add those of the system's sound layer behind them.
+    reason = " ".join(str(error.args[0] if error.args else error).split())
+    name = "default output device" if device is None else f"output device {device}"
+    return PlaybackError(
+        f"the {name} cannot be used ({reason}); choose one that `deepmersion devices` lists, or "
+        "write a file with -o"
+    )
+
+
+def play(
+    blocks: Iterable[np.ndarray], sample_rate: int, device: str | int | None = None
+) -> Playback:
+    """Play a stream until its end, or until Ctrl-C, which fades it out.
+
+    Parameters
+    ----------
+    blocks : iterable of ndarray, shape = (samples, 2), float32 in [-1, 1]
+        Taken from another thread. Resampled if the device does not play this rate.
+    sample_rate : int
+        In Hz.
+    device : str, int or None
+        Output device by name or number; None for the system's default.
+
+    Raises
+    ------
+    PlaybackError
+        When there is no such device, or it vanishes.
+    """
+    sounddevice = _sounddevice()
+    try:
+        rate = _device_rate(sounddevice, device, sample_rate)
+        if rate != sample_rate:
+            blocks = _resampled(blocks, sample_rate, rate)
+        return _play(sounddevice, blocks, rate, device)
+    except (sounddevice.PortAudioError, ValueError) as error:
+        raise _unusable(device, error) from error
+
+
+def _device_rate(sounddevice: ModuleType, device: str | int | None, sample_rate: int) -> int:
+    """Return `sample_rate` if the device plays it, else the rate that it prefers."""
+    try:
+        sounddevice.check_output_settings(
+            device=device, channels=N_CHANNELS, dtype="float32", samplerate=sample_rate
+        )
+    except sounddevice.PortAudioError:
+        preferred: float = sounddevice.query_devices(device, kind="output")["default_samplerate"]
+        return round(preferred)
+    return sample_rate
+
+
+def _resampled(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator[np.ndarray]:
+    import soxr
+
+    stream = soxr.ResampleStream(rate, new_rate, N_CHANNELS, dtype="float32")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros((0, N_CHANNELS), np.float32), last=True)
+
+
+def _play(
+    sounddevice: ModuleType, blocks: Iterable[np.ndarray], rate: int, device: str | int | None
+) -> Playback:
+    ring = Ring(round(BUFFER_S * rate))
+    feeder = Feeder(blocks, ring, round(PRIME_S * rate))
+    speaker = _Speaker(ring, rate, sounddevice.CallbackStop)
+    feeder.start()
+    try:
+        feeder.primed.wait()
+        with _stream(sounddevice, speaker, rate, device):
+            speaker.wait()
+    except KeyboardInterrupt:
+        speaker.fade.begun = True  # a second one, or one before anything is heard
+    finally:
+        feeder.stop()
+    if feeder.failure is not None:
+        raise feeder.failure
+    if not (ring.drained or speaker.fade.begun):
+        raise PlaybackError("the output device has gone; connect it and start again")
+    return Playback(speaker.n_underruns, interrupted=speaker.fade.begun)
+
+
+class _Speaker:
+    """What the sound card calls for samples, and what knows when it has had them all."""
+
+    def __init__(self, ring: Ring, rate: int, stop: type[Exception]) -> None:
+        self.fade = FadeOut(round(FADE_OUT_S * rate))
+        self.ended = threading.Event()
+        self._ring = ring
+        self._stop = stop
+        self._n_tail = round(TAIL_S * rate)
+        self._n_calls = 0
+        self._n_late = 0
+
+    @property
+    def n_underruns(self) -> int:
+        """How often samples were missing: here, or later in the sound card."""
+        return self._ring.n_underruns + self._n_late
+
+    def __call__(self, out: np.ndarray, n_samples: int, _time: Any, status: Any) -> None:
+        # What PortAudio says of the first call is about the time before it.
+        self._n_late += bool(status.output_underflow and self._n_calls)
+        self._n_calls += 1
+        over = self._ring.drained or self.fade.finished
+        self._ring.read_into(out)
+        self.fade.apply(out)
+        self._n_tail -= over * n_samples
+        if self._n_tail <= 0:
+            raise self._stop
+
+    def wait(self) -> None:
+        """Return when playing has ended, by itself or faded out after Ctrl-C."""
+        try:
+            self._wait()
+        except KeyboardInterrupt:
+            self.fade.begun = True
+            self._wait()
+
+    def _wait(self) -> None:
+        n_calls, since = self._n_calls, time.monotonic()
+        while not self.ended.wait(POLL_S):
+            if self._n_calls != n_calls:
+                n_calls, since = self._n_calls, time.monotonic()
+            elif time.monotonic() - since > STALL_S:
+                return
+
+
+@contextmanager
+def _stream(
+    sounddevice: ModuleType, speaker: _Speaker, rate: int, device: str | int | None
+) -> Iterator[None]:
+    stream = sounddevice.OutputStream(
+        samplerate=rate,
+        device=device,
+        channels=N_CHANNELS,
+        dtype="float32",
+        latency=DEVICE_LATENCY_S,
+        callback=speaker,
+        finished_callback=speaker.ended.set,
+    )
+    try:
+        stream.start()
+        yield
+    finally:
+        _close(sounddevice, stream)
+
+
+def _close(sounddevice: ModuleType, stream: Any) -> None:
+    """Close a stream, and leave it to itself when its device has gone and never answers."""
+
+    def close() -> None:
+        with suppress(sounddevice.PortAudioError):
+            stream.abort()
+        with suppress(sounddevice.PortAudioError):
+            stream.close()
+
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    try:
+        closing.join(CLOSE_S)
+    finally:
+        if closing.is_alive():
+            # At the end of the program sounddevice would wait for the device, for ever.
+            atexit.unregister(sounddevice._exit_handler)

@@ -1,0 +1,241 @@
+"""A mix as a stream of samples: loops, one loudness, bounded peaks, fades.
+
+The same stream feeds files, pipes and the sound card. It is made block by block, so that an hour
+takes no more memory than a minute and the first block is there at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from deepmersion.audio import BASE_LOUDNESS_LUFS, SAMPLE_RATE
+from deepmersion.errors import RequestError
+from deepmersion.limiter import Limiter
+from deepmersion.loops import Loop
+from deepmersion.soundbank import BaseSound, SoundBank
+
+LOUDNESS_LUFS = -27.0
+"""Integrated loudness of every mix. EBU R128 puts programmes at -23 LUFS; ambient sound is a
+background and lies lower, which leaves peaks so much room that the limiter is idle."""
+
+PEAK_CEILING_DBTP = -1.0
+"""True peaks stay below this, so that neither a converter nor a lossy codec clips."""
+
+FADE_IN_S = 2.0
+FADE_OUT_S = 4.0
+"""Long enough to startle nobody, short enough that one knows it works."""
+
+MAX_FADE_SHARE = 0.25
+"""Fades that nobody asked for take at most this share of a short duration each."""
+
+BLOCK_SAMPLES = 8192
+"""0.19 s: the first block is soon there, and there are few calls a second."""
+
+
+class _Voice:
+    """One base sound in the mix, and the way its gain goes from one mix to the next."""
+
+    def __init__(self, sound: BaseSound) -> None:
+        self._loop = Loop(sound)
+        self._gain = self._from = self._to = 0.0
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is not heard, nor going to be."""
+        return self._gain == 0 and self._to == 0
+
+    def aim(self, gain: float) -> None:
+        """Begin to go from the present gain to another."""
+        self._from, self._to = self._gain, gain
+
+    def add_to(self, block: np.ndarray, share: np.ndarray | None) -> None:
+        """Add the next samples to a block, `share` (0 to 1) of the way to the gain aimed at."""
+        if share is None:
+            self._gain = self._to
+            self._loop.add_to(block, self._gain)
+            return
+        # Powers are what is interpolated: the mixes' sounds are uncorrelated.
+        power = self._from**2 + (self._to**2 - self._from**2) * np.sin(share * (math.pi / 2)) ** 2
+        self._gain = math.sqrt(power[-1])
+        part = np.zeros_like(block)
+        self._loop.add_to(part, 1.0)
+        block += part * np.sqrt(power, dtype=np.float32)[:, None]
+
+
+class Renderer:
+    """An ambient sound: a mix of a bank's sounds, for a duration or until it is told to end.
+
+    Parameters
+    ----------
+    bank : SoundBank
+    gains : ndarray, shape = (sounds,), float32
+        Linear gains relative to the sounds' common loudness.
+    duration_s : float or None
+        In seconds, fades included; None goes on for ever.
+    volume_db : float
+        Relative to `LOUDNESS_LUFS`.
+    fade_in_s, fade_out_s : float or None
+        In seconds; None takes the default, shortened if the duration is short.
+
+    Raises
+    ------
+    RequestError
+        When a duration is not positive, a fade is negative, fades are longer than the duration,
+        a figure is not finite, or no gain is above zero.
+    SoundBankError
+        When a sound cannot be used.
+    """
+
+    def __init__(
+        self,
+        bank: SoundBank,
+        gains: np.ndarray,
+        *,
+        duration_s: float | None = None,
+        volume_db: float = 0.0,
+        fade_in_s: float | None = None,
+        fade_out_s: float | None = None,
+    ) -> None:
+        if not math.isfinite(volume_db):
+            raise RequestError("the volume must be a number of dB")
+        fade_in_s, fade_out_s = _fades(duration_s, fade_in_s, fade_out_s)
+        self.n_samples = None if duration_s is None else max(1, round(duration_s * SAMPLE_RATE))
+        self._fade_in = round(fade_in_s * SAMPLE_RATE)
+        self._fade_out = round(fade_out_s * SAMPLE_RATE)
+        self._bank = bank
+        self._level = 10 ** ((LOUDNESS_LUFS - BASE_LOUDNESS_LUFS + volume_db) / 20)
+        self._voices: dict[int, _Voice] = {}
+        self._position = 0
+        self._change_start = self._change_samples = 0
+        self._requested: tuple[np.ndarray, dict[int, _Voice], float] | None = None
+        self._aim(*self._prepared(gains))
+
+    def change_to(self, gains: np.ndarray, crossfade_s: float) -> None:
+        """Go over to another mix from the next block on; may be called from another thread.
+
+        Sounds that both mixes have go on. The power of the others is exchanged smoothly, so that
+        the whole stays as loud as it is.
+
+        Raises
+        ------
+        RequestError
+            When no gain is above zero.
+        """
+        # Sounds are opened here: some need preparation, for which the stream cannot wait.
+        self._requested = *self._prepared(gains), crossfade_s
+
+    def finish(self, fade_out_s: float) -> None:
+        """Fade out from the next block on, and end; may be called from another thread.
+
+        A sound that is fading out already goes on as it does.
+        """
+        n_samples = max(1, round(fade_out_s * SAMPLE_RATE))
+        start = self._position + BLOCK_SAMPLES
+        if self.n_samples is None or start < self.n_samples - self._fade_out:
+            self._fade_out, self.n_samples = n_samples, start + n_samples
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield the sound, float32 [samples, 2] in [-1, 1] at 44,100 Hz, block by block."""
+        for samples in self._limited():
+            left = None if self.n_samples is None else self.n_samples - self._position
+            block = samples[:left]
+            yield self._faded(block)
+            self._position += len(block)
+            if self._position == self.n_samples:
+                return
+
+    def _checked(self, gains: np.ndarray) -> np.ndarray:
+        """Return the gains that play a mix at the standard loudness, whatever its sounds are."""
+        if len(gains) != len(self._bank.sounds):
+            raise ValueError(f"{len(gains)} gains for {len(self._bank.sounds)} sounds")
+        own = np.array([10 ** (sound.gain_db / 20) for sound in self._bank.sounds])
+        # Different sounds are uncorrelated, so their powers add up.
+        power = float(np.sum((gains * own) ** 2))
+        if not 0 < power < math.inf or (gains < 0).any():
+            raise RequestError("a mix needs gains that can be played")
+        return np.asarray(gains / math.sqrt(power) * self._level)
+
+    def _prepared(self, gains: np.ndarray) -> tuple[np.ndarray, dict[int, _Voice]]:
+        """Return the gains to be played, and voices for the sounds that do not play yet."""
+        checked, playing = self._checked(gains), dict(self._voices)
+        missing = [int(number) for number in np.flatnonzero(checked) if number not in playing]
+        return checked, {number: _Voice(self._bank.sounds[number]) for number in missing}
+
+    def _aim(self, gains: np.ndarray, voices: dict[int, _Voice]) -> None:
+        self._voices = {**voices, **self._voices}
+        for number in map(int, np.flatnonzero(gains)):
+            if number not in self._voices:  # it fell silent since it was found playing
+                self._voices[number] = _Voice(self._bank.sounds[number])
+        for number, voice in self._voices.items():
+            voice.aim(float(gains[number]))
+
+    def _limited(self) -> Iterator[np.ndarray]:
+        limiter = Limiter(PEAK_CEILING_DBTP, SAMPLE_RATE)
+        start = 0
+        while True:
+            samples = limiter.process(self._mixed(start))
+            start += BLOCK_SAMPLES
+            if len(samples):
+                yield samples
+
+    def _mixed(self, start: int) -> np.ndarray:
+        """Return the next block of the mix, which is `start` samples into it."""
+        if self._requested is not None:
+            (gains, voices, crossfade_s), self._requested = self._requested, None
+            self._aim(gains, voices)
+            self._change_start, self._change_samples = start, round(crossfade_s * SAMPLE_RATE)
+        share: np.ndarray | None = None
+        if start < self._change_start + self._change_samples:
+            passed = np.arange(1, BLOCK_SAMPLES + 1) + (start - self._change_start)
+            share = np.minimum(passed / self._change_samples, 1)
+        block = np.zeros((BLOCK_SAMPLES, 2), dtype=np.float32)
+        for voice in self._voices.values():
+            voice.add_to(block, share)
+        self._voices = {n: voice for n, voice in self._voices.items() if not voice.silent}
+        return block
+
+    def _faded(self, block: np.ndarray) -> np.ndarray:
+        """Return a block at the current position with equal-power fades laid over it."""
+        start, stop = self._position, self._position + len(block)
+        envelope: np.ndarray | None = None
+        if start < self._fade_in:
+            envelope = _quarter_sine(np.arange(start, stop) / self._fade_in)
+        if self.n_samples is not None and stop > self.n_samples - self._fade_out:
+            left = (self.n_samples - np.arange(start, stop)) / max(1, self._fade_out)
+            envelope = _quarter_sine(left) * (1 if envelope is None else envelope)
+        if envelope is None:
+            return block
+        return np.asarray(block * envelope[:, None], dtype=np.float32)
+
+
+def _quarter_sine(share: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sin(np.clip(share, 0, 1) * (math.pi / 2)))
+
+
+def _fades(
+    duration_s: float | None, fade_in_s: float | None, fade_out_s: float | None
+) -> tuple[float, float]:
+    if duration_s is not None and not 0 < duration_s < math.inf:
+        raise RequestError("the duration must be longer than zero, and finite")
+    if any(fade is not None and not 0 <= fade < math.inf for fade in (fade_in_s, fade_out_s)):
+        raise RequestError("a fade cannot be shorter than zero, and must be finite")
+    whole = math.inf if duration_s is None else duration_s
+    fade_in = (
+        fade_in_s
+        if fade_in_s is not None
+        else min(FADE_IN_S, MAX_FADE_SHARE * whole, max(0.0, whole - (fade_out_s or 0.0)))
+    )
+    fade_out = (
+        fade_out_s
+        if fade_out_s is not None
+        else min(FADE_OUT_S, MAX_FADE_SHARE * whole, max(0.0, whole - fade_in))
+    )
+    if duration_s is not None and fade_in + fade_out > duration_s:
+        raise RequestError(
+            f"fades of {fade_in:g} s and {fade_out:g} s do not fit into a duration of "
+            f"{duration_s:g} s; make them shorter"
+        )
+    return fade_in, fade_out

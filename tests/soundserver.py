@@ -1,0 +1,126 @@
+"""A sound server of one's own, whose sound card is a recording: what is played can be compared.
+
+The path is the one of a desktop: PortAudio, ALSA, its PulseAudio plugin, PulseAudio, a sink. Only
+the sink is none of hardware.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+ALSA_CONF = """
+</usr/share/alsa/alsa.conf>
+pcm.!default { type pulse }
+ctl.!default { type pulse }
+"""
+
+WAIT_S = 20.0
+
+
+@dataclass
+class SoundServer:
+    folder: Path
+    rate: int
+    process: subprocess.Popen[bytes]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "ALSA_CONFIG_PATH": str(self.folder / "asound.conf"),
+            "PULSE_SERVER": f"unix:{self.folder / 'socket'}",
+            "XDG_RUNTIME_DIR": str(self.folder),
+            "PULSE_COOKIE": str(self.folder / "cookie"),
+        }
+
+    @contextmanager
+    def recording(self) -> Iterator[Path]:
+        """Record the sink into the file that is yielded, raw 16-bit stereo."""
+        path = self.folder / f"{time.monotonic_ns()}.raw"
+        recorder = subprocess.Popen(
+            ["parec", "--device=out.monitor", "--raw", "--format=s16le", "--channels=2",
+             f"--rate={self.rate}", "--latency-msec=50", str(path)],
+            env=os.environ | self.environment,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            wait_for(lambda: path.exists() and path.stat().st_size > 0)
+            yield path
+            # What has been played is still on its way through the monitor.
+            size = path.stat().st_size
+            wait_for(
+                lambda: (
+                    path.stat().st_size > size + self.rate * 4 * 0.5
+                    or self.process.poll() is not None
+                )
+            )
+        finally:
+            recorder.send_signal(signal.SIGTERM)
+            recorder.wait()
+
+
+def wait_for(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def missing() -> str:
+    """Return why there can be no sound server here; empty when there can be one."""
+    programs = [name for name in ("pulseaudio", "parec") if not shutil.which(name)]
+    if programs:
+        return f"{' and '.join(programs)} not installed (Debian: pulseaudio, pulseaudio-utils)"
+    try:
+        import sounddevice  # noqa: F401
+    except OSError:
+        return "PortAudio is not installed (Debian: libportaudio2)"
+    if not list(Path("/usr/lib").glob("**/alsa-lib/libasound_module_pcm_pulse.so")):
+        return "ALSA's PulseAudio plugin is not installed (Debian: libasound2-plugins)"
+    return ""
+
+
+@contextmanager
+def sound_server(folder: Path, rate: int = 44_100) -> Iterator[SoundServer]:
+    socket = folder / "socket"
+    (folder / "asound.conf").write_text(ALSA_CONF)
+    (folder / "default.pa").write_text(
+        # Without norewinds the recording misses the beginning, which the sink mixes in afterwards.
+        f"load-module module-null-sink sink_name=out rate={rate} channels=2 format=s16le "
+        "norewinds=1\n"
+        f"load-module module-native-protocol-unix socket={socket} auth-anonymous=1\n"
+        "set-default-sink out\n"
+    )
+    with (folder / "pulseaudio.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["pulseaudio", "-n", "--file", str(folder / "default.pa"), "--daemonize=no",
+             "--use-pid-file=no", "--exit-idle-time=-1", "--system=false"],
+            env=os.environ | {"HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
+            stderr=log,
+        )  # fmt: skip
+    try:
+        wait_for(socket.exists)
+        yield SoundServer(folder, rate, process)
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
+
+
+def find(sound: np.ndarray, recording: np.ndarray) -> int:
+    """Return where in a recording [samples, 2] a sound [samples, 2] begins."""
+    from scipy.signal import correlate
+
+    likeness = correlate(
+        recording[:, 0].astype(float), sound[:, 0].astype(float), "valid", method="fft"
+    )
+    return int(likeness.argmax())

@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import itertools
+import math
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from material import RATE, assert_one_line, bank, distance, joined, noise, sound, tone, write
+from test_limiter import true_peaks_db
+
+from deepmersion.audio import decode, integrated_loudness
+from deepmersion.errors import RequestError, SoundBankError
+from deepmersion.loops import Loop
+from deepmersion.rendering import (
+    BLOCK_SAMPLES,
+    FADE_IN_S,
+    FADE_OUT_S,
+    LOUDNESS_LUFS,
+    MAX_FADE_SHARE,
+    PEAK_CEILING_DBTP,
+    Renderer,
+)
+from deepmersion.resources import shipped_soundbank
+from deepmersion.soundbank import SoundBank, open_bank
+
+
+@pytest.fixture(scope="module")
+def noises(tmp_path_factory: pytest.TempPathFactory) -> SoundBank:
+    """Ten noises from white to brown, of different levels and lengths."""
+    folder = tmp_path_factory.mktemp("noises")
+    paths = [
+        write(folder / f"{i}.flac", (0.2 + i / 10) * noise(5 + i / 3, slope=i / 4, seed=i))
+        for i in range(10)
+    ]
+    return bank(folder, [sound(path) for path in paths])
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> SoundBank:
+    """A bank of one sound that plays as it is: 0.1 for ever, which shows the fades bare."""
+    path = tmp_path_factory.mktemp("plain") / "a.wav"
+    write(path, np.full((RATE, 2), 0.1, np.float32))
+    return bank(path.parent, [sound(path, loudness_lufs=-27.0, loops=True)])
+
+
+def render(bank: SoundBank, gains: list[float] | np.ndarray, **options: float) -> np.ndarray:
+    return joined(Renderer(bank, np.array(gains, np.float32), **options).blocks())
+
+
+def steady(bank: SoundBank, gains: np.ndarray, duration_s: float) -> float:
+    """Return the loudness of a mix without its fades."""
+    samples = render(bank, gains, duration_s=duration_s, fade_in_s=0, fade_out_s=0)
+    return integrated_loudness(samples, RATE)
+
+
+def test_a_mix_of_ten_is_as_loud_as_a_mix_of_one(noises: SoundBank) -> None:
+    for n in (1, 2, 5, 10):
+        gains = np.r_[np.ones(n), np.zeros(10 - n)]
+        for mix in (gains, gains[::-1]):
+            assert steady(noises, mix, 8.0) == pytest.approx(LOUDNESS_LUFS, abs=0.5)
+    assert steady(noises, np.linspace(0.1, 2, 10), 8.0) == pytest.approx(LOUDNESS_LUFS, abs=0.5)
+
+
+@pytest.mark.skipif(not (shipped_soundbank() / "soundbank.toml").is_file(), reason="no bank yet")
+def test_every_shipped_sound_and_their_mix_have_the_one_loudness() -> None:
+    shipped = open_bank()
+    n = len(shipped.sounds)
+    for gains in [*np.eye(n), np.ones(n)]:
+        # A whole round of each, for gusts and peals of thunder come in their own time.
+        duration_s = max(
+            soundfile.info(s.path).duration
+            for s, gain in zip(shipped.sounds, gains, strict=True)
+            if gain
+        )
+        assert steady(shipped, gains, duration_s) == pytest.approx(LOUDNESS_LUFS, abs=1.0)
+
+
+def test_the_owners_gain_changes_the_balance_and_not_the_loudness(tmp_path: Path) -> None:
+    low = write(tmp_path / "low.wav", tone(500, RATE))
+    high = write(tmp_path / "high.wav", tone(1000, RATE))
+    pair = bank(tmp_path, [sound(low, loops=True), sound(high, gain_db=-12, loops=True)])
+    assert steady(pair, np.ones(2), 4.0) == pytest.approx(LOUDNESS_LUFS, abs=0.2)
+    assert steady(pair, np.array([0, 1]), 4.0) == pytest.approx(LOUDNESS_LUFS, abs=0.2)
+    spectrum = np.abs(np.fft.rfft(render(pair, [1, 1], duration_s=1, fade_in_s=0)[:, 0]))
+    # The meter hears 1 kHz 0.5 dB louder than 500 Hz.
+    assert 20 * math.log10(spectrum[500] / spectrum[1000]) == pytest.approx(12, abs=1)
+
+
+def test_volume_is_relative_to_the_common_loudness(noises: SoundBank) -> None:
+    gains = np.eye(10)[3]
+    loud = render(noises, gains, duration_s=1, volume_db=6)
+    assert distance(loud, 10 ** (6 / 20) * render(noises, gains, duration_s=1)) < 1e-5
+
+
+@pytest.mark.parametrize("volume_db", [0, 20, 40])
+def test_true_peaks_stay_below_the_ceiling(noises: SoundBank, volume_db: float) -> None:
+    samples = render(noises, np.ones(10), duration_s=2, fade_in_s=0, volume_db=volume_db)
+    assert max(true_peaks_db(samples)) < PEAK_CEILING_DBTP
+
+
+@pytest.mark.parametrize("duration_s", [1e-9, 1 / RATE, 0.5, 1.2345, 8192 / RATE, 3.0])
+def test_a_duration_is_kept_to_the_sample(plain: SoundBank, duration_s: float) -> None:
+    renderer = Renderer(plain, np.ones(1, np.float32), duration_s=duration_s)
+    assert renderer.n_samples == max(1, round(duration_s * RATE))
+    samples = joined(renderer.blocks())
+    assert samples.shape == (renderer.n_samples, 2)
+    assert samples.dtype == np.float32
+
+
+def test_fades_are_equal_power_and_exactly_as_long_as_asked(plain: SoundBank) -> None:
+    envelope = render(plain, [1], duration_s=3, fade_in_s=1, fade_out_s=1)[:, 0] / 0.1
+    n = RATE
+    assert envelope[0] == 0
+    assert distance(envelope[n : 2 * n], 1) < 1e-3
+    assert (np.diff(envelope[: n - 500]) > 0).all()
+    assert distance(envelope[:n], np.sin(np.arange(n) / n * np.pi / 2)) < 1e-3
+    # Laid over each other, the two would keep the power.
+    assert distance(envelope[:n] ** 2 + envelope[2 * n :] ** 2, 1) < 2e-3
+
+
+def test_fades_that_nobody_asked_for_are_the_defaults_or_a_share(plain: SoundBank) -> None:
+    for duration_s in (20.0, 4.0):
+        envelope = render(plain, [1], duration_s=duration_s)[:, 0] / 0.1
+        longest = MAX_FADE_SHARE * duration_s
+        n_in, n_out = round(min(FADE_IN_S, longest) * RATE), round(min(FADE_OUT_S, longest) * RATE)
+        assert envelope[n_in // 2] == pytest.approx(math.sqrt(0.5), abs=1e-3)
+        assert envelope[-n_out // 2] == pytest.approx(math.sqrt(0.5), abs=1e-3)
+        assert distance(envelope[n_in:-n_out], 1) < 1e-3
+
+
+def test_without_fades_it_is_there_at_once_and_to_the_end(plain: SoundBank) -> None:
+    samples = render(plain, [1], duration_s=1, fade_in_s=0, fade_out_s=0)
+    assert distance(samples, 0.1) < 1e-4
+
+
+def test_an_endless_stream_fades_in_and_never_out(plain: SoundBank) -> None:
+    renderer = Renderer(plain, np.ones(1, np.float32))
+    assert renderer.n_samples is None
+    samples = joined(itertools.islice(renderer.blocks(), 40))
+    assert len(samples) > 7 * RATE
+    assert samples[0, 0] == 0
+    assert distance(samples[round(FADE_IN_S * RATE) :], 0.1) < 1e-4
+
+
+def test_two_renders_are_identical(noises: SoundBank) -> None:
+    first, second = (render(noises, np.ones(10), duration_s=3, volume_db=15) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+def test_a_loop_goes_round_without_a_seam(tmp_path: Path) -> None:
+    ring = noise(1.7, seed=3)
+    path = write(tmp_path / "a.wav", ring, subtype="PCM_16")
+    one = bank(tmp_path, [sound(path, loudness_lufs=-27.0, loops=True)])
+    samples = render(one, [1], duration_s=6, fade_in_s=0, fade_out_s=0)
+    assert distance(samples, np.tile(ring, (4, 1))[: len(samples)]) < 2 / 32768
+    assert np.array_equal(samples[len(ring) : 2 * len(ring)], samples[: len(ring)])
+
+
+def test_a_loop_shorter_than_a_block_goes_round_within_it(tmp_path: Path) -> None:
+    ring = noise(0.05, seed=3)
+    path = write(tmp_path / "a.wav", ring, subtype="PCM_16")
+    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True))
+    block = np.zeros((BLOCK_SAMPLES, 2), np.float32)
+    loop.add_to(block, 1.0)
+    assert distance(block, np.tile(ring, (4, 1))[:BLOCK_SAMPLES]) <= 1 / 32768
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
+def test_decoding_as_it_plays_gives_what_loading_whole_gives(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"a.{suffix}", noise(4.0, slope=1))
+    known = integrated_loudness(decode(sound(path))[0], RATE)
+    lazy = bank(tmp_path, [sound(path, loops=True, loudness_lufs=known)])
+    whole = bank(tmp_path, [sound(path, loops=True)])
+    first, second = (render(one, [1], duration_s=9) for one in (lazy, whole))
+    assert distance(first, second) < 4 / 32768
+    assert np.abs(first).max() > 0.05
+
+
+def test_a_lossy_files_overshoot_does_not_wrap_around(tmp_path: Path) -> None:
+    square = np.sign(tone(220, 2 * RATE)) * np.float32(1.0)
+    path = write(tmp_path / "a.ogg", square)
+    decoded, _ = decode(sound(path))
+    assert np.abs(decoded).max() > 1.05, "no overshoot"
+    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True))
+    block = np.zeros_like(decoded)
+    loop.add_to(block, 1.0)
+    assert distance(block, np.clip(decoded, -1, 1)) <= 1 / 32768
+
+
+def test_samples_in_floating_point_are_played_as_they_are(tmp_path: Path) -> None:
+    ring = noise(1.0) * 30
+    assert np.abs(ring).max() > 1
+    path = write(tmp_path / "a.wav", ring, subtype="FLOAT")
+    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True))
+    block = np.zeros_like(ring)
+    loop.add_to(block, 1.0)
+    assert distance(block, ring) < np.abs(ring).max() / 32767
+
+
+def test_a_seamless_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", noise(8.0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    one = bank(tmp_path, [sound(path, loops=True, loudness_lufs=-27.0)])
+    with pytest.raises(SoundBankError) as caught:
+        render(one, [1], duration_s=8)
+    assert_one_line(caught.value, path)
+
+
+def test_a_file_that_cannot_be_used_is_named_before_anything_plays(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"no audio")
+    for declared in (None, -27.0):
+        broken = bank(tmp_path, [sound(tmp_path / "a.wav", loudness_lufs=declared, loops=True)])
+        with pytest.raises(SoundBankError) as caught:
+            Renderer(broken, np.ones(1, np.float32))
+        assert_one_line(caught.value, "a.wav", "cannot be decoded")
+
+
+def test_only_sounds_that_are_heard_are_opened(noises: SoundBank, tmp_path: Path) -> None:
+    missing = bank(tmp_path, [noises.sounds[0], sound(tmp_path / "missing.wav")])
+    assert len(render(missing, [1, 0], duration_s=1)) == RATE
+
+
+def test_an_hour_takes_no_more_memory_than_a_minute(noises: SoundBank) -> None:
+    blocks = Renderer(noises, np.ones(10, np.float32), volume_db=10).blocks()
+    tracemalloc.start()
+    try:
+        peaks = []
+        for _ in range(3):
+            for _ in itertools.islice(blocks, 60 * RATE // BLOCK_SAMPLES // 4):
+                pass
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.reset_peak()
+    finally:
+        tracemalloc.stop()
+    assert peaks[2] <= peaks[0] + 100_000
+    assert peaks[2] < 10_000_000
+
+
+def test_a_loop_is_kept_as_16_bit_integers(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.flac", noise(20.0))
+    tracemalloc.start()
+    try:
+        loop = Loop(sound(path))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1.1 * 18 * RATE * 4
+    del loop
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ({"duration_s": 0.0}, "longer than zero"),
+        ({"duration_s": -1.0}, "longer than zero"),
+        ({"duration_s": math.nan}, "longer than zero"),
+        ({"duration_s": math.inf}, "finite"),
+        ({"fade_in_s": -0.1}, "fade"),
+        ({"fade_out_s": -0.1, "duration_s": 5.0}, "fade"),
+        ({"fade_in_s": math.nan}, "fade"),
+        ({"fade_in_s": math.inf}, "fade"),
+        ({"fade_in_s": 3.0, "fade_out_s": 3.0, "duration_s": 5.0}, "3 s and 3 s do not fit"),
+        ({"fade_in_s": 6.0, "duration_s": 5.0}, "do not fit"),
+        ({"volume_db": math.nan}, "volume"),
+        ({"volume_db": math.inf}, "volume"),
+    ],
+)
+def test_requests_that_make_no_sense_are_refused(
+    plain: SoundBank, options: dict[str, float], part: str
+) -> None:
+    with pytest.raises(RequestError) as caught:
+        Renderer(plain, np.ones(1, np.float32), **options)
+    assert_one_line(caught.value, part)
+
+
+@pytest.mark.parametrize("gain", [0.0, math.nan, math.inf, -1.0])
+def test_a_mix_without_gains_is_refused(plain: SoundBank, gain: float) -> None:
+    with pytest.raises(RequestError) as caught:
+        Renderer(plain, np.array([gain], np.float32))
+    assert_one_line(caught.value, "gains")
+
+
+def test_fades_may_fill_a_duration(plain: SoundBank) -> None:
+    assert len(render(plain, [1], duration_s=2, fade_in_s=1, fade_out_s=1)) == 2 * RATE
+
+
+def changed(bank: SoundBank, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return 12 s of a stream that goes over to another mix after four seconds, for two."""
+    renderer = Renderer(bank, before.astype(np.float32), fade_in_s=0)
+    blocks = renderer.blocks()
+    first = [next(blocks) for _ in range(4 * RATE // BLOCK_SAMPLES)]
+    renderer.change_to(after.astype(np.float32), 2.0)
+    return joined([*first, *itertools.islice(blocks, 8 * RATE // BLOCK_SAMPLES)])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [([0, 1], [2, 3]), ([0, 1, 2], [2]), ([5], [5, 6, 7, 8]), ([4], [4])]
+)
+def test_a_change_of_mix_keeps_the_loudness(
+    noises: SoundBank, before: list[int], after: list[int]
+) -> None:
+    mixes = [np.isin(np.arange(10), sounds) for sounds in (before, after)]
+    samples = changed(noises, mixes[0], mixes[1])
+    for start_s in (0, 3.5, 4.2, 4.9, 5.6, 8):
+        part = samples[round(start_s * RATE) :][: 2 * RATE]
+        assert integrated_loudness(part, RATE) == pytest.approx(LOUDNESS_LUFS, abs=1)
+
+
+def test_a_change_to_the_same_mix_changes_nothing(noises: SoundBank) -> None:
+    gains = np.ones(10)
+    plain = render(noises, gains, duration_s=11, fade_in_s=0, fade_out_s=0)
+    assert distance(changed(noises, gains, gains)[: 11 * RATE], plain) < 1e-5
+
+
+def test_after_a_change_the_new_mix_is_heard_alone(tmp_path: Path) -> None:
+    paths = [write(tmp_path / f"{f}.wav", tone(f, RATE)) for f in (500, 1000, 3000)]
+    tones = bank(tmp_path, [sound(path, loops=True) for path in paths])
+    samples = changed(tones, np.array([1, 1, 0]), np.array([0, 1, 1]))
+    spectra = [np.abs(np.fft.rfft(samples[t * RATE : (t + 1) * RATE, 0])) for t in (1, 8)]
+    heard = [[bool(spectrum[f] > 100) for f in (500, 1000, 3000)] for spectrum in spectra]
+    assert heard == [[True, True, False], [False, True, True]]
+    assert np.abs(np.diff(samples, axis=0)).max() < 0.05, "a click"
+
+
+def test_a_stream_that_is_told_to_end_fades_out_and_ends(plain: SoundBank) -> None:
+    renderer = Renderer(plain, np.ones(1, np.float32), fade_in_s=0)
+    blocks = renderer.blocks()
+    first = next(blocks)
+    renderer.finish(0.5)
+    samples = joined([first, *blocks])
+    n = round(0.5 * RATE)
+    assert len(first) + n <= len(samples) <= len(first) + n + 2 * BLOCK_SAMPLES
+    envelope = samples[:, 0] / 0.1
+    assert distance(envelope[:-n], 1) < 1e-3
+    assert distance(envelope[-n:], np.sin(np.arange(n, 0, -1) / n * np.pi / 2)) < 1e-3
+
+
+def test_gains_are_for_all_sounds_of_the_bank(noises: SoundBank) -> None:
+    with pytest.raises(ValueError, match="3 gains for 10 sounds"):
+        Renderer(noises, np.ones(3, np.float32))
+
+
+def test_the_test_banks_are_real_files(noises: SoundBank) -> None:
+    assert {soundfile.info(s.path).format for s in noises.sounds} == {"FLAC"}
