@@ -1,0 +1,80 @@
+"""The command line: it parses, calls and prints, and knows nothing else."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import io
+import signal
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from deepmersion import __version__
+from deepmersion.cli.exits import Stopped, discard_stdout, one_line_error, system_error
+from deepmersion.errors import DeepmersionError
+
+COMMANDS = {
+    "match": "deepmersion.cli.match",
+    "build-index": "deepmersion.cli.build_index",
+    "devices": "deepmersion.cli.devices",
+    "soundbank": "deepmersion.cli.soundbank",
+    "index": "deepmersion.cli.index",
+    "weights": "deepmersion.cli.weights",
+}
+"""Command to the module that has it, under its own name; imported when it is needed."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is asked for, and shows errors in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the commands' names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(COMMANDS[cmd_name])
+        command = getattr(module, cmd_name.replace("-", "_"))
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except DeepmersionError as error:
+            raise one_line_error(error) from error
+        except KeyboardInterrupt:
+            raise Stopped from None
+        except BrokenPipeError:
+            # Whoever read from us has gone, which is how an endless stream is meant to end.
+            discard_stdout()
+            ctx.exit(0)
+        except OSError as error:
+            discard_stdout()
+            raise system_error(error) from error
+        except MemoryError as error:
+            raise click.ClickException(
+                "there is not enough memory; close other programs, or give fewer or smaller files"
+            ) from error
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="deepmersion")
+def main() -> None:
+    """Turn a photo of where you are into an ambient sound that belongs there."""
+    signal.signal(signal.SIGTERM, _terminated)
+    # Python's last collection of garbage would go through all of PyTorch for most of a second.
+    atexit.register(gc.freeze)
+    # A file's name need not be text, and a terminal need not have every letter.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,0 +1,76 @@
+"""``deepmersion build-index``: a sound bank in, its index out."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from deepmersion.cli.exits import Stopped
+from deepmersion.cli.options import PATH
+from deepmersion.cli.progress import progress_bar
+
+
+@click.command("build-index")
+@click.option(
+    "--soundbank",
+    type=PATH,
+    metavar="DIR",
+    help="Folder of recordings.  [default: the shipped sound bank]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=PATH,
+    default=Path("index.h5"),
+    show_default=True,
+    metavar="FILE.h5",
+    help="Index file to write.",
+)
+@click.option(
+    "--max-layers", type=click.IntRange(1), metavar="N", help="The most sounds in one mix."
+)
+@click.option("--resume", is_flag=True, help="Go on with an earlier build that was interrupted.")
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="DEVICE",
+    help="Where SoundNet runs: cpu, cuda, mps.",
+)
+def build_index(
+    soundbank: Path | None, output: Path, max_layers: int | None, resume: bool, device: str
+) -> None:
+    r"""Mix the base sounds, let SoundNet hear every mix, and write what it hears.
+
+    Finished mixes are kept in FILE.h5.partial until the index is whole.
+
+    \b
+      deepmersion build-index -o index.h5
+      deepmersion build-index --soundbank recordings/ --max-layers 3 -o mine.h5
+    """
+    from deepmersion import indexing
+
+    try:
+        with ExitStack() as fetching, progress_bar("Listening", "mix") as on_progress:
+            on_fetch = fetching.enter_context(
+                progress_bar("Fetching SoundNet", "B", unit_scale=True)
+            )
+
+            def on_mix(done: int, total: int) -> None:
+                fetching.close()
+                on_progress(done, total)
+
+            indexing.build_index(
+                output,
+                soundbank,
+                max_layers=max_layers,
+                resume=resume,
+                device=device,
+                on_progress=on_mix,
+                on_fetch=on_fetch,
+            )
+    except KeyboardInterrupt:
+        raise Stopped("Stopped. The same command with --resume goes on from here.") from None
+    click.echo(f"Wrote {output}", err=True)

@@ -1,0 +1,85 @@
+"""Matches in words, for a person to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from deepmersion.mixing import named_gains
+
+if TYPE_CHECKING:
+    from deepmersion.explaining import Explanation
+    from deepmersion.matching import Match
+    from deepmersion.pipeline import Ambience
+    from deepmersion.soundbank import SoundBank
+
+BAR_WIDTH = 16
+N_SHOWN = 3
+"""How many objects and scenes are named."""
+
+
+def describe(ambience: Ambience, *, bars: bool) -> str:
+    """Return a few lines: what is seen in the photo, and the mixes that fit it.
+
+    Parameters
+    ----------
+    ambience : Ambience
+    bars : bool
+        Whether each sound's gain is drawn as a bar, for a terminal.
+    """
+    lines = [
+        ambience.photo,
+        f"  objects  {_classes(ambience.objects)}",
+        f"  scenes   {_classes(ambience.scenes)}",
+    ]
+    for rank, match in enumerate(ambience.matches, 1):
+        number = f"{rank}." if len(ambience.matches) > 1 else "mix"
+        lines.append(f"  {number:8} {in_words(match, ambience.bank)}, {_divergence(match)}")
+        if bars:
+            lines += _bars(match, ambience.bank)
+    if ambience.explanation is not None:
+        lines += _reasons(ambience.explanation)
+    return "\n".join(lines)
+
+
+def _reasons(explanation: Explanation) -> list[str]:
+    lines = [f"  why      {explanation.lead_nats:.2f} nats before the next mix, because of"]
+    for head, contributions in explanation.contributions.items():
+        lines.append(f"           {head:20} photo   mix  next   nats")
+        lines += [
+            f"             {c.label[:18]:18} {c.photo:5.2f} {c.winner:5.2f} {c.runner_up:5.2f}"
+            f" {c.nats:+6.2f}"
+            for c in contributions
+        ]
+        if explanation.dropped[head] > 0:
+            lines.append(
+                f"             {explanation.dropped[head]:.2f} of the photo's {head} have "
+                "no counterpart in SoundNet and were left out"
+            )
+    return lines
+
+
+def in_words(match: Match, bank: SoundBank) -> str:
+    """Return a mix as a person says it, such as ``Waves and wind``."""
+    titles = {sound.name: sound.title for sound in bank.sounds}
+    named = [titles[name] for name in named_gains(match.gains, bank.names)]
+    words = [named[0], *(title[:1].lower() + title[1:] for title in named[1:])]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _classes(likeliest: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{label} {p:.2f}" for label, p in likeliest[:N_SHOWN])
+
+
+def _divergence(match: Match) -> str:
+    parts = ", ".join(f"{head} {kl:.2f}" for head, kl in match.kl_by_head.items())
+    return f"KL divergence {match.kl:.2f} nats ({parts})"
+
+
+def _bars(match: Match, bank: SoundBank) -> list[str]:
+    gains = named_gains(match.gains, bank.names)
+    loudest, width = max(gains.values()), max(map(len, gains))
+    return [
+        f"           {name:{width}} {'█' * max(1, round(gain / loudest * BAR_WIDTH))} {gain:.2f}"
+        for name, gain in gains.items()
+    ]

@@ -1,0 +1,63 @@
+"""The ways in which the command ends other than well: each in one line, and no traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import IO, Any
+
+import click
+
+from deepmersion.errors import DeepmersionError
+
+
+class WrongRequest(click.ClickException):
+    """What was asked for cannot be; shown without click's reminder of the usage."""
+
+    exit_code = 2
+
+
+class Stopped(click.ClickException):
+    """Somebody stopped the command (Ctrl-C, SIGTERM) before it was done: exit code 1."""
+
+    def __init__(self, message: str = "Stopped.") -> None:
+        super().__init__(message)
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message; it was no error."""
+        click.echo(self.message, file=file or sys.stderr)
+
+
+def one_line_error(error: DeepmersionError) -> click.ClickException:
+    """Return a deepmersion error as click shows it."""
+    kind = WrongRequest if error.exit_code == WrongRequest.exit_code else click.ClickException
+    return kind(in_one_line(error))
+
+
+def in_one_line(error: Exception) -> str:
+    """Return an error's message without line breaks."""
+    return " ".join(str(error).split())
+
+
+def system_error(error: OSError) -> click.ClickException:
+    """Return an error of the operating system that nobody foresaw, as click shows it."""
+    what = f"{error.filename}" if error.filename else "standard output"
+    return click.ClickException(
+        f"{what}: {error.strerror or in_one_line(error)}; check the path, the permissions and "
+        "the free space"
+    )
+
+
+def discard_stdout() -> None:
+    """Send what standard output still holds nowhere: Python would complain of it at the end."""
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def require_stdout() -> None:
+    """Refuse to work for nothing when standard output was closed by whoever started this."""
+    if sys.stdout is None:
+        raise click.ClickException("standard output is closed; send it to a file or a pipe")

@@ -1,0 +1,48 @@
+"""Types of options: from what was typed to what was meant."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import click
+
+SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+PATH = click.Path(path_type=Path, readable=False)
+"""A path that is looked at only when it is used: what is wrong with it is no wrong usage."""
+
+LABEL_SETS = ("objects", "scenes")
+
+
+def duration(text: str) -> float:
+    """Return a length of time such as ``90``, ``90s``, ``10m`` or ``1h`` in seconds."""
+    parts = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", text.strip().lower(), re.ASCII)
+    if not parts:
+        raise click.BadParameter(f"{text!r} is no duration; write for example 90, 90s, 10m or 1h")
+    seconds = float(parts[1]) * SECONDS_PER_UNIT[parts[2]]
+    if not math.isfinite(seconds):
+        raise click.BadParameter("that is longer than can be counted; leave it out for no end")
+    return seconds
+
+
+def positive_duration(text: str) -> float:
+    """Return a duration in seconds that is longer than zero."""
+    seconds = duration(text)
+    if not seconds:
+        raise click.BadParameter("it must be longer than zero")
+    return seconds
+
+
+def label_sets(text: str) -> tuple[str, ...]:
+    """Return the label sets of ``objects``, ``scenes`` or ``objects,scenes``."""
+    chosen = tuple(part.strip() for part in text.split(","))
+    if not set(chosen) <= set(LABEL_SETS):
+        raise click.BadParameter(f"{text!r}: choose objects, scenes or objects,scenes")
+    return chosen
+
+
+def sound_card(text: str) -> str | int:
+    """Return a number as such, and anything else as the name of a device that it is."""
+    return int(text) if text.isascii() and text.isdecimal() else text

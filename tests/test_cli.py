@@ -1,0 +1,375 @@
+"""The command, from what is typed to what comes out."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import shlex
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from commandline import COMMAND, run, start, succeeded
+
+from deepmersion.cli.options import duration
+
+SLOW = ["torch", "torchvision", "scipy", "librosa", "h5py", "soundfile", "matplotlib", "PIL"]
+
+RECORD = {"schema", "photo", "networks", "weights", "objects", "scenes", "matches", "output"}
+
+
+def imported(*arguments: str) -> set[str]:
+    """Return the top-level modules that are imported when the command gets these arguments."""
+    code = (
+        "import sys; sys.argv[0] = 'deepmersion'\n"
+        "from deepmersion.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in result.stderr.splitlines()[-1].split()}
+
+
+def records(output: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+# What answers at once
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["nonsense"],
+        ["match"],
+        ["match", "--help"],
+        ["match", "a.jpg", "--duration", "soon"],
+        ["build-index", "--help"],
+        ["weights", "--help"],
+        ["devices", "--help"],
+    ],
+)
+def test_help_and_wrong_usage_import_nothing_slow(arguments: list[str]) -> None:
+    found = imported(*arguments)
+    assert "click" in found
+    assert not found & set(SLOW)
+
+
+def test_a_match_with_lite_imports_no_library_that_only_others_need(china_jpg: Path) -> None:
+    found = imported("match", str(china_jpg), "--networks", "lite", "--json")
+    assert {"torch", "h5py", "PIL"} <= found
+    assert not found & {"torchvision", "scipy", "librosa", "soundfile", "matplotlib"}
+
+
+def test_help_names_every_command() -> None:
+    text = succeeded(run("--help")).stdout.decode()
+    for command in ("match", "build-index", "devices", "soundbank", "index", "weights"):
+        assert f"\n  {command} " in text
+        assert succeeded(run(command, "--help")).stdout.startswith(
+            b"Usage: deepmersion " + command.encode()
+        )
+
+
+def test_the_module_is_the_command() -> None:
+    module = subprocess.run(
+        [sys.executable, "-m", "deepmersion", "--help"], capture_output=True, check=True
+    )
+    assert module.stdout == run("--help").stdout
+
+
+def test_version() -> None:
+    assert run("--version").stdout.decode() == f"deepmersion, version {version('deepmersion')}\n"
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    script = run(env={"_DEEPMERSION_COMPLETE": "bash_source"}).stdout.decode()
+    assert "_deepmersion_completion" in script
+    asked = {"_DEEPMERSION_COMPLETE": "bash_complete", "COMP_CWORD": "1"}
+    commands = run(env=asked | {"COMP_WORDS": "deepmersion bu"}).stdout.decode()
+    assert commands == "plain,build-index\n"
+    asked |= {"COMP_CWORD": "2", "COMP_WORDS": "deepmersion match --dur"}
+    assert run(env=asked).stdout.decode() == "plain,--duration\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h", 3600), ("0.5m", 30)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["match"],
+        ["match", "a.jpg", "--duration", "0"],
+        ["match", "a.jpg", "--duration", "-5"],
+        ["match", "a.jpg", "--duration", "1d"],
+        ["match", "a.jpg", "--top", "0"],
+        ["match", "a.jpg", "--use", "smells"],
+        ["match", "a.jpg", "--networks", "huge"],
+        ["match", "a.jpg", "--volume", "1000"],
+        ["match", "a.jpg", "b.jpg", "-o", "both.wav"],
+        ["match", "a.jpg", "--json", "-o", "-"],
+        ["build-index", "--max-layers", "0"],
+        ["devices", "extra"],
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_why(arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert result.stdout == b""
+    assert b"\nError: " in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+# Records for programs
+
+
+def test_json_has_a_line_for_each_photo_and_goes_on_after_a_bad_one(
+    china_jpg: Path, flower_jpg: Path
+) -> None:
+    result = run("match", china_jpg, "missing.jpg", flower_jpg, "--json", "--top", "3")
+    assert result.returncode == 1
+    first, bad, last = records(result.stdout)
+    assert set(bad) == {"photo", "error"}
+    assert bad["photo"] == "missing.jpg"
+    assert "no such file" in bad["error"]
+    for record, photo in ((first, china_jpg), (last, flower_jpg)):
+        assert set(record) == RECORD
+        assert record["schema"] == 1
+        assert record["photo"] == str(photo)
+        assert record["networks"] in {"lite", "paper"}
+        assert record["output"] is None
+        for head in ("objects", "scenes"):
+            p = [entry["p"] for entry in record[head]]
+            assert len(p) == 5
+            assert p == sorted(p, reverse=True)
+            assert 0 < sum(p) <= 1.0001
+        ranks = [match["rank"] for match in record["matches"]]
+        assert ranks == [1, 2, 3]
+        scores = [match["score"] for match in record["matches"]]
+        assert scores == sorted(scores)
+        for match in record["matches"]:
+            assert match["sounds"]
+            assert all(gain > 0 for gain in match["sounds"].values())
+            assert match["kl"] == pytest.approx(match["kl_objects"] + match["kl_scenes"], abs=1e-5)
+            assert min(match["kl_objects"], match["kl_scenes"]) >= 0
+    assert first["objects"] != last["objects"]
+
+
+def test_several_photos_load_the_networks_once(china_jpg: Path, flower_jpg: Path) -> None:
+    code = (
+        "import sys\n"
+        "opened = []\n"
+        "sys.addaudithook(lambda event, args: opened.append(str(args[0]))"
+        " if event == 'open' else None)\n"
+        "from deepmersion.__main__ import main\n"
+        "try: main()\n"
+        "finally:\n"
+        "    kinds = ('.pth', '.safetensors', '.h5')\n"
+        "    print(sum(name.endswith(kinds) for name in opened), file=sys.stderr)"
+    )
+
+    def n_opened(*photos: Path) -> int:
+        command = [sys.executable, "-c", code, "match", *map(str, photos), "--json"]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert len(result.stdout.splitlines()) == len(photos)
+        return int(result.stderr.splitlines()[-1])
+
+    once = n_opened(china_jpg)
+    assert once > 0
+    assert n_opened(china_jpg, flower_jpg, china_jpg) == once
+
+
+@pytest.mark.parametrize(("use", "left_out"), [("objects", "kl_scenes"), ("scenes", "kl_objects")])
+def test_one_label_set_can_decide(use: str, left_out: str, china_jpg: Path) -> None:
+    (record,) = records(succeeded(run("match", china_jpg, "--json", "--use", use)).stdout)
+    (match,) = record["matches"]
+    assert left_out not in match
+    assert match["kl"] == match[f"kl_{use}"]
+
+
+def test_a_photo_from_standard_input(china_jpg: Path) -> None:
+    piped = succeeded(run("match", "-", "--json", stdin=china_jpg.read_bytes()))
+    named = succeeded(run("match", china_jpg, "--json"))
+    (a,), (b,) = records(piped.stdout), records(named.stdout)
+    assert a.pop("photo") == "-"
+    assert b.pop("photo") == str(china_jpg)
+    assert a == b
+
+
+def test_the_name_of_a_photo_need_not_be_text(china_jpg: Path, tmp_path: Path) -> None:
+    photo = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg"))
+    photo.symlink_to(china_jpg)
+    (record,) = records(succeeded(run("match", photo, "--json")).stdout)
+    assert record["photo"] == str(photo)
+    described = succeeded(run("match", photo, "-o", tmp_path / "x.wav", "--duration", "1"))
+    assert rb"caf\udce9.jpg" in described.stdout
+
+
+# Words for people
+
+
+def test_a_description_goes_to_standard_output(china_jpg: Path, tmp_path: Path) -> None:
+    result = succeeded(
+        run(
+            "match", china_jpg, "--top", "2", "-o", tmp_path / "x.wav", "--duration", "1",
+            env={"PYTHONIOENCODING": "ascii"},
+        )
+    )  # fmt: skip
+    lines = result.stdout.decode().splitlines()
+    assert lines[0] == str(china_jpg)
+    assert lines[1].startswith("  objects  ")
+    assert lines[2].startswith("  scenes   ")
+    assert [line.split()[0] for line in lines[3:]] == ["1.", "2."]
+    assert "nats" in lines[3]
+    assert "█" not in result.stdout.decode()
+    assert f"Wrote {tmp_path / 'x.wav'} (1 s)" in result.stderr.decode()
+
+
+def test_a_terminal_gets_bars(china_jpg: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = start("match", china_jpg, "-o", tmp_path / "x.wav", "--duration", "1", stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 4096)
+        except OSError:  # Linux: the other side has been closed
+            break
+    os.close(ours)
+    assert process.communicate()[1].endswith(b"(1 s)\n")
+    assert process.returncode == 0
+    assert "█" in shown.decode()
+
+
+# Files and pipes
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "duration", "seconds"),
+    [
+        ("wav", "WAV", "2", 2),
+        ("flac", "FLAC", "2.5s", 2.5),
+        ("ogg", "OGG", "0.05m", 3),
+        ("mp3", "MP3", "0.001h", 3.6),
+    ],
+)
+def test_a_file_in_every_format(
+    suffix: str, kind: str, duration: str, seconds: float, china_jpg: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / f"sound.{suffix}"
+    result = succeeded(run("match", china_jpg, "--json", "-o", path, "--duration", duration))
+    assert records(result.stdout)[0]["output"] == str(path)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+    samples, rate = soundfile.read(path)
+    assert soundfile.info(path).format == kind
+    assert rate == 44_100
+    assert samples.shape[1] == 2
+    # MP3 comes in frames of 1152 samples, some of which are the encoder's own.
+    assert abs(len(samples) - seconds * rate) <= (2 * 1152 if kind == "MP3" else 0)
+    assert np.sqrt((samples**2).mean()) > 0.001
+    assert np.abs(samples).max() < 10 ** (-1 / 20)
+
+
+def test_a_pipe_gets_wav_and_nothing_else(china_jpg: Path) -> None:
+    result = succeeded(run("match", china_jpg, "-o", "-", "--duration", "2"))
+    samples, rate = soundfile.read(io.BytesIO(result.stdout))
+    assert (samples.shape, rate) == ((88_200, 2), 44_100)
+    assert len(result.stdout) == 44 + 88_200 * 4
+    assert np.abs(samples).max() > 0.01
+    assert str(china_jpg) in result.stderr.decode()
+
+
+def test_a_file_and_a_pipe_hold_the_same(china_jpg: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.flac"
+    succeeded(run("match", china_jpg, "-o", path, "--duration", "2"))
+    piped = run("match", china_jpg, "-o", "-", "--duration", "2").stdout
+    np.testing.assert_array_equal(
+        soundfile.read(path, dtype="int16")[0], soundfile.read(io.BytesIO(piped), dtype="int16")[0]
+    )
+
+
+@pytest.mark.parametrize("options", [["-o", "-"], ["--json"]])
+def test_a_reader_who_goes_away_ends_it_quietly(options: list[str], china_jpg: Path) -> None:
+    photos = [str(china_jpg)] if "-o" in options else [str(china_jpg)] * 40
+    command = shlex.join([COMMAND, "match", *photos, *options])
+    result = subprocess.run(
+        ["bash", "-c", f"{command} | head -c 1000; exit ${{PIPESTATUS[0]}}"],
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr.decode()
+    assert len(result.stdout) == 1000
+    notes = result.stderr.decode().splitlines()
+    assert notes[0].startswith("Networks: ")
+    assert not [line for line in notes if "rror" in line or "Traceback" in line]
+    assert len(notes) == (5 if "-o" in options else 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_an_endless_pipe_quietly(number: signal.Signals, china_jpg: Path) -> None:
+    process = start("match", china_jpg, "-o", "-")
+    assert process.stdout
+    header = process.stdout.read(44)
+    assert header[:4] == b"RIFF"
+    assert header[40:] == b"\xff\xff\xff\xff"
+    process.send_signal(number)
+    _, notes = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert notes.decode().splitlines()[-1].startswith("  mix ")
+
+
+def test_closed_standard_streams(china_jpg: Path) -> None:
+    def result(redirections: str, *arguments: str) -> tuple[int, list[str]]:
+        command = shlex.join([COMMAND, "match", *arguments])
+        ended = subprocess.run(
+            ["bash", "-c", f"{command} {redirections}"], capture_output=True, text=True, check=False
+        )
+        return ended.returncode, ended.stderr.splitlines()
+
+    code, lines = result(">&-", str(china_jpg), "--json")
+    assert (code, lines) == (1, ["Error: standard output is closed; send it to a file or a pipe"])
+    code, lines = result("<&-", "-", "--json")
+    assert code == 1
+    assert lines[-1].startswith("Error: standard input is closed")
+    code, lines = result("2>&- >/dev/null", str(china_jpg), "--json")
+    assert (code, lines) == (0, [])
+
+
+# The other commands
+
+
+def test_the_index_says_what_it_holds() -> None:
+    text = succeeded(run("index", "info")).stdout.decode()
+    assert "of 10 sounds" in text
+    assert "birds" in text
+    assert "window" in text or "heard" in text
+
+
+def test_the_sound_bank_is_listed_and_checked() -> None:
+    listed = succeeded(run("soundbank", "list")).stdout.decode()
+    assert len(listed.splitlines()) == 11
+    checked = succeeded(run("soundbank", "check"))
+    lines = checked.stdout.decode().splitlines()
+    assert len(lines) == 10
+    for line in lines:
+        loudness, peak = float(line.split()[-4]), float(line.split()[-2])
+        assert loudness == pytest.approx(-27, abs=0.5)
+        assert peak < -1
+    assert checked.stderr.decode() == "10 sounds, all of them can be used.\n"

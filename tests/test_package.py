@@ -1,0 +1,120 @@
+"""The package as others get it: a wheel, installed where there is no checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import soundfile
+from commandline import succeeded
+
+import deepmersion
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+DATA = "deepmersion/data"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command += ["--no-build-isolation", "--wheel-dir", str(folder), str(CHECKOUT)]
+    subprocess.run(command, check=True)
+    (path,) = folder.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def content(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_the_wheel_brings_all_that_a_match_needs(content: list[str]) -> None:
+    description = tomllib.loads((CHECKOUT / "soundbank/soundbank.toml").read_text("utf-8"))
+    files = [sound["file"] for sound in description["sound"]]
+    assert len(files) == 10
+    expected = {f"{DATA}/soundbank/{name}" for name in [*files, "soundbank.toml"]}
+    expected |= {f"{DATA}/index/default.h5", f"{DATA}/lite-scenes.safetensors"}
+    expected |= {
+        str(path.relative_to(CHECKOUT))
+        for path in (CHECKOUT / "deepmersion").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert expected <= set(content)
+    assert [name for name in content if name.startswith(f"{DATA}/labels/")]
+
+
+def test_the_wheel_brings_nothing_else(content: list[str]) -> None:
+    assert {name.split("/")[0] for name in content} == {
+        "deepmersion",
+        f"deepmersion-{deepmersion.__version__}.dist-info",
+    }
+    assert not [name for name in content if "__pycache__" in name or name.endswith(".partial")]
+    shipped = [name for name in content if name.startswith((f"{DATA}/soundbank", f"{DATA}/index"))]
+    assert {Path(name).suffix for name in shipped} == {".ogg", ".toml", ".h5"}
+
+
+def test_the_version_is_written_in_one_place(wheel: Path) -> None:
+    assert wheel.name.startswith(f"deepmersion-{deepmersion.__version__}-")
+    assignment = re.compile(r"^(__)?version(__)?\s*=", re.MULTILINE)
+    files = [CHECKOUT / "pyproject.toml", *(CHECKOUT / "deepmersion").rglob("*.py")]
+    found = [path for path in files if assignment.search(path.read_text("utf-8"))]
+    assert found == [CHECKOUT / "deepmersion/__init__.py"]
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment with the wheel in it, and its dependencies from this one."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    subprocess.run([*command, "--no-deps", "--no-index", str(wheel)], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    # A plain path, not addsitedir: what this environment has of deepmersion itself comes after.
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "bin" / "deepmersion"
+
+
+def run_installed(command: Path, *arguments: str | Path, cwd: Path) -> bytes:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    result = subprocess.run(
+        [str(command), *map(str, arguments)], cwd=cwd, env=clean, capture_output=True, check=False
+    )
+    return bytes(succeeded(result).stdout)
+
+
+def test_the_installed_command_matches_and_writes(
+    installed: Path, china_jpg: Path, tmp_path: Path
+) -> None:
+    info = run_installed(installed, "index", "info", cwd=tmp_path).decode()
+    assert str(installed.parent.parent) in info
+    out = run_installed(
+        installed, "match", china_jpg, "-o", "x.flac", "--duration", "2", "--json", cwd=tmp_path
+    )
+    record = json.loads(out)
+    assert record["matches"][0]["sounds"]
+    assert soundfile.info(tmp_path / "x.flac").frames == 88_200
+
+
+def test_developers_and_ci_run_the_same_command() -> None:
+    (line,) = [
+        line
+        for line in (CHECKOUT / ".ci/run").read_text("utf-8").splitlines()
+        if "pytest" in line and not line.startswith("#")
+    ]
+    assert line in (CHECKOUT / "README.md").read_text("utf-8").splitlines()
+    hooks = (CHECKOUT / ".pre-commit-config.yaml").read_text("utf-8")
+    for check in re.findall(r"\.venv/bin/((?:ruff|mypy)[^&]*)", line):
+        assert f"entry: {check.strip()}\n" in hooks
