@@ -86,14 +86,14 @@ def test_three_recordings_make_seven_entries(folder: Path, in_one_go: Path) -> N
 def test_an_entry_is_what_soundnet_hears_in_the_mix(
     folder: Path, in_one_go: Path, soundnet_weights: Path
 ) -> None:
-    # A seamless ring of 6 s, heard for 10 s, at an RMS of 0.01; by other means than the builder.
+    # A seamless ring of 6 s, heard for 10 s at SoundNet's level; by other means than the builder.
     samples, rate = soundfile.read(folder / "hiss.flac", dtype="float32")
     assert rate == SAMPLE_RATE
     n = round(1.5 * rate)
     fade = np.sin((np.arange(n) + 0.5) / n * np.pi / 2)
     loop = np.concatenate([samples[:n] * fade + samples[-n:] * fade[::-1], samples[n:-n]])
     heard = np.tile(loop, 3)[: 10 * rate]
-    heard *= 0.01 / np.sqrt((heard**2).mean())
+    heard *= LEVEL_RMS / np.sqrt((heard**2).mean())
     expected = predict(SoundNet.load(soundnet_weights), heard[None].astype(np.float32))
     _, _, objects, scenes = contents(in_one_go)
     assert distance(scenes[0], expected.scenes[0]) < 0.02
