@@ -19,22 +19,20 @@ a mix of many sounds suggests a little of everything.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from deepmersion.index import SoundIndex
 from deepmersion.labels import SharedClasses, project
+from deepmersion.searching import LinearForm, lowest
 
 HEADS = ("objects", "scenes")
 """The two label sets: ImageNet's objects and the Places networks' scenes."""
 
 LAYER_PENALTY_NATS = 0.4
 """What each sound beyond the first has to gain in divergence to be worth adding."""
-
-CHUNK_ENTRIES = 8192
-"""Entries compared at once: 46 MB of log-probabilities."""
 
 SMALLEST_PROB = 1e-12
 """Probabilities below this are taken as this before their logarithm."""
@@ -132,35 +130,39 @@ def search(
     layer_penalty_nats : float
         See `LAYER_PENALTY_NATS`.
     """
-    n_photos = len(next(iter(evidence.values())).probs)
-    best: list[list[Match]] = [[] for _ in range(n_photos)]
-    penalty = layer_penalty_nats * (np.count_nonzero(index.gains, axis=1) - 1)
-    for start in range(0, len(index), CHUNK_ENTRIES):
-        stop = min(start + CHUNK_ENTRIES, len(index))
-        kl: dict[str, np.ndarray] = {}
-        scores = np.repeat(penalty[start:stop, None], n_photos, axis=1)
+    penalties = layer_penalty_nats * (np.count_nonzero(index.gains, axis=1) - 1)
+    forms = [
+        LinearForm(head, seen.classes.sound, centred_weights(seen.probs))
+        for head, seen in evidence.items()
+    ]
+    return [
+        _ranked(index, evidence, photo, entries, penalties)[:top]
+        for photo, entries in enumerate(lowest(index, forms, penalties, top))
+    ]
+
+
+def centred_weights(p: np.ndarray) -> np.ndarray:
+    """Return u - p, what log q counts by in the centred divergence from photos, as `p`."""
+    return np.asarray(1 / p.shape[1] - p)
+
+
+def _ranked(
+    index: SoundIndex,
+    evidence: Mapping[str, Evidence],
+    photo: int,
+    entries: np.ndarray,
+    penalties: np.ndarray,
+) -> list[Match]:
+    """Return entries as matches for one photo, ranked by the definition in double precision."""
+    matches = []
+    for entry in sorted(map(int, entries)):
+        kl: dict[str, float] = {}
+        score = float(penalties[entry])
         for head, seen in evidence.items():
-            log_q = log_project(index.log_probs(head, start, stop), seen.classes)
-            kl[head] = kl_divergence(seen.probs, log_q)
-            scores = scores + centred_kl_divergence(seen.probs, log_q)
-        for photo in range(n_photos):
-            leading = _lowest(scores[:, photo], top)
-            found = [
-                _match(
-                    index,
-                    start + i,
-                    {head: float(divergence[i, photo]) for head, divergence in kl.items()},
-                    float(scores[i, photo]),
-                )
-                for i in leading
-            ]
-            best[photo] = sorted(best[photo] + found, key=lambda match: match.score)[:top]
-    return best
-
-
-def _match(index: SoundIndex, entry: int, kl: dict[str, float], score: float) -> Match:
-    return Match(entry, index.gains[entry], sum(kl.values()), kl, score)
-
-
-def _lowest(values: np.ndarray, n: int) -> Sequence[int]:
-    return [int(i) for i in np.argsort(values, kind="stable")[:n]]
+            log_q = log_project(index.log_probs(head, entry, entry + 1), seen.classes)
+            p = seen.probs[photo : photo + 1]
+            kl[head] = float(kl_divergence(p, log_q)[0, 0])
+            score += float(centred_kl_divergence(p, log_q)[0, 0])
+        matches.append(Match(entry, index.gains[entry], sum(kl.values()), kl, score))
+    # The sort is stable: between equal mixes the earlier wins.
+    return sorted(matches, key=lambda match: match.score)

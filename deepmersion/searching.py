@@ -1,0 +1,146 @@
+"""The lowest scores of an index in one pass, in memory that does not grow with the index.
+
+A divergence from a fixed photo is linear in the log-probabilities of the mixes, so what mixes are
+ranked by is, for each photo,
+
+    score(entry) = offset(entry) + Σ weight(class) log q(entry, class)
+
+over the classes of one label set or more, and a pass over the index is a product of a large
+matrix and one vector a photo. Classes may be added up before the logarithm; such a group is one
+more column of the matrix, made on the way. To bring probabilities over fewer classes back to a
+sum of 1 divides by another such group, that of all that are kept. Its logarithm counts by the sum
+of the weights, and so not at all for a centred divergence, whose weights' sum is zero.
+
+What is found here is found in single precision. The entries whose scores are too near to the
+lowest to be told from them are found as well, so that who asked can rank them exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from deepmersion.index import SoundIndex
+
+CHUNK_ENTRIES = 2048
+"""Entries read at once: 11 MB of log-probabilities of both label sets."""
+
+MARGIN_NATS = 1e-3
+"""Scores this near to each other are not told apart here. Single precision leaves some 1e-5."""
+
+MAX_NEAR = 1024
+"""Entries found at most because they are near to the lowest: an index of equal mixes is searched
+in bounded memory too."""
+
+NO_WEIGHT = 1e-9
+"""A sum of weights this small is zero but for rounding."""
+
+
+@dataclass(frozen=True)
+class LinearForm:
+    """What one label set adds to the scores: weights of log-probabilities over some columns.
+
+    Attributes
+    ----------
+    head : {"objects", "scenes"}
+        The label set of the index that the columns are made of.
+    mapping : ndarray, shape = (classes,), int
+        The column of each of its classes, -1 for none. The probabilities of classes of the same
+        column are added up; those of all columns are then brought to a sum of 1.
+    weights : ndarray, shape = (photos, columns), float64
+        Of the columns' log-probabilities.
+    """
+
+    head: str
+    mapping: np.ndarray
+    weights: np.ndarray
+
+
+class _Pass:
+    """A linear form as a product with the classes' own log-probabilities and those of groups."""
+
+    def __init__(self, form: LinearForm) -> None:
+        self.head = form.head
+        n_photos, n_columns = form.weights.shape
+        kept = form.mapping >= 0
+        sizes = np.bincount(form.mapping[kept], minlength=n_columns)
+        alone = np.flatnonzero(kept & (sizes[form.mapping] == 1))
+        weights = np.zeros((n_photos, len(form.mapping)))
+        weights[:, alone] = form.weights[:, form.mapping[alone]]
+        groups = [np.flatnonzero(form.mapping == column) for column in np.flatnonzero(sizes > 1)]
+        group_weights = [form.weights[:, form.mapping[group[0]]] for group in groups]
+        total = form.weights.sum(axis=1)
+        if not kept.all() and (abs(total) > NO_WEIGHT).any():
+            groups.append(np.flatnonzero(kept))
+            group_weights.append(-total)
+        self._weights = weights.T.astype(np.float32)
+        self._members = np.concatenate([*groups, np.array([], int)]).astype(int)
+        self._starts = np.cumsum([0, *map(len, groups)])[:-1]
+        self._group_weights = np.array(group_weights).reshape(-1, n_photos).astype(np.float32)
+
+    def scores(self, index: SoundIndex, start: int, stop: int) -> np.ndarray:
+        """Return the form's values, float32 [entries, photos]."""
+        log_q = index.log_probs(self.head, start, stop)
+        scores = log_q @ self._weights
+        if len(self._members):
+            added = np.add.reduceat(np.exp(log_q[:, self._members]), self._starts, axis=1)
+            scores += np.log(added) @ self._group_weights
+        return np.asarray(scores)
+
+
+@dataclass
+class _Lowest:
+    """The entries that may have the `n` lowest scores of those seen so far."""
+
+    n: int
+    entries: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
+    scores: np.ndarray = field(default_factory=lambda: np.array([], np.float64))
+
+    def add(self, start: int, scores: np.ndarray) -> None:
+        """See the scores of the entries from `start` on."""
+        near = np.flatnonzero(scores <= self._bound())
+        self.entries = np.concatenate([self.entries, start + near])
+        self.scores = np.concatenate([self.scores, scores[near]])
+        # Stable, so that of equal entries the earlier ones stay.
+        order = np.argsort(self.scores, kind="stable")[: self.n + MAX_NEAR]
+        self.entries, self.scores = self.entries[order], self.scores[order]
+        n_kept = np.searchsorted(self.scores, self._bound(), side="right")
+        self.entries, self.scores = self.entries[:n_kept], self.scores[:n_kept]
+
+    def _bound(self) -> float:
+        return (
+            float(self.scores[self.n - 1]) + MARGIN_NATS if len(self.scores) >= self.n else np.inf
+        )
+
+
+def lowest(
+    index: SoundIndex, forms: Sequence[LinearForm], offsets: np.ndarray, n: int
+) -> list[np.ndarray]:
+    """Return for each photo the entries among which its `n` lowest scores are.
+
+    Parameters
+    ----------
+    index : SoundIndex
+    forms : sequence of LinearForm
+        At least one; the same photos in each.
+    offsets : ndarray, shape = (entries,), float
+        What is added to each entry's score.
+    n : int
+        How many are wanted, at least 1.
+
+    Returns
+    -------
+    list of ndarray of int64
+        One array a photo, about the lowest first: `n` entries or, where scores are nearer to
+        each other than `MARGIN_NATS`, up to `MAX_NEAR` more; all of an index of fewer.
+    """
+    passes = [_Pass(form) for form in forms]
+    found = [_Lowest(n) for _ in forms[0].weights]
+    for start in range(0, len(index), CHUNK_ENTRIES):
+        stop = min(start + CHUNK_ENTRIES, len(index))
+        scores = [each.scores(index, start, stop) for each in passes]
+        for photo, best in enumerate(found):
+            best.add(start, offsets[start:stop] + sum(part[:, photo] for part in scores))
+    return [best.entries for best in found]
