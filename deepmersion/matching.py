@@ -34,8 +34,8 @@ HEADS = ("objects", "scenes")
 LAYER_PENALTY_NATS = 0.4
 """What each sound beyond the first has to gain in divergence to be worth adding."""
 
-SMALLEST_PROB = 1e-12
-"""Probabilities below this are taken as this before their logarithm."""
+SMALLEST_PROB = 1e-14
+"""Probabilities below this are taken as this before their logarithm; those of an index are not."""
 
 
 @dataclass(frozen=True)

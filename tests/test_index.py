@@ -17,7 +17,14 @@ import pytest
 from material import assert_one_line, distance
 
 from deepmersion.errors import IndexFileError
-from deepmersion.index import CLASSES, PRECISION_NATS, Header, open_index, write_index
+from deepmersion.index import (
+    CLASSES,
+    MAX_CODE,
+    PRECISION_NATS,
+    Header,
+    open_index,
+    write_index,
+)
 
 SOUNDS = ("birds", "Regen über Zürich", "waves")
 HEADER = Header(
@@ -105,8 +112,35 @@ def test_hdf5_1_10_can_read_it(written: Path) -> None:
             )
 
 
-def test_it_is_compressed(written: Path) -> None:
-    assert written.stat().st_size < 0.6 * (OBJECTS.nbytes + SCENES.nbytes)
+def test_it_takes_two_bytes_a_number(written: Path) -> None:
+    assert written.stat().st_size < (OBJECTS.nbytes + SCENES.nbytes) / 2 + GAINS.nbytes + 5000
+
+
+def test_what_is_nearly_impossible_is_kept_possible(tmp_path: Path) -> None:
+    certain = np.full((1, 1000), -np.inf, np.float32)
+    certain[0, :2] = 0.0, -1000.0
+    write_index(tmp_path / "a.h5", HEADER, ("a",), GAINS[:1, :1], iter([(certain, SCENES[:1])]))
+    with open_index(tmp_path / "a.h5") as index:
+        found = index.log_probs("objects")[0]
+    assert found[0] == 0
+    assert set(found[1:]) == {np.float32(-MAX_CODE * PRECISION_NATS)}
+
+
+def test_it_is_read_alike_where_positions_cannot_be_read_at(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_index(written) as index:
+        expected = index.log_probs("objects", 3, 77)
+        monkeypatch.delattr(os, "preadv")
+        assert np.array_equal(index.log_probs("objects", 3, 77), expected)
+
+
+def test_an_index_cut_off_while_it_is_read_is_refused(copy: Path) -> None:
+    with open_index(copy) as index:
+        os.truncate(copy, 10_000)
+        with pytest.raises(IndexFileError) as caught:
+            index.log_probs("scenes")
+    assert_one_line(caught.value, copy, "damaged")
 
 
 @pytest.mark.parametrize("error", [ArithmeticError, KeyboardInterrupt])
@@ -281,31 +315,15 @@ def group(file: h5py.File) -> None:
     file.create_group("gains")
 
 
-def giant_chunks(file: h5py.File) -> None:
-    del file["objects"]
-    file.create_dataset(
-        "objects", (N, 1000), np.float32, chunks=(10**6, 1000), maxshape=(None, 1000),
-        compression="gzip",
-    )  # fmt: skip
-
-
 def giant(file: h5py.File) -> None:
-    for name, n_columns in (("gains", 3), *CLASSES.items()):
+    for name, kind, n_columns in (("gains", "f4", 3), *((h, "u2", n) for h, n in CLASSES.items())):
         del file[name]
-        file.create_dataset(
-            name, (10**8, n_columns), np.float32, chunks=(64, n_columns), fillvalue=-1
-        )
-
-
-def giant_by_late_allocation(file: h5py.File) -> None:
-    for name, n_columns in (("gains", 3), *CLASSES.items()):
-        del file[name]
-        file.create_dataset(name, (10**8, n_columns), np.float32, fillvalue=-1)
+        file.create_dataset(name, (10**8, n_columns), kind)
 
 
 def never_written(file: h5py.File) -> None:
     del file["scenes"]
-    file.create_dataset("scenes", (N, 401), np.float32, chunks=(64, 401))
+    file.create_dataset("scenes", (N, 401), np.uint16)
 
 
 NAMES = np.array([name.encode() for name in SOUNDS])
@@ -314,7 +332,8 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "no format": (lambda file: file.attrs.pop("format"), "no sound index"),
     "other format": (set_attribute("format", np.bytes_(b"a recipe book")), "no sound index"),
     "numeric format": (set_attribute("format", 7), ""),
-    "later version": (set_attribute("version", 2), "version 2"),
+    "earlier version": (set_attribute("version", 1), "version 1"),
+    "later version": (set_attribute("version", 3), "version 3"),
     "no version": (lambda file: file.attrs.pop("version"), "version is missing"),
     "text version": (set_attribute("version", np.bytes_(b"one")), "version"),
     "no weights": (lambda file: file.attrs.pop("soundnet"), "soundnet is missing"),
@@ -334,28 +353,30 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "vlen numbers": (replace("gains", shape=(N,), dtype=h5py.vlen_dtype(np.float32)), ""),
     "long names": (replace("sounds", NAMES.astype("S2000")), "2000 bytes"),
     "names not UTF-8": (replace("sounds", np.array([b"\xff", b"b", b"c"])), "damaged"),
-    "lzf": (replace("scenes", chunks=(64, 401), compression="lzf"), "unknown filter"),
-    "scaleoffset": (replace("scenes", chunks=(64, 401), scaleoffset=3), "unknown filter"),
+    "chunks": (replace("scenes", chunks=(64, 401)), "in chunks"),
+    "gzip": (replace("scenes", compression="gzip"), "in chunks"),
+    "lzf": (replace("scenes", compression="lzf"), "in chunks"),
+    "floating-point predictions": (replace("scenes", SCENES), "unknown type"),
+    "signed predictions": (replace("scenes", np.ones((N, 401), np.int16)), "unknown type"),
+    "one byte": (replace("scenes", np.ones((N, 401), np.uint8)), "1 bytes"),
+    "big-endian": (replace("scenes", np.ones((N, 401), ">u2")), "byte order"),
     "integers": (replace("gains", np.ones((N, 3), int)), "unknown type"),
     "compound": (replace("gains", np.ones((N, 3), [("a", "f4")])), "unknown type"),
     "complex": (replace("gains", np.ones((N, 3), complex)), ""),
     "long doubles": (replace("gains", np.ones((N, 3), np.longdouble)), ""),
     "scalar": (replace("gains", 1.0), "unknown type"),
     "empty": (replace("gains", h5py.Empty("f4")), ""),
-    "three axes": (replace("scenes", np.ones((N, 401, 1), np.float32)), "unknown type"),
-    "one class less": (replace("scenes", SCENES[:, 1:]), "shapes"),
-    "one entry less": (replace("objects", OBJECTS[1:]), "shapes"),
+    "three axes": (replace("scenes", np.ones((N, 401, 1), np.uint16)), "unknown type"),
+    "one class less": (replace("scenes", np.ones((N, 400), np.uint16)), "shapes"),
+    "one entry less": (replace("objects", np.ones((N - 1, 1000), np.uint16)), "shapes"),
     "one sound less": (replace("gains", GAINS[:, 1:]), "shapes"),
     "no entries": (replace("gains", GAINS[:0]), ""),
-    "compressed gains": (replace("gains", compression="gzip"), "more than the file holds"),
+    "compressed gains": (replace("gains", compression="gzip"), "in chunks"),
     "giant": (giant, "more than the file holds"),
-    "giant, never written": (giant_by_late_allocation, "more than the file holds"),
-    "giant chunks": (giant_chunks, "chunks of"),
-    "predictions never written": (never_written, "no log-probabilities"),
-    "NaN": (set_value("objects", (70, 3), np.nan), "no log-probabilities"),
-    "minus infinity": (set_value("objects", 70, -np.inf), "no log-probabilities"),
-    "positive": (set_value("scenes", (149, 400), 0.5), "no log-probabilities"),
-    "row of zeros": (set_value("scenes", 12, 0.0), "no log-probabilities"),
+    "predictions never written": (never_written, "more than the file holds"),
+    "two certain classes": (set_value("scenes", (149, slice(2)), 0), "no log-probabilities"),
+    "row of zeros": (set_value("scenes", 12, 0), "no log-probabilities"),
+    "row of the lowest": (set_value("objects", 70, MAX_CODE), "no log-probabilities"),
     "silent mix": (set_value("gains", 7, 0.0), "cannot be played"),
     "negative gain": (set_value("gains", (7, 0), -1.0), "cannot be played"),
     "infinite gain": (set_value("gains", (7, 0), np.inf), "cannot be played"),
@@ -391,7 +412,6 @@ def test_an_external_link_is_not_followed(copy: Path) -> None:
 
 def test_the_changes_are_what_is_refused(copy: Path) -> None:
     with h5py.File(copy, "r+") as file:
-        replace("scenes", chunks=(10, 401), shuffle=True, fletcher32=True)(file)
         replace("gains", GAINS.astype(np.float64))(file)
         set_attribute("note", "by hand")(file)
     read_all(copy)

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from material import distance
+from material import assert_one_line, distance
 from test_index import HEADER, some_log_probs
 
 from deepmersion import searching
-from deepmersion.index import PRECISION_NATS, SoundIndex, open_index, write_index
+from deepmersion.errors import IndexFileError
+from deepmersion.index import MAX_CODE, PRECISION_NATS, SoundIndex, open_index, write_index
 from deepmersion.labels import (
     SAME_PLACE,
     SharedClasses,
@@ -217,17 +219,16 @@ def test_between_equal_mixes_the_earlier_wins(tmp_path: Path) -> None:
     assert [match.entry for match in found] == [0, 1, 2, 3]
 
 
-def test_a_score_that_is_not_a_number_never_wins(index: SoundIndex) -> None:
-    class Sick(SoundIndex):
-        def log_probs(self, head: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-            values = super().log_probs(head)
-            values[[0, 5]] = np.nan
-            return values[start:stop]
-
-    sick = Sick(index.path, index.header, index.sounds, index.gains, index._file)
-    (found,) = search(sick, evidence_like(index, [3]), top=40)
-    assert found[0].entry == 3
-    assert {match.entry for match in found} == set(range(40)) - {0, 5}
+@pytest.mark.parametrize("head", ["objects", "scenes"])
+def test_a_winner_that_is_no_distribution_is_refused(tmp_path: Path, head: str) -> None:
+    path = write_random_index(tmp_path / "a.h5")
+    with open_index(path) as whole:
+        evidence = evidence_like(whole, [3])
+    with h5py.File(path, "r+") as file:
+        file[head][7] = np.where(evidence[head].probs[0] > 1e-3, 0, MAX_CODE)
+    with open_index(path) as damaged, pytest.raises(IndexFileError) as caught:
+        search(damaged, evidence)
+    assert_one_line(caught.value, path, head)
 
 
 def test_a_network_of_fewer_scenes_is_compared_over_what_it_shares(index: SoundIndex) -> None:
