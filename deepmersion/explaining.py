@@ -1,10 +1,14 @@
 """Why this mix: the classes that decided between the best mix and the runner-up.
 
-The centred divergence (see `deepmersion.matching`) is a sum over classes, so the difference
-between two mixes is one too. A class with probability p in the photo, of n classes, speaks for the
-winner rather than the runner-up by
+E of a mix (see `deepmersion.matching`) is a sum over classes. Let l be the mean log-probability
+that the mix and its sounds alone give a class, weighted as they count, and Δl the winner's less
+the runner-up's, less its mean over all classes, for that is what centring takes away. Then a
+class that has probability p in the photo speaks for the winner by
 
-    (p - 1/n) (log q_winner - log q_runner_up)   nats.
+    p Δl   nats,
+
+which for all classes and label sets together is how much lower E is. What is left of the difference
+between the scores is that of the numbers of sounds.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import numpy as np
 
 from deepmersion.index import SoundIndex
 from deepmersion.labels import dropped_mass
-from deepmersion.matching import Evidence, Match, log_project
+from deepmersion.matching import Evidence, Match, composition, log_project
 
 N_CLASSES = 5
 """Classes named of each label set: those that decided most."""
@@ -29,8 +33,11 @@ class Contribution:
     Attributes
     ----------
     label : str
-    photo, winner, runner_up : float
-        Its probability in the photo, and in what SoundNet hears in the two mixes.
+    photo : float
+        Its probability in the photo.
+    winner, runner_up : float
+        Its probability in what SoundNet hears in the two mixes and in their sounds: the geometric
+        mean, weighted as they count.
     nats : float
         By how much it speaks for the winner; negative when against it.
     """
@@ -50,6 +57,10 @@ class Explanation:
     ----------
     lead_nats : float
         By how much the winner's score is lower.
+    by_head : mapping of str to float
+        How much of it each label set makes, in nats.
+    by_number_of_sounds : float
+        How much of it the numbers of sounds make, in nats.
     contributions : mapping of str to tuple of Contribution
         By label set, the largest first.
     dropped : mapping of str to float
@@ -57,6 +68,8 @@ class Explanation:
     """
 
     lead_nats: float
+    by_head: Mapping[str, float]
+    by_number_of_sounds: float
     contributions: Mapping[str, tuple[Contribution, ...]]
     dropped: Mapping[str, float]
 
@@ -80,12 +93,17 @@ def explain(
         The same over the shared classes.
     winner, runner_up : Match
     """
+    all_classes = {
+        head: _contributions(index, head, shown, winner.entry, runner_up.entry)
+        for head, shown in evidence.items()
+    }
+    lead = runner_up.score - winner.score
+    by_head = {head: sum(c.nats for c in classes) for head, classes in all_classes.items()}
     return Explanation(
-        lead_nats=runner_up.score - winner.score,
-        contributions={
-            head: _contributions(index, head, shown, winner.entry, runner_up.entry)
-            for head, shown in evidence.items()
-        },
+        lead_nats=lead,
+        by_head=by_head,
+        by_number_of_sounds=lead - sum(by_head.values()),
+        contributions={head: classes[:N_CLASSES] for head, classes in all_classes.items()},
         dropped={
             head: float(dropped_mass(seen[head], shown.classes.image)[0])
             for head, shown in evidence.items()
@@ -96,19 +114,25 @@ def explain(
 def _contributions(
     index: SoundIndex, head: str, shown: Evidence, winner: int, runner_up: int
 ) -> tuple[Contribution, ...]:
-    log_q_winner, log_q_runner_up = (
-        log_project(index.log_probs(head, entry, entry + 1), shown.classes)[0]
-        for entry in (winner, runner_up)
-    )
-    p = shown.probs[0]
-    nats = (p - 1 / len(p)) * (log_q_winner - log_q_runner_up)
+    """Return the contributions of all classes of a label set, the largest first."""
+    ours, theirs = (_mean_log_q(index, head, shown, entry) for entry in (winner, runner_up))
+    p, difference = shown.probs[0], ours - theirs
+    nats = p * (difference - difference.mean())
     return tuple(
         Contribution(
             label=shown.classes.names[i],
             photo=float(p[i]),
-            winner=float(np.exp(log_q_winner[i])),
-            runner_up=float(np.exp(log_q_runner_up[i])),
+            winner=float(np.exp(ours[i])),
+            runner_up=float(np.exp(theirs[i])),
             nats=float(nats[i]),
         )
-        for i in np.argsort(-np.abs(nats), kind="stable")[:N_CLASSES]
+        for i in np.argsort(-np.abs(nats), kind="stable")
     )
+
+
+def _mean_log_q(index: SoundIndex, head: str, shown: Evidence, entry: int) -> np.ndarray:
+    """Return l of a mix over the shared classes, float64 [classes]."""
+    mean = np.zeros(len(shown.classes.names))
+    for part, weight in composition(index, entry).items():
+        mean += weight * log_project(index.log_probs(head, part, part + 1), shown.classes)[0]
+    return mean

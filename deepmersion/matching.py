@@ -1,29 +1,49 @@
-"""Which mix belongs to a photo: the lowest centred KL divergence.
+"""Which mix belongs to a photo: the least centred KL divergence, of a mix and of its sounds.
 
-Let p be what the image networks see in a photo and q what SoundNet hears in a mix, over the
-classes both know. SoundNet was trained by minimising KL(p ‖ q) (Aytar et al. 2016, section 3.1),
+**The divergence.** Let p be what the image networks see in a photo and q what SoundNet hears in a
+mix, over the classes both know. SoundNet was trained by minimising KL(p ‖ q) (Aytar et al. 2016,
+section 3.1),
 
     KL(p ‖ q) = Σ p log p - Σ p log q,
 
-and the mix that fits best would be the one with the least. But some mixes are near to every
-photo (hubs): those of which SoundNet has no clear opinion, whose q is flat. What such a mix has
-in common with all photos says nothing about this one. So its divergence from a photo of which
-nothing is known, the uniform distribution u, is subtracted:
+and the mix that fits best would be the one with the least.
 
-    centred(p, q) = KL(p ‖ q) - KL(u ‖ q) = Σ (u - p) log q + constant of p.
+**Centred.** But some mixes are near to every photo (hubs): those of which SoundNet has no clear
+opinion, whose q is flat. What such a mix has in common with all photos says nothing about this
+one. So its divergence from a photo of which nothing is known, the uniform distribution u, is
+subtracted:
 
-What is left compares what is special about the photo with what is special about the mix. Objects
-and scenes are two such figures; they are added up. Each sound beyond the first costs a little, for
-a mix of many sounds suggests a little of everything.
+    C(p, q) = KL(p ‖ q) - KL(u ‖ q) = Σ (u - p) log q + constant of p.
+
+What is left compares what is special about the photo with what is special about the mix. A
+temperature of SoundNet's would only scale it, for Σ (u - p) = 0, and nothing is assumed of what an
+image network predicts on average, so that it holds alike for networks that nothing was fitted to.
+Objects and scenes are two such figures; they are added up.
+
+**Each sound by itself.** SoundNet never heard such mixes when it was trained, and three sounds
+together may remind it of something that none of them is. So a mix is judged by its sounds as well,
+each of which is an entry of the index of its own. With s_i the share of sound i in the mix's power,
+
+    E(mix) = (1 - α) C(p, q_mix) + α Σ s_i C(p, q_i).
+
+**How many sounds.** The least E is nearly always that of one sound. But where several fit about
+equally well, nothing is known of which is the one, and all of them say more about the place than
+any one does. The distribution over sounds that takes the least of expected divergence less its
+entropy, at a temperature τ (the variational free energy), takes them all:
+
+    score(mix) = E(mix) - τ H(s),    H(s) = - Σ s_i log s_i.
+
+A second sound is worth adding when it fits worse than the first by less than 2 τ log 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from deepmersion.errors import IndexFileError
 from deepmersion.index import SoundIndex
 from deepmersion.labels import SharedClasses, project
 from deepmersion.searching import LinearForm, lowest
@@ -31,8 +51,23 @@ from deepmersion.searching import LinearForm, lowest
 HEADS = ("objects", "scenes")
 """The two label sets: ImageNet's objects and the Places networks' scenes."""
 
-LAYER_PENALTY_NATS = 0.4
-"""What each sound beyond the first has to gain in divergence to be worth adding."""
+SOUNDS_SHARE = 0.9
+"""α: how much the sounds by themselves count, the rest being for the mix as a whole."""
+
+CHOICE_TEMPERATURE_NATS = 0.55
+"""τ: how much worse a further sound may fit, about, to be added all the same. Chosen for mixes of
+one to three sounds; from 0.4 to 0.6 as many photos are matched well (see docs/relevance.md)."""
+
+MAX_SOUNDS = 3
+"""More sounds at once are a din to live with, and SoundNet tells such mixes apart no more."""
+
+N_CANDIDATES = 128
+"""How many of the best mixes alternatives are chosen from."""
+
+MAX_OVERLAP = 1 / 4
+"""The most that two alternatives have in common: their common sounds, of all sounds of either
+(Jaccard index). Of one or two sounds that are the best, others with one of them are no more than
+shades."""
 
 SMALLEST_PROB = 1e-14
 """Probabilities below this are taken as this before their logarithm; those of an index are not."""
@@ -53,8 +88,8 @@ class Match:
     kl_by_head : mapping of str to float
         The divergence of each label set in use, in nats.
     score : float
-        What mixes are ranked by, lowest first: the centred divergence and the cost of layers,
-        in nats. Comparable between mixes for one photo, not between photos.
+        What mixes are ranked by, lowest first, in nats. Comparable between mixes for one photo,
+        not between photos.
     """
 
     entry: int
@@ -62,6 +97,11 @@ class Match:
     kl: float
     kl_by_head: Mapping[str, float]
     score: float
+
+    @property
+    def sounds(self) -> frozenset[int]:
+        """The numbers of the sounds that are heard in it."""
+        return frozenset(map(int, np.flatnonzero(self.gains)))
 
 
 @dataclass(frozen=True)
@@ -82,6 +122,10 @@ class Evidence:
     def of(cls, probs: np.ndarray, classes: SharedClasses) -> Evidence:
         """Return the evidence in an image network's probabilities [photos, classes]."""
         return cls(classes, project(probs, classes.image, len(classes.names)))
+
+    def of_photo(self, photo: int) -> Evidence:
+        """Return what is seen in one of the photos."""
+        return Evidence(self.classes, self.probs[photo : photo + 1])
 
 
 def log_project(log_probs: np.ndarray, classes: SharedClasses) -> np.ndarray:
@@ -107,18 +151,85 @@ def kl_divergence(p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
 
 
 def centred_kl_divergence(p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Return KL(p ‖ q) - KL(u ‖ q) in nats, u being uniform, [entries, photos]."""
+    """Return C = KL(p ‖ q) - KL(u ‖ q) in nats, u being uniform, [entries, photos]."""
     uniform = np.full((1, p.shape[1]), 1 / p.shape[1])
     return np.asarray(kl_divergence(p, log_q) - kl_divergence(uniform, log_q))
 
 
-def search(
-    index: SoundIndex,
-    evidence: Mapping[str, Evidence],
-    top: int = 1,
-    layer_penalty_nats: float = LAYER_PENALTY_NATS,
-) -> list[list[Match]]:
+def centred_weights(p: np.ndarray) -> np.ndarray:
+    """Return u - p, what log q counts by in the centred divergence from photos, as `p`."""
+    return np.asarray(1 / p.shape[1] - p)
+
+
+def power_shares(gains: np.ndarray) -> np.ndarray:
+    """Return s: each sound's share in the power of mixes, float64 [mixes, sounds].
+
+    The base sounds are of one loudness and uncorrelated, so their powers go by their gains and
+    add up.
+    """
+    power = np.square(gains, dtype=np.float64)
+    return np.asarray(power / power.sum(axis=1, keepdims=True))
+
+
+def choice_entropy(shares: np.ndarray) -> np.ndarray:
+    """Return H(s) in nats, float64 [mixes]."""
+    return np.asarray(-np.sum(shares * np.log(np.where(shares > 0, shares, 1.0)), axis=1))
+
+
+def single_entries(index: SoundIndex) -> np.ndarray:
+    """Return for each sound of an index the entry in which it is alone, int [sounds].
+
+    Raises
+    ------
+    IndexFileError
+        When a sound has no entry of its own.
+    """
+    alone = np.flatnonzero(np.count_nonzero(index.gains, axis=1) == 1)
+    sounds, first = np.unique(index.gains[alone].argmax(axis=1), return_index=True)
+    missing = sorted(set(range(len(index.sounds))) - set(sounds.tolist()))
+    if missing:
+        raise IndexFileError(
+            f"the index {index.path} has no entry of {index.sounds[missing[0]]} alone; build it "
+            "anew with: deepmersion build-index"
+        )
+    return np.asarray(alone[first])
+
+
+def composition(index: SoundIndex, entry: int) -> dict[int, float]:
+    """Return the entries whose centred divergences make up E of a mix, and how much each counts.
+
+    They are the mix itself and each of its sounds alone; the weights sum to 1.
+    """
+    shares = power_shares(index.gains[entry : entry + 1])[0]
+    weights = {entry: 1 - SOUNDS_SHARE}
+    for sound, single in enumerate(single_entries(index)):
+        if shares[sound] > 0:
+            weights[int(single)] = weights.get(int(single), 0.0) + SOUNDS_SHARE * shares[sound]
+    return weights
+
+
+def centred_divergences(
+    index: SoundIndex, evidence: Mapping[str, Evidence], entries: Iterable[int]
+) -> np.ndarray:
+    """Return C of some entries, the label sets added up, in nats, [entries, photos]."""
+    return np.concatenate(
+        [
+            sum(
+                centred_kl_divergence(
+                    seen.probs, log_project(index.log_probs(head, i, i + 1), seen.classes)
+                )
+                for head, seen in evidence.items()
+            )
+            for i in entries
+        ]
+    )
+
+
+def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) -> list[list[Match]]:
     """Return the best mixes of an index for each photo, the best first.
+
+    Those after the best are alternatives to it and to each other (`MAX_OVERLAP`), the best that
+    are; when an index has no more of them, the next best mixes follow.
 
     Parameters
     ----------
@@ -127,23 +238,33 @@ def search(
         By label set (`HEADS`), one or both; the same photos in each.
     top : int
         How many mixes.
-    layer_penalty_nats : float
-        See `LAYER_PENALTY_NATS`.
+
+    Raises
+    ------
+    IndexFileError
+        When the index is damaged, or a sound has no entry of its own.
     """
-    penalties = layer_penalty_nats * (np.count_nonzero(index.gains, axis=1) - 1)
+    alone = centred_divergences(index, evidence, single_entries(index))
+
+    def offsets(start: int, stop: int) -> np.ndarray:
+        gains = index.gains[start:stop]
+        shares = power_shares(gains)
+        others = SOUNDS_SHARE * shares @ alone - _choice(shares)[:, None]
+        return np.where(np.count_nonzero(gains, axis=1)[:, None] <= MAX_SOUNDS, others, np.inf)
+
     forms = [
-        LinearForm(head, seen.classes.sound, centred_weights(seen.probs))
+        LinearForm(head, seen.classes.sound, (1 - SOUNDS_SHARE) * centred_weights(seen.probs))
         for head, seen in evidence.items()
     ]
+    found = lowest(index, forms, offsets, top if top == 1 else max(top, N_CANDIDATES))
     return [
-        _ranked(index, evidence, photo, entries, penalties)[:top]
-        for photo, entries in enumerate(lowest(index, forms, penalties, top))
+        _alternatives(_ranked(index, evidence, photo, entries, alone[:, photo]), top)
+        for photo, entries in enumerate(found)
     ]
 
 
-def centred_weights(p: np.ndarray) -> np.ndarray:
-    """Return u - p, what log q counts by in the centred divergence from photos, as `p`."""
-    return np.asarray(1 / p.shape[1] - p)
+def _choice(shares: np.ndarray) -> np.ndarray:
+    return CHOICE_TEMPERATURE_NATS * choice_entropy(shares)
 
 
 def _ranked(
@@ -151,18 +272,37 @@ def _ranked(
     evidence: Mapping[str, Evidence],
     photo: int,
     entries: np.ndarray,
-    penalties: np.ndarray,
+    alone: np.ndarray,
 ) -> list[Match]:
-    """Return entries as matches for one photo, ranked by the definition in double precision."""
+    """Return entries as matches for one photo, ranked by the definition in double precision.
+
+    `alone` is C of every sound by itself, [sounds].
+    """
+    seen = {head: shown.of_photo(photo) for head, shown in evidence.items()}
     matches = []
     for entry in sorted(map(int, entries)):
+        gains = index.gains[entry]
+        shares = power_shares(gains[None])
         kl: dict[str, float] = {}
-        score = float(penalties[entry])
-        for head, seen in evidence.items():
-            log_q = log_project(index.log_probs(head, entry, entry + 1), seen.classes)
-            p = seen.probs[photo : photo + 1]
-            kl[head] = float(kl_divergence(p, log_q)[0, 0])
-            score += float(centred_kl_divergence(p, log_q)[0, 0])
-        matches.append(Match(entry, index.gains[entry], sum(kl.values()), kl, score))
+        score = float(SOUNDS_SHARE * shares[0] @ alone - _choice(shares)[0])
+        for head, shown in seen.items():
+            log_q = log_project(index.log_probs(head, entry, entry + 1), shown.classes)
+            kl[head] = float(kl_divergence(shown.probs, log_q)[0, 0])
+            score += (1 - SOUNDS_SHARE) * float(centred_kl_divergence(shown.probs, log_q)[0, 0])
+        matches.append(Match(entry, gains, sum(kl.values()), kl, score))
     # The sort is stable: between equal mixes the earlier wins.
     return sorted(matches, key=lambda match: match.score)
+
+
+def _alternatives(ranked: list[Match], top: int) -> list[Match]:
+    chosen: list[Match] = []
+    for match in ranked:
+        if len(chosen) < top and all(_overlap(match, other) <= MAX_OVERLAP for other in chosen):
+            chosen.append(match)
+    taken = {match.entry for match in chosen}
+    rest = [match for match in ranked if match.entry not in taken]
+    return chosen + rest[: top - len(chosen)]
+
+
+def _overlap(one: Match, other: Match) -> float:
+    return len(one.sounds & other.sounds) / len(one.sounds | other.sounds)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,10 +20,16 @@ from deepmersion.labels import object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, search
 from deepmersion.mixing import named_gains
 from deepmersion.photo import load_photo
+from deepmersion.prototype import search_as_in_2018
 from deepmersion.reading import Photo, read_ahead
 from deepmersion.resources import shipped_index
 from deepmersion.soundbank import SoundBank, open_bank
 from deepmersion.vision import Choice, Distributions, OnChoice, load_networks
+
+Rule = Literal["centred", "2018"]
+"""What mixes are ranked by: see `deepmersion.matching` and `deepmersion.prototype`."""
+
+_SEARCHES = {"centred": search, "2018": search_as_in_2018}
 
 SCHEMA = 1
 """Version of the records that ``match --json`` prints."""
@@ -141,6 +147,8 @@ class Matcher:
         Index file; None for the shipped one.
     soundbank : Path, str or None
         The folder of base sounds that the index was made for; None for the shipped one.
+    rule : {"centred", "2018"}
+        What mixes are ranked by.
     device : str
         Where the networks run, as torch names it.
     on_choice : callable, optional
@@ -159,6 +167,7 @@ class Matcher:
         use: Sequence[str] = HEADS,
         index: Path | str | None = None,
         soundbank: Path | str | None = None,
+        rule: Rule = "centred",
         device: str = "cpu",
         on_choice: OnChoice | None = None,
     ) -> None:
@@ -173,6 +182,7 @@ class Matcher:
             require_device(device)
             self.networks = load_networks(networks, device, on_choice)
             self._resources = resources.pop_all()
+        self._rule: Rule = rule
         classes = {"objects": shared_objects(), "scenes": shared_scenes(self.networks.scene_labels)}
         self._classes = {head: classes[head] for head in HEADS if head in use}
 
@@ -235,7 +245,8 @@ class Matcher:
             head: Evidence.of(getattr(seen, head), classes)
             for head, classes in self._classes.items()
         }
-        matches = search(self._index, evidence, max(top, 2) if explained else top)
+        search_index = _SEARCHES[self._rule]
+        matches = search_index(self._index, evidence, max(top, 2) if explained else top)
         return [
             Ambience(
                 photo=name,
@@ -263,7 +274,7 @@ class Matcher:
         return explain(
             self._index,
             {head: getattr(seen, head)[one] for head in evidence},
-            {head: replace(shown, probs=shown.probs[one]) for head, shown in evidence.items()},
+            {head: shown.of_photo(photo) for head, shown in evidence.items()},
             *matches[:2],
         )
 

@@ -17,7 +17,7 @@ lowest to be told from them are found as well, so that who asked can rank them e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +41,11 @@ in bounded memory too."""
 
 NO_WEIGHT = 1e-9
 """A sum of weights this small is zero but for rounding."""
+
+
+Offsets = Callable[[int, int], np.ndarray]
+"""From a range of entries to what is added to their scores for each photo, [entries, photos];
+infinity for an entry that is not to be found."""
 
 
 @dataclass(frozen=True)
@@ -128,12 +133,14 @@ class _Lowest:
 
     def _bound(self) -> float:
         return (
-            float(self.scores[self.n - 1]) + MARGIN_NATS if len(self.scores) >= self.n else np.inf
+            float(self.scores[self.n - 1]) + MARGIN_NATS
+            if len(self.scores) >= self.n
+            else np.finfo(np.float64).max
         )
 
 
 def lowest(
-    index: SoundIndex, forms: Sequence[LinearForm], offsets: np.ndarray, n: int
+    index: SoundIndex, forms: Sequence[LinearForm], offsets: Offsets, n: int
 ) -> list[np.ndarray]:
     """Return for each photo the entries among which its `n` lowest scores are.
 
@@ -142,8 +149,8 @@ def lowest(
     index : SoundIndex
     forms : sequence of LinearForm
         At least one; the same photos in each.
-    offsets : ndarray, shape = (entries,), float
-        What is added to each entry's score.
+    offsets : callable
+        See `Offsets`.
     n : int
         How many are wanted, at least 1.
 
@@ -158,6 +165,7 @@ def lowest(
     for start in range(0, len(index), CHUNK_ENTRIES):
         stop = min(start + CHUNK_ENTRIES, len(index))
         scores = [each.scores(index, start, stop) for each in passes]
+        others = offsets(start, stop)
         for photo, best in enumerate(found):
-            best.add(start, offsets[start:stop] + sum(part[:, photo] for part in scores))
+            best.add(start, others[:, photo] + sum(part[:, photo] for part in scores))
     return [best.entries for best in found]

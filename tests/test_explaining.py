@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,16 +16,24 @@ from deepmersion import explaining
 from deepmersion.explaining import explain
 from deepmersion.index import SoundIndex, open_index, write_index
 from deepmersion.labels import places365_labels, shared_objects, shared_scenes
-from deepmersion.matching import Evidence, search
+from deepmersion.matching import (
+    CHOICE_TEMPERATURE_NATS,
+    Evidence,
+    choice_entropy,
+    power_shares,
+    search,
+)
+from deepmersion.mixing import superimpositions
 
-N_ENTRIES = 20
+N_SOUNDS = 4
+N_ENTRIES = 2**N_SOUNDS - 1
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[SoundIndex]:
-    gains = np.eye(N_ENTRIES, dtype=np.float32)
+    gains = superimpositions(N_SOUNDS)
     blocks = iter([(some_log_probs(N_ENTRIES, 1000, 1), some_log_probs(N_ENTRIES, 401, 2))])
-    names = tuple(f"sound {i}" for i in range(N_ENTRIES))
+    names = tuple(f"sound {i}" for i in range(N_SOUNDS))
     write_index(tmp_path / "index.h5", HEADER, names, gains, blocks)
     with open_index(tmp_path / "index.h5") as opened:
         yield opened
@@ -38,18 +47,21 @@ def seen() -> dict[str, np.ndarray]:
     }
 
 
-def test_all_classes_together_are_the_lead(
+def test_all_classes_together_and_the_numbers_of_sounds_are_the_lead(
     index: SoundIndex, seen: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(explaining, "N_CLASSES", 1000)
     classes = {"objects": shared_objects(), "scenes": shared_scenes(places365_labels())}
     evidence = {head: Evidence.of(seen[head], classes[head]) for head in seen}
-    winner, runner_up = search(index, evidence, top=2)[0]
-    reason = explain(index, seen, evidence, winner, runner_up)
-    total = sum(c.nats for classes in reason.contributions.values() for c in classes)
-    # The mixes are of one sound each, so the cost of layers plays no part.
-    assert total == pytest.approx(reason.lead_nats, abs=1e-3)
-    assert reason.lead_nats > 0.01
+    every = search(index, evidence, top=100)[0]
+    for winner, runner_up in itertools.pairwise(sorted(every, key=lambda match: match.score)):
+        reason = explain(index, seen, evidence, winner, runner_up)
+        by_head = {h: sum(c.nats for c in found) for h, found in reason.contributions.items()}
+        assert by_head == pytest.approx(dict(reason.by_head))
+        entropy = choice_entropy(power_shares(np.stack([winner.gains, runner_up.gains])))
+        expected = CHOICE_TEMPERATURE_NATS * (entropy[0] - entropy[1])
+        assert reason.by_number_of_sounds == pytest.approx(expected, abs=1e-3)
+        assert reason.lead_nats == pytest.approx(runner_up.score - winner.score)
 
 
 def test_what_has_no_counterpart_is_reported(

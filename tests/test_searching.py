@@ -21,6 +21,7 @@ from deepmersion.searching import (
     MARGIN_NATS,
     MAX_NEAR,
     LinearForm,
+    Offsets,
     lowest,
 )
 
@@ -50,9 +51,15 @@ def as_defined(index: SoundIndex, forms: list[LinearForm], offsets: np.ndarray) 
     return np.asarray(scores)
 
 
+def for_all(offsets: np.ndarray, forms: list[LinearForm]) -> Offsets:
+    """Return offsets [entries] as those of every photo."""
+    repeated = np.repeat(offsets[:, None], len(forms[0].weights), axis=1)
+    return lambda start, stop: repeated[start:stop]
+
+
 def assert_finds(index: SoundIndex, forms: list[LinearForm], offsets: np.ndarray, n: int) -> None:
     expected = as_defined(index, forms, offsets)
-    found = lowest(index, forms, offsets, n)
+    found = lowest(index, forms, for_all(offsets, forms), n)
     assert len(found) == expected.shape[1]
     for photo, entries in enumerate(found):
         scores = expected[:, photo]
@@ -99,9 +106,16 @@ def test_the_places_of_the_image_networks(index: SoundIndex, labels: tuple[str, 
         assert_finds(index, [form], np.zeros(N), 5)
 
 
+def test_what_has_an_infinite_offset_is_never_found(index: SoundIndex) -> None:
+    form = LinearForm("objects", np.arange(1000), np.full((1, 1000), 1e-3))
+    offsets = np.where(np.arange(N) % 2, 0.0, np.inf)
+    (found,) = lowest(index, [form], for_all(offsets, [form]), N)
+    assert sorted(found.tolist()) == list(range(1, N, 2))
+
+
 def test_all_entries_of_a_small_index_can_be_had(index: SoundIndex) -> None:
     form = LinearForm("objects", np.arange(1000), np.full((1, 1000), 1e-3))
-    (found,) = lowest(index, [form], np.zeros(N), 10 * N)
+    (found,) = lowest(index, [form], for_all(np.zeros(N), [form]), 10 * N)
     assert sorted(found.tolist()) == list(range(N))
     scores = as_defined(index, [form], np.zeros(N))[found, 0]
     assert (np.diff(scores) > -MARGIN_NATS).all(), "not about the lowest first"
@@ -111,7 +125,7 @@ def test_what_is_too_near_to_be_told_apart_is_found_too(index: SoundIndex) -> No
     form = LinearForm("objects", np.arange(1000), np.zeros((1, 1000)))
     offsets = np.ones(N)
     offsets[[200, 3, 150]] = 0.0, MARGIN_NATS / 2, 2 * MARGIN_NATS
-    (found,) = lowest(index, [form], offsets, 1)
+    (found,) = lowest(index, [form], for_all(offsets, [form]), 1)
     assert found.tolist() == [200, 3]
 
 
@@ -120,7 +134,7 @@ def test_of_many_equal_entries_the_first_are_found(tmp_path: Path) -> None:
     objects = np.repeat(some_log_probs(1, 1000), n, axis=0)
     with open_index(write(tmp_path / "a.h5", objects, objects[:, :401] * 0 - np.log(401))) as index:
         form = LinearForm("objects", np.arange(1000), np.full((1, 1000), 1e-3))
-        (found,) = lowest(index, [form], np.zeros(n), 3)
+        (found,) = lowest(index, [form], for_all(np.zeros(n), [form]), 3)
     assert len(found) == 3 + MAX_NEAR
     assert {0, 1, 2} <= set(found.tolist())
 
@@ -137,7 +151,7 @@ def test_memory_does_not_grow_with_the_index(tmp_path: Path) -> None:
     with open_index(path) as index:
         tracemalloc.start()
         try:
-            lowest(index, forms, np.zeros(n), 5)
+            lowest(index, forms, for_all(np.zeros(n), forms), 5)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -150,7 +164,7 @@ def test_the_bound_on_rounding_is_kept(index: SoundIndex) -> None:
     p = np.random.default_rng(4).dirichlet(np.full(1000, 0.05), 2)
     form = LinearForm("objects", np.arange(1000), 1e-3 - p)
     expected = as_defined(index, [form], np.zeros(N))
-    found = lowest(index, [form], np.zeros(N), N)
+    found = lowest(index, [form], for_all(np.zeros(N), [form]), N)
     from deepmersion.searching import _Pass
 
     scores = _Pass(form).scores(index, 0, N)

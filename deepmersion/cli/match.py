@@ -77,6 +77,13 @@ class _Report:
     help="Which label sets decide.",
 )
 @click.option(
+    "--rule",
+    type=click.Choice(["centred", "2018"]),
+    default="centred",
+    show_default=True,
+    help="What mixes are ranked by; 2018 is the rule of the first prototype.",
+)
+@click.option(
     "--index",
     type=PATH,
     metavar="FILE",
@@ -102,6 +109,7 @@ def match(
     explained: bool,
     networks: Literal["auto", "lite", "paper"],
     use: tuple[str, ...],
+    rule: Literal["centred", "2018"],
     index: Path | None,
     soundbank: Path | None,
     device: str,
@@ -123,6 +131,8 @@ def match(
         raise click.UsageError("-o writes one sound; give one photo, or --json for several")
     if as_json and wanted.is_pipe:
         raise click.UsageError("--json and -o - both want standard output; leave one out")
+    if explained and rule != "centred":
+        raise click.UsageError("--explain explains the rule centred; leave --rule out")
     require_stdout()
     wanted.check()
     from deepmersion.pipeline import Matcher
@@ -130,6 +140,7 @@ def match(
     with Matcher(
         networks=networks,
         use=use,
+        rule=rule,
         index=index,
         soundbank=soundbank,
         device=device,
