@@ -1,0 +1,160 @@
+"""How well chosen mixes fit photos: expectations, hits, and a rate that weighs kinds alike.
+
+A photo is a hit when its mix holds at least one sound that fits its scene and none that jars. The
+hit rate is the mean over kinds of scene (sea, woods, crowd, …) of the share of hits, so that no
+kind outweighs another. Photos come from a tar of ``SCENE/NAME.jpg``; what fits and what jars from
+a CSV file with the columns ``scene,kind,fits,jars``, the last two names of sounds with spaces
+between.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from deepmersion.lite import Lite
+from deepmersion.photo import load_photo
+from deepmersion.vision import Distributions
+
+BATCH = 64
+"""Photos that are in memory at once."""
+
+N_RESAMPLES = 1000
+"""Of the bootstrap that the intervals come from."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a scene is expected to sound like.
+
+    Attributes
+    ----------
+    kind : str
+        Kind of scene.
+    fits, jars : frozenset of str
+        Names of sounds that belong there, and that would spoil it.
+    """
+
+    kind: str
+    fits: frozenset[str]
+    jars: frozenset[str]
+
+
+NOTHING = Expectation("", frozenset(), frozenset())
+
+Change = Callable[[bytes], bytes]
+"""From a photo's file to another one."""
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos of scenes of which something is expected, and what is seen in them.
+
+    Attributes
+    ----------
+    scenes : tuple of str
+        The scene of each photo.
+    expected : tuple of Expectation
+        What each photo's scene is expected to sound like.
+    seen : Distributions
+    """
+
+    scenes: tuple[str, ...]
+    expected: tuple[Expectation, ...]
+    seen: Distributions
+
+
+def read_expectations(path: Path) -> dict[str, Expectation]:
+    """Return what is expected of each scene."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return {
+            row["scene"]: Expectation(
+                row["kind"], frozenset(row["fits"].split()), frozenset(row["jars"].split())
+            )
+            for row in csv.DictReader(file)
+        }
+
+
+def read_photos(
+    tar: Path,
+    networks: Lite,
+    expectations: dict[str, Expectation] | None = None,
+    change: Change = lambda photo: photo,
+    every: int = 1,
+) -> Photos:
+    """Return photos in a tar as the networks see them.
+
+    Parameters
+    ----------
+    tar : Path
+    networks : Lite
+    expectations : dict of str to Expectation, optional
+        Only photos of its scenes are taken; without it all are, and nothing is expected of them.
+    change : callable
+        What is done to each photo's file before it is looked at.
+    every : int
+        Only one photo of so many is taken.
+    """
+    scenes: list[str] = []
+    parts: list[Distributions] = []
+    with tarfile.open(tar) as archive:
+        wanted = (
+            member
+            for member in archive
+            if member.isfile() and (expectations is None or _scene(member) in expectations)
+        )
+        members = islice(wanted, 0, None, every)
+        while batch := list(islice(members, BATCH)):
+            files = [file.read() for member in batch if (file := archive.extractfile(member))]
+            images = [
+                networks.reduced(load_photo(io.BytesIO(change(data)), min_side=networks.min_side))
+                for data in files
+            ]
+            parts.append(networks.classify(images))
+            scenes += map(_scene, batch)
+    return Photos(
+        tuple(scenes),
+        tuple((expectations or {}).get(scene, NOTHING) for scene in scenes),
+        Distributions(*(np.concatenate(p) for p in zip(*map(_rows, parts), strict=True))),
+    )
+
+
+def _scene(member: tarfile.TarInfo) -> str:
+    return member.name.removeprefix("./").rpartition("/")[0]
+
+
+def _rows(seen: Distributions) -> tuple[np.ndarray, np.ndarray]:
+    return seen.objects, seen.scenes
+
+
+def hits(mixes: Sequence[frozenset[str]], expected: Sequence[Expectation]) -> np.ndarray:
+    """Return whether each photo's mix, as the names of its sounds, is a hit, bool [photos]."""
+    pairs = zip(mixes, expected, strict=True)
+    return np.array([bool(mix & e.fits) and not mix & e.jars for mix, e in pairs])
+
+
+def by_kind(hit: np.ndarray, expected: Sequence[Expectation]) -> dict[str, float]:
+    """Return the share of hits among the photos of each kind of scene."""
+    kinds = np.array([e.kind for e in expected])
+    return {kind: float(hit[kinds == kind].mean()) for kind in sorted(set(kinds.tolist()))}
+
+
+def hit_rate(hit: np.ndarray, expected: Sequence[Expectation]) -> float:
+    """Return the mean over kinds of the shares of hits."""
+    return float(np.mean(list(by_kind(hit, expected).values())))
+
+
+def interval(hit: np.ndarray, expected: Sequence[Expectation]) -> tuple[float, float]:
+    """Return the 95 % interval of the hit rate, from a bootstrap over the photos."""
+    rng = np.random.default_rng(0)
+    picks = rng.integers(0, len(hit), (N_RESAMPLES, len(hit)))
+    rates = [hit_rate(hit[pick], [expected[i] for i in pick]) for pick in picks]
+    low, high = np.quantile(rates, (0.025, 0.975))
+    return float(low), float(high)
