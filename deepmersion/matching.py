@@ -20,7 +20,7 @@ temperature of SoundNet's would only scale it, for Σ (u - p) = 0, and nothing i
 image network predicts on average, so that it holds alike for networks that nothing was fitted to.
 Objects and scenes are two such figures; they are added up.
 
-**Each sound by itself.** SoundNet never heard such mixes when it was trained, and three sounds
+**Each sound by itself.** SoundNet never heard such mixes when it was trained, and two sounds
 together may remind it of something that none of them is. So a mix is judged by its sounds as well,
 each of which is an entry of the index of its own. With s_i the share of sound i in the mix's power,
 
@@ -54,20 +54,16 @@ HEADS = ("objects", "scenes")
 SOUNDS_SHARE = 0.9
 """α: how much the sounds by themselves count, the rest being for the mix as a whole."""
 
-CHOICE_TEMPERATURE_NATS = 0.55
-"""τ: how much worse a further sound may fit, about, to be added all the same. Chosen for mixes of
-one to three sounds; from 0.4 to 0.6 as many photos are matched well (see docs/relevance.md)."""
+CHOICE_TEMPERATURE_NATS = 1.0
+"""τ: a second sound may fit worse than the first by 1.4 times this. From 0.7 to 1.4 about as many
+photos are matched well (see docs/relevance.md)."""
 
-MAX_SOUNDS = 3
-"""More sounds at once are a din to live with, and SoundNet tells such mixes apart no more."""
+MAX_SOUNDS = 2
+"""A place has one sound in front and one behind it. A third fits less often than it spoils the
+mix, and is more to listen to than helps anybody concentrate."""
 
 N_CANDIDATES = 128
 """How many of the best mixes alternatives are chosen from."""
-
-MAX_OVERLAP = 1 / 4
-"""The most that two alternatives have in common: their common sounds, of all sounds of either
-(Jaccard index). Of one or two sounds that are the best, others with one of them are no more than
-shades."""
 
 SMALLEST_PROB = 1e-14
 """Probabilities below this are taken as this before their logarithm; those of an index are not."""
@@ -228,8 +224,8 @@ def centred_divergences(
 def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) -> list[list[Match]]:
     """Return the best mixes of an index for each photo, the best first.
 
-    Those after the best are alternatives to it and to each other (`MAX_OVERLAP`), the best that
-    are; when an index has no more of them, the next best mixes follow.
+    Those after the best are alternatives, the best that share no sound with one before; when
+    there are no more of them, the next best mixes follow.
 
     Parameters
     ----------
@@ -296,13 +292,11 @@ def _ranked(
 
 def _alternatives(ranked: list[Match], top: int) -> list[Match]:
     chosen: list[Match] = []
+    used: set[int] = set()
     for match in ranked:
-        if len(chosen) < top and all(_overlap(match, other) <= MAX_OVERLAP for other in chosen):
+        if len(chosen) < top and used.isdisjoint(match.sounds):
             chosen.append(match)
+            used |= match.sounds
     taken = {match.entry for match in chosen}
     rest = [match for match in ranked if match.entry not in taken]
     return chosen + rest[: top - len(chosen)]
-
-
-def _overlap(one: Match, other: Match) -> float:
-    return len(one.sounds & other.sounds) / len(one.sounds | other.sounds)

@@ -32,7 +32,6 @@ from deepmersion.labels import (
 )
 from deepmersion.matching import (
     CHOICE_TEMPERATURE_NATS,
-    MAX_OVERLAP,
     MAX_SOUNDS,
     SOUNDS_SHARE,
     Evidence,
@@ -196,23 +195,19 @@ def test_the_best_comes_first_and_all_of_few_sounds_can_be_had(index: SoundIndex
     assert len(FEW) < len(index)
 
 
-def test_alternatives_are_of_other_sounds(index: SoundIndex) -> None:
+def test_alternatives_share_no_sound(index: SoundIndex) -> None:
     evidence = evidence_like(index, [0, 29])
     everything = search(index, evidence, top=100)
     for found, all_found in zip(search(index, evidence, top=3), everything, strict=True):
         scores = [match.score for match in found]
         assert scores == sorted(scores)
         for one, other in itertools.combinations(found, 2):
-            common, either = one.sounds & other.sounds, one.sounds | other.sounds
-            assert len(common) <= MAX_OVERLAP * len(either)
-        # No better mix was passed over that differs enough from those before it.
+            assert one.sounds.isdisjoint(other.sounds)
+        # No better mix of other sounds was passed over.
         for rank, match in enumerate(found):
-            for passed in all_found:
-                if passed.score < match.score and passed.entry not in [m.entry for m in found]:
-                    assert any(
-                        len(passed.sounds & m.sounds) > MAX_OVERLAP * len(passed.sounds | m.sounds)
-                        for m in found[:rank]
-                    )
+            used = frozenset().union(*(before.sounds for before in found[:rank]))
+            better = [m for m in all_found if m.score < match.score and m.sounds.isdisjoint(used)]
+            assert not better
 
 
 def peaked(height: float) -> np.ndarray:
