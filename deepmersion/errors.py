@@ -27,6 +27,10 @@ class IndexFileError(DeepmersionError):
     """A sound index is missing, damaged, of another version or for another sound bank."""
 
 
+class ClusterError(DeepmersionError):
+    """A dask cluster cannot be reached, or its workers cannot do what is asked of them."""
+
+
 class OutputError(DeepmersionError):
     """Audio cannot be written where it was asked for."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.audio import load_loop
 from deepmersion.compute import require_device
-from deepmersion.errors import IndexFileError, SoundBankError
+from deepmersion.errors import ClusterError, IndexFileError
 from deepmersion.index import CLASSES, Header, write_index
 from deepmersion.journal import Journal
-from deepmersion.mixing import ring_window, superimpositions
-from deepmersion.soundbank import BaseSound, SoundBank, open_bank
+from deepmersion.listening import Block, Heard, Listener, heard_sounds
+from deepmersion.mixing import superimpositions
+from deepmersion.soundbank import SoundBank, open_bank
 
 if TYPE_CHECKING:
     from deepmersion.transfer import OnProgress
@@ -29,9 +30,6 @@ LEVEL_RMS = 0.015
 """RMS to which a mix is brought for SoundNet (-36 dBFS). It hears loudness as meaning: measured
 on real and rendered sounds, they are told apart best from 0.01 to 0.02, and from 0.04 on more and
 more turn into trains and motorways."""
-
-SILENT_RMS = 10 ** (-70 / 20)
-"""What is quieter than BS.1770's absolute gate is silence, however much it could be amplified."""
 
 BATCH_SIZE = 128
 """Mixes that go through the network together: what is computed once for all of them (see
@@ -56,6 +54,7 @@ def build_index(
     max_layers: int | None = None,
     resume: bool = False,
     device: str = "cpu",
+    dask: str | None = None,
     settings: Settings | None = None,
     on_progress: Progress | None = None,
     on_fetch: OnProgress | None = None,
@@ -75,6 +74,8 @@ def build_index(
         Go on with an earlier build of the same index that was interrupted.
     device : str
         Where SoundNet runs, as torch names it.
+    dask : str or None
+        Address of a dask.distributed scheduler, on whose workers SoundNet then runs.
     settings : Settings or None
     on_progress : callable or None
     on_fetch : callable or None
@@ -82,9 +83,9 @@ def build_index(
 
     Raises
     ------
-    SoundBankError, RequestError, WeightsError, IndexFileError
+    SoundBankError, RequestError, WeightsError, ClusterError, IndexFileError
         When the bank cannot be used, would make too many mixes, SoundNet's weights cannot be
-        had, or the file cannot be written.
+        had, the cluster cannot be used, or the file cannot be written.
     """
     output = Path(output)
     settings = settings or Settings()
@@ -94,101 +95,75 @@ def build_index(
         raise IndexFileError(f"{output} is a folder; give the name of a file")
     bank = open_bank(soundbank)
     gains = superimpositions(len(bank.sounds), max_layers)
-    require_device(device)
-    listener = Listener(bank, settings, device, on_fetch)
-    header = listener.header
+    if dask is None:
+        require_device(device)
+    else:
+        _require_distributed()
+    header = _header(bank, settings)
+    sounds = heard_sounds(bank, header.sample_rate, settings.window_s)
     job = {**asdict(header), "created": "", "max_layers": max_layers}
     partial = output.with_name(output.name + ".partial")
-    with Journal(partial, job, len(gains), sum(CLASSES.values()), resume=resume) as journal:
-        _fill(journal, listener, gains, on_progress)
-        write_index(output, header, bank.names, gains, _blocks(journal, len(gains)))
+    with ExitStack() as resources:
+        if dask is None:
+            hear_all = Listener(sounds, settings.level_rms, device, on_fetch).hear_all
+        else:
+            from deepmersion.distributing import connected
+
+            cluster = connected(dask, sounds, settings.level_rms, device)
+            hear_all = resources.enter_context(cluster).hear_all
+        n_columns = sum(CLASSES.values())
+        journal = Journal(partial, job, len(gains), n_columns, resume=resume)
+        resources.enter_context(journal)
+        _fill(journal, hear_all, gains, on_progress)
+        write_index(output, header, bank.names, gains, _rows(journal, len(gains)))
         journal.remove()
     return output
 
 
-class Listener:
-    """SoundNet, listening to mixes of one sound bank.
+def _header(bank: SoundBank, settings: Settings) -> Header:
+    from deepmersion.soundnet import SAMPLE_RATE
+    from deepmersion.weights import SOUNDNET_SHA256
 
-    Parameters
-    ----------
-    bank : SoundBank
-    settings : Settings
-    device : str
-    on_fetch : callable or None
-
-    Raises
-    ------
-    SoundBankError
-        When a sound cannot be used, or is silent where SoundNet listens.
-    """
-
-    def __init__(
-        self,
-        bank: SoundBank,
-        settings: Settings,
-        device: str = "cpu",
-        on_fetch: OnProgress | None = None,
-    ) -> None:
-        from deepmersion.soundnet import SAMPLE_RATE, SoundNet
-        from deepmersion.superimposed import SuperimposedSoundNet
-        from deepmersion.weights import SOUNDNET_SHA256, ensure_soundnet
-
-        network = SoundNet.load(ensure_soundnet(on_fetch), device)
-        n_samples = round(settings.window_s * SAMPLE_RATE)
-        sounds = np.stack([_mono(s, SAMPLE_RATE, n_samples) for s in bank.sounds])
-        self._network = SuperimposedSoundNet(network, sounds, settings.level_rms)
-        self.header = Header(
-            soundnet=SOUNDNET_SHA256,
-            soundbank=bank.fingerprint,
-            sample_rate=SAMPLE_RATE,
-            window_s=settings.window_s,
-            level_rms=settings.level_rms,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-
-    def hear(self, gains: np.ndarray) -> np.ndarray:
-        """Return what SoundNet hears in some mixes.
-
-        Parameters
-        ----------
-        gains : ndarray, shape = (mixes, sounds), float32
-
-        Returns
-        -------
-        ndarray, shape = (mixes, 1000 + 401), float32
-            Log-probabilities in nats, the average over time: objects, then scenes.
-        """
-        return np.concatenate(self._network.predict(gains), axis=1)
+    return Header(
+        soundnet=SOUNDNET_SHA256,
+        soundbank=bank.fingerprint,
+        sample_rate=SAMPLE_RATE,
+        window_s=settings.window_s,
+        level_rms=settings.level_rms,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
-def _mono(sound: BaseSound, sample_rate: int, n_samples: int) -> np.ndarray:
-    """Return the beginning of a sound's loop, its channels averaged, float32 [samples]."""
-    samples = ring_window(load_loop(sound, sample_rate).mean(axis=1), 0, n_samples)
-    if np.sqrt(np.mean(samples**2)) < SILENT_RMS:
-        raise SoundBankError(
-            f"{sound.path} is silent for its first {n_samples / sample_rate:g} s, or its channels "
-            "cancel out; cut it or replace it"
-        )
-    return samples
+def _require_distributed() -> None:
+    try:
+        import distributed  # noqa: F401
+    except ImportError as error:
+        raise ClusterError(
+            f"--dask needs dask.distributed, which is not here ({error}); install it with: "
+            "pip install 'deepmersion[distributed]'"
+        ) from error
 
 
 def _fill(
-    journal: Journal, listener: Listener, gains: np.ndarray, on_progress: Progress | None
+    journal: Journal,
+    hear_all: Callable[[Iterable[Block]], Iterable[Heard]],
+    gains: np.ndarray,
+    on_progress: Progress | None,
 ) -> None:
     missing = np.flatnonzero(~journal.finished())
     n_finished = len(gains) - len(missing)
     if on_progress:
         on_progress(n_finished, len(gains))
-    for start in range(0, len(missing), BATCH_SIZE):
-        rows = missing[start : start + BATCH_SIZE]
-        for row, log_probs in zip(rows, listener.hear(gains[rows]), strict=True):
+    parts = (missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE))
+    for heard in hear_all(Block(rows, gains[rows]) for rows in parts):
+        for row, log_probs in zip(heard.rows, heard.log_probs, strict=True):
             journal.write(int(row), log_probs[None])
             n_finished += 1
             if on_progress:
                 on_progress(n_finished, len(gains))
 
 
-def _blocks(journal: Journal, n_rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _rows(journal: Journal, n_rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     n_objects = CLASSES["objects"]
     for start in range(0, n_rows, 1024):
         rows = journal.read(start, min(start + 1024, n_rows))

@@ -39,8 +39,18 @@ from deepmersion.cli.progress import progress_bar
     metavar="DEVICE",
     help="Where SoundNet runs: cpu, cuda, mps.",
 )
+@click.option(
+    "--dask",
+    metavar="ADDRESS",
+    help="Scheduler of a dask.distributed cluster that is to do it, such as tcp://host:8786.",
+)
 def build_index(
-    soundbank: Path | None, output: Path, max_layers: int | None, resume: bool, device: str
+    soundbank: Path | None,
+    output: Path,
+    max_layers: int | None,
+    resume: bool,
+    device: str,
+    dask: str | None,
 ) -> None:
     r"""Mix the base sounds, let SoundNet hear every mix, and write what it hears.
 
@@ -49,6 +59,7 @@ def build_index(
     \b
       deepmersion build-index -o index.h5
       deepmersion build-index --soundbank recordings/ --max-layers 3 -o mine.h5
+      deepmersion build-index --soundbank recordings/ --dask tcp://host:8786 -o mine.h5
     """
     from deepmersion import indexing
 
@@ -68,6 +79,7 @@ def build_index(
                 max_layers=max_layers,
                 resume=resume,
                 device=device,
+                dask=dask,
                 on_progress=on_mix,
                 on_fetch=on_fetch,
             )

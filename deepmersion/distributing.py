@@ -1,0 +1,219 @@
+"""SoundNet on the workers of a dask.distributed cluster: blocks of mixes out, what is heard back.
+
+Imported only when a cluster is used, for dask is an extra. What the blocks have in common goes
+to every worker once, as a plugin, and to those that join later: the sounds, and what they are
+listened to with. A task is then a few gains, and a worker that dies costs the blocks that it had;
+the scheduler gives them to another one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from distributed import Client, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
+
+import deepmersion
+from deepmersion import weights_specs
+from deepmersion.compute import require_device
+from deepmersion.errors import ClusterError, DeepmersionError
+from deepmersion.listening import Block, Heard, Listener
+
+CONNECT_TIMEOUT_S = 10.0
+"""How long a scheduler may take to answer."""
+
+WORKERS_TIMEOUT_S = 60.0
+"""How long to wait for a first worker: a cluster that was just asked for may still be starting."""
+
+GO_ON = "what is finished is kept, and the same command with --resume goes on"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What has to be alike for two machines to hear alike: the program and SoundNet's weights."""
+
+    version: str
+    soundnet: str
+
+    @classmethod
+    def here(cls) -> Origin:
+        """Return that of this process."""
+        return cls(deepmersion.__version__, weights_specs.SOUNDNET_SHA256)
+
+
+class Hearing(WorkerPlugin):  # type: ignore[misc]
+    """What a worker needs to hear mixes; the network is loaded when the first ones come.
+
+    Parameters
+    ----------
+    sounds : ndarray, shape = (sounds, samples), float32
+    level_rms : float
+    device : str
+        As `deepmersion.listening.Listener` takes them.
+    """
+
+    def __init__(self, sounds: np.ndarray, level_rms: float, device: str) -> None:
+        self.name = f"deepmersion-{uuid.uuid4().hex}"
+        self._origin = Origin.here()
+        self._arguments = (sounds, level_rms, device)
+        self._listener: Listener | None = None
+
+    def setup(self, worker: Worker) -> None:
+        """Refuse a worker that would hear something else, or nothing."""
+        found, wanted = Origin.here(), self._origin
+        if found.version != wanted.version:
+            raise ClusterError(
+                f"the worker {worker.address} has deepmersion {found.version}, and this is "
+                f"{wanted.version}; install the same version there"
+            )
+        if found.soundnet != wanted.soundnet:
+            raise ClusterError(
+                f"the worker {worker.address} has other SoundNet weights "
+                f"({found.soundnet[:8]}, not {wanted.soundnet[:8]}); install the same deepmersion "
+                "there"
+            )
+        require_device(self._arguments[2])
+        self._lock = threading.Lock()
+
+    def hear(self, gains: np.ndarray) -> np.ndarray:
+        """Return what SoundNet hears in mixes; see `Listener.hear`."""
+        with self._lock:  # a worker may have several threads, and needs one network
+            if self._listener is None:
+                self._listener = Listener(*self._arguments)
+        return self._listener.hear(gains)
+
+
+def _hear(name: str, gains: np.ndarray) -> np.ndarray:
+    """Hear mixes on the worker that this runs on."""
+    worker = get_worker()
+    hearing: Any = worker.plugins[name]
+    try:
+        return np.asarray(hearing.hear(gains))
+    except DeepmersionError as error:
+        raise ClusterError(f"the worker {worker.address}: {error}") from error
+
+
+class Cluster:
+    """A cluster whose workers are ready to hear mixes; see `connected`."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def hear_all(self, blocks: Iterable[Block]) -> Iterator[Heard]:
+        """Yield what SoundNet hears in blocks of mixes, each as soon as it comes, in any order.
+
+        Raises
+        ------
+        ClusterError
+            When the scheduler is lost, or a block cannot be heard anywhere.
+        """
+        rows: dict[object, np.ndarray] = {}
+        # Nothing else may refer to the futures: a worker keeps a result for as long.
+        coming = as_completed(loop=self._client.loop, with_results=True)
+        for block in blocks:
+            future = self._client.submit(_hear, self._name, block.gains, pure=False)
+            rows[future.key] = block.rows
+            coming.add(future)
+        try:
+            for future, log_probs in coming:
+                if future.cancelled():  # which is all that a lost scheduler leaves
+                    raise CancelledError
+                yield Heard(rows.pop(future.key), log_probs)
+        except DeepmersionError:
+            raise
+        except CancelledError as error:
+            raise ClusterError(f"the dask scheduler was lost; {GO_ON}") from error
+        except KilledWorker as error:
+            raise ClusterError(
+                "several workers died over the same mixes, perhaps for want of memory; give them "
+                f"more of it: {GO_ON}"
+            ) from error
+        except Exception as error:  # whatever else a worker may raise
+            raise ClusterError(f"a worker failed ({_reason(error)}); {GO_ON}") from error
+
+
+@contextmanager
+def connected(
+    address: str, sounds: np.ndarray, level_rms: float, device: str = "cpu"
+) -> Iterator[Cluster]:
+    """Connect to a cluster and prepare its workers.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, such as ``tcp://host:8786``.
+    sounds, level_rms, device
+        As `deepmersion.listening.Listener` takes them.
+
+    Raises
+    ------
+    ClusterError
+        When the scheduler cannot be reached, has no workers, or one of them would hear
+        something else.
+    """
+    with _quiet(), _client(address) as client:
+        hearing = Hearing(sounds, level_rms, device)
+        try:
+            _prepare(client, address, hearing)
+            yield Cluster(client, hearing.name)
+        finally:
+            with suppress(Exception):  # a lost scheduler has forgotten it anyhow
+                client.unregister_worker_plugin(hearing.name)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep dask from telling standard error what is told in one line here."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+    except Exception as error:  # each kind of address fails in its own way
+        raise ClusterError(
+            f"the dask scheduler {address} cannot be reached ({_reason(error)}); check the "
+            "address, such as tcp://host:8786, and that it runs"
+        ) from error
+    with client:
+        yield client
+
+
+def _prepare(client: Client, address: str, hearing: Hearing) -> None:
+    try:
+        client.wait_for_workers(1, timeout=WORKERS_TIMEOUT_S)
+    except TimeoutError as error:
+        raise ClusterError(
+            f"the dask scheduler {address} has no workers; start some with: dask worker {address}"
+        ) from error
+    try:
+        client.register_plugin(hearing)
+    except DeepmersionError:
+        raise
+    except Exception as error:
+        raise ClusterError(
+            f"a worker of {address} cannot be prepared ({_reason(error)}); install "
+            f"deepmersion[distributed] {deepmersion.__version__} on all of them"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

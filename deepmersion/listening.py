@@ -1,0 +1,114 @@
+"""SoundNet, listening to mixes of the sounds of one bank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from deepmersion.audio import load_loop
+from deepmersion.errors import SoundBankError
+from deepmersion.mixing import ring_window
+
+if TYPE_CHECKING:
+    from deepmersion.soundbank import BaseSound, SoundBank
+    from deepmersion.transfer import OnProgress
+
+SILENT_RMS = 10 ** (-70 / 20)
+"""What is quieter than BS.1770's absolute gate is silence, however much it could be amplified."""
+
+
+class Block(NamedTuple):
+    """Mixes to be heard together: their rows in the index, and their gains [mixes, sounds]."""
+
+    rows: np.ndarray
+    gains: np.ndarray
+
+
+class Heard(NamedTuple):
+    """What SoundNet hears in a block: its rows, and log-probabilities [mixes, 1000 + 401]."""
+
+    rows: np.ndarray
+    log_probs: np.ndarray
+
+
+def heard_sounds(bank: SoundBank, sample_rate: int, window_s: float) -> np.ndarray:
+    """Return what SoundNet is given of each sound: the beginning of its loop, float32.
+
+    Returns
+    -------
+    ndarray, shape = (sounds, samples)
+        The mean of the channels.
+
+    Raises
+    ------
+    SoundBankError
+        When a sound cannot be used, or is silent where SoundNet listens.
+    """
+    n_samples = round(window_s * sample_rate)
+    return np.stack([_mono(sound, sample_rate, n_samples) for sound in bank.sounds])
+
+
+def _mono(sound: BaseSound, sample_rate: int, n_samples: int) -> np.ndarray:
+    samples = ring_window(load_loop(sound, sample_rate).mean(axis=1), 0, n_samples)
+    if np.sqrt(np.mean(samples**2)) < SILENT_RMS:
+        raise SoundBankError(
+            f"{sound.path} is silent for its first {n_samples / sample_rate:g} s, or its channels "
+            "cancel out; cut it or replace it"
+        )
+    return samples
+
+
+class Listener:
+    """SoundNet, ready to hear mixes of some sounds.
+
+    Parameters
+    ----------
+    sounds : ndarray, shape = (sounds, samples), float32
+        As `heard_sounds` returns them.
+    level_rms : float
+        RMS that each mix is brought to.
+    device : str
+        Where SoundNet runs, as torch names it.
+    on_fetch : callable or None
+        Follows the download of SoundNet's weights, if they have yet to be fetched.
+
+    Raises
+    ------
+    WeightsError
+        When SoundNet's weights cannot be had.
+    """
+
+    def __init__(
+        self,
+        sounds: np.ndarray,
+        level_rms: float,
+        device: str = "cpu",
+        on_fetch: OnProgress | None = None,
+    ) -> None:
+        from deepmersion.soundnet import SoundNet
+        from deepmersion.superimposed import SuperimposedSoundNet
+        from deepmersion.weights import ensure_soundnet
+
+        network = SoundNet.load(ensure_soundnet(on_fetch), device)
+        self._network = SuperimposedSoundNet(network, sounds, level_rms)
+
+    def hear(self, gains: np.ndarray) -> np.ndarray:
+        """Return what SoundNet hears in some mixes.
+
+        Parameters
+        ----------
+        gains : ndarray, shape = (mixes, sounds), float32
+
+        Returns
+        -------
+        ndarray, shape = (mixes, 1000 + 401), float32
+            Log-probabilities in nats, the average over time: objects, then scenes.
+        """
+        return np.concatenate(self._network.predict(gains), axis=1)
+
+    def hear_all(self, blocks: Iterable[Block]) -> Iterator[Heard]:
+        """Yield what SoundNet hears in blocks of mixes, one after the other."""
+        for block in blocks:
+            yield Heard(block.rows, self.hear(block.gains))
