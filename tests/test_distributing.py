@@ -231,7 +231,8 @@ def test_a_scheduler_that_is_lost_is_an_error_and_keeps_what_is_finished(
     code = (
         "import time; from distributed import LocalCluster\n"
         "if __name__ == '__main__':\n"
-        "    c = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=':0')\n"
+        "    c = LocalCluster(n_workers=1, threads_per_worker=1, processes=False,\n"
+        "                     protocol='tcp', dashboard_address=':0')\n"
         "    print(c.scheduler_address, flush=True); time.sleep(600)"
     )
     (tmp_path / "cluster.py").write_text(code)

