@@ -51,7 +51,7 @@ class Size:
     dask_workers: str
 
 
-FULL = Size(3, 500, 5, 50, 8, 256, (10_000, 100_000, 1_000_000), 3, "processes")
+FULL = Size(3, 500, 2, 10, 8, 128, (10_000, 100_000, 1_000_000), 2, "processes")
 SMALL = Size(1, 3, 1, 2, 1, 3, (200, 400), 1, "threads")
 """Enough to see that it works."""
 

@@ -229,17 +229,17 @@ def dask(n_repeats: str, max_layers: str, in_processes: str) -> Measured:
 
     from deepmersion import indexing
 
-    indexing.BATCH_SIZE = 32  # so that there is something to share out
+    indexing.BATCH_SIZE = 16  # so that there is something to share out
     measured: Measured = {"here": [], "one": [], "two": []}
     processes = in_processes == "processes"
 
-    def build(address: str | None) -> float:
+    def build(address: str | None, layers: int = int(max_layers)) -> float:
         with TemporaryDirectory() as folder:
             seconds, _ = _timed(
                 lambda: indexing.build_index(
                     Path(folder) / "a.h5",
                     dask=address,
-                    max_layers=int(max_layers),
+                    max_layers=layers,
                     settings=indexing.Settings(WINDOW_S),
                 )
             )
@@ -259,7 +259,7 @@ def dask(n_repeats: str, max_layers: str, in_processes: str) -> Measured:
             "here": None, "one": one.scheduler_address, "two": two.scheduler_address
         }  # fmt: skip
         for address in addresses.values():
-            build(address)  # workers import PyTorch at their first task
+            build(address, 1)  # workers import PyTorch at their first task
         for _ in range(int(n_repeats)):
             for name, address in addresses.items():
                 measured[name].append(build(address))
