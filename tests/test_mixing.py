@@ -14,7 +14,9 @@ from deepmersion.mixing import (
     at_level,
     count_superimpositions,
     gains_vector,
+    mix_text,
     named_gains,
+    parse_mix,
     ring_window,
     superimpositions,
 )
@@ -137,3 +139,37 @@ def test_mixes_that_cannot_be_played_are_refused(mix: dict[str, float], part: st
     with pytest.raises(RequestError) as caught:
         gains_vector(mix, NAMES)
     assert_one_line(caught.value, part)
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(categories=("L", "N", "P", "S", "Zs")), min_size=1).filter(
+            str.isprintable
+        ),
+        st.floats(0, 2**100, width=32),
+        min_size=1,
+    )
+)
+def test_mixes_survive_being_written_as_text(mix: dict[str, float]) -> None:
+    again = parse_mix(mix_text(mix))
+    assert list(again) == list(mix)
+    assert [np.float32(gain) for gain in again.values()] == list(mix.values())
+
+
+def test_a_mix_is_written_as_a_person_would() -> None:
+    assert mix_text({"waves": 1.0, "birds": 0.5, "fire": 0.1}) == "waves=1,birds=0.5,fire=0.1"
+    assert mix_text({"rain, heavy": 1.0, "a=b": 2.0}) == r"rain\, heavy=1,a\=b=2"
+
+
+def test_a_mix_may_be_typed_loosely() -> None:
+    assert parse_mix("waves") == {"waves": 1.0}
+    assert parse_mix(" waves, far birds = .5,fire") == {"waves": 1, "far birds": 0.5, "fire": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", ",", "a=", "=1", "a=loud", "a=1,,b=1", "a=1=2", "a=1\\", "a b\\", "a=1,a=2"]
+)
+def test_text_that_is_no_mix_is_refused(text: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_mix(text)
+    assert_one_line(caught.value, "mix")
