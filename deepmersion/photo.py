@@ -19,6 +19,13 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM")
 Nothing that starts another program (EPS), and none of Pillow's rare decoders: a photo may come
 from anyone."""
 
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}
+    | {".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif"}
+)
+"""What names of photos in a folder end in. HEIC is among them, so that its being unreadable is
+said rather than passed over."""
+
 MAX_FILE_BYTES = 512 * 2**20
 """The most that is read of one file; it keeps an endless pipe from filling the memory. The
 largest photo that Pillow accepts (89 million pixels) is 256 MiB even when not compressed."""
@@ -91,7 +98,9 @@ def _read(source: Path | BinaryIO, name: str) -> bytes:
     except FileNotFoundError:
         raise PhotoError(f"{name}: there is no such file; check the path") from None
     except IsADirectoryError:
-        raise PhotoError(f"{name}: is a folder; name the photos in it") from None
+        raise PhotoError(
+            f"{name}: is a folder and no photo; name a photo, or a folder with photos in it"
+        ) from None
     except PermissionError:
         raise PhotoError(f"{name}: may not be read; check the file's permissions") from None
     except (OSError, ValueError) as error:

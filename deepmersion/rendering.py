@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,9 +44,14 @@ class _Voice:
         self._gain = self._from = self._to = 0.0
 
     @property
+    def leaving(self) -> bool:
+        """Whether it is going to be silent."""
+        return self._to == 0
+
+    @property
     def silent(self) -> bool:
         """Whether it is not heard, nor going to be."""
-        return self._gain == 0 and self._to == 0
+        return self._gain == 0 and self.leaving
 
     def aim(self, gain: float) -> None:
         """Begin to go from the present gain to another."""
@@ -63,6 +69,13 @@ class _Voice:
         part = np.zeros_like(block)
         self._loop.add_to(part, 1.0)
         block += part * np.sqrt(power, dtype=np.float32)[:, None]
+
+
+class Change(NamedTuple):
+    """Another mix, ready to be played: gains at the standard loudness, and voices not yet heard."""
+
+    gains: np.ndarray
+    voices: dict[int, _Voice]
 
 
 class Renderer:
@@ -101,7 +114,7 @@ class Renderer:
     ) -> None:
         if not math.isfinite(volume_db):
             raise RequestError("the volume must be a number of dB")
-        fade_in_s, fade_out_s = _fades(duration_s, fade_in_s, fade_out_s)
+        fade_in_s, fade_out_s = fade_lengths(duration_s, fade_in_s, fade_out_s)
         self.n_samples = None if duration_s is None else max(1, round(duration_s * SAMPLE_RATE))
         self._fade_in = round(fade_in_s * SAMPLE_RATE)
         self._fade_out = round(fade_out_s * SAMPLE_RATE)
@@ -110,30 +123,63 @@ class Renderer:
         self._voices: dict[int, _Voice] = {}
         self._position = 0
         self._change_start = self._change_samples = 0
-        self._requested: tuple[np.ndarray, dict[int, _Voice], float] | None = None
-        self._aim(*self._prepared(gains))
+        self._requested: tuple[Change, float] | None = None
+        self._aim(self.prepare(gains))
 
-    def change_to(self, gains: np.ndarray, crossfade_s: float) -> None:
-        """Go over to another mix from the next block on; may be called from another thread.
+    def prepare(self, gains: np.ndarray) -> Change:
+        """Open the sounds that another mix needs, and return what `change_to` takes.
 
-        Sounds that both mixes have go on. The power of the others is exchanged smoothly, so that
-        the whole stays as loud as it is.
+        Some recordings have to be decoded whole, for which a stream cannot wait: this is meant to
+        be called from another thread.
 
         Raises
         ------
         RequestError
             When no gain is above zero.
+        SoundBankError
+            When a sound cannot be used.
         """
-        # Sounds are opened here: some need preparation, for which the stream cannot wait.
-        self._requested = *self._prepared(gains), crossfade_s
+        checked = self._checked(gains)
+        # One that is leaving may be gone when the change comes.
+        staying = {number for number, voice in self._voices.items() if not voice.leaving}
+        missing = [number for number in map(int, np.flatnonzero(checked)) if number not in staying]
+        return Change(checked, {number: _Voice(self._bank.sounds[number]) for number in missing})
 
-    def finish(self, fade_out_s: float) -> None:
-        """Fade out from the next block on, and end; may be called from another thread.
+    def change_to(self, mix: Change | np.ndarray, crossfade_s: float) -> None:
+        """Go over to another mix from the next block on; may be called from another thread.
+
+        Sounds that both mixes have go on. The power of the others is exchanged smoothly, so that
+        the whole stays as loud as it is.
+
+        Parameters
+        ----------
+        mix : Change, or ndarray, shape = (sounds,), float32
+            A mix that `prepare` made ready, or the gains of one that is still to be.
+        crossfade_s : float
+            In seconds.
+
+        Raises
+        ------
+        RequestError, SoundBankError
+            When gains cannot be made ready (see `prepare`).
+        """
+        self._requested = self.prepare(mix) if isinstance(mix, np.ndarray) else mix, crossfade_s
+
+    def finish(self, fade_out_s: float, end_s: float = 0.0) -> None:
+        """Fade out, and end; may be called from another thread.
 
         A sound that is fading out already goes on as it does.
+
+        Parameters
+        ----------
+        fade_out_s : float
+            In seconds.
+        end_s : float
+            When it is to be over, in seconds from the beginning. By default, and when there is no
+            time left for the fade until then, it begins with the next block.
         """
         n_samples = max(1, round(fade_out_s * SAMPLE_RATE))
-        start = self._position + BLOCK_SAMPLES
+        start = max(self._position + BLOCK_SAMPLES, round(end_s * SAMPLE_RATE) - n_samples)
         if self.n_samples is None or start < self.n_samples - self._fade_out:
             self._fade_out, self.n_samples = n_samples, start + n_samples
 
@@ -158,13 +204,8 @@ class Renderer:
             raise RequestError("a mix needs gains that can be played")
         return np.asarray(gains / math.sqrt(power) * self._level)
 
-    def _prepared(self, gains: np.ndarray) -> tuple[np.ndarray, dict[int, _Voice]]:
-        """Return the gains to be played, and voices for the sounds that do not play yet."""
-        checked, playing = self._checked(gains), dict(self._voices)
-        missing = [int(number) for number in np.flatnonzero(checked) if number not in playing]
-        return checked, {number: _Voice(self._bank.sounds[number]) for number in missing}
-
-    def _aim(self, gains: np.ndarray, voices: dict[int, _Voice]) -> None:
+    def _aim(self, change: Change) -> None:
+        gains, voices = change
         self._voices = {**voices, **self._voices}
         for number in map(int, np.flatnonzero(gains)):
             if number not in self._voices:  # it fell silent since it was found playing
@@ -184,8 +225,8 @@ class Renderer:
     def _mixed(self, start: int) -> np.ndarray:
         """Return the next block of the mix, which is `start` samples into it."""
         if self._requested is not None:
-            (gains, voices, crossfade_s), self._requested = self._requested, None
-            self._aim(gains, voices)
+            (change, crossfade_s), self._requested = self._requested, None
+            self._aim(change)
             self._change_start, self._change_samples = start, round(crossfade_s * SAMPLE_RATE)
         share: np.ndarray | None = None
         if start < self._change_start + self._change_samples:
@@ -215,9 +256,23 @@ def _quarter_sine(share: np.ndarray) -> np.ndarray:
     return np.asarray(np.sin(np.clip(share, 0, 1) * (math.pi / 2)))
 
 
-def _fades(
+def fade_lengths(
     duration_s: float | None, fade_in_s: float | None, fade_out_s: float | None
 ) -> tuple[float, float]:
+    """Return how long a sound fades in and out, in seconds.
+
+    Parameters
+    ----------
+    duration_s : float or None
+        Of the whole, in seconds; None for a sound without end.
+    fade_in_s, fade_out_s : float or None
+        What was asked for; None takes the default, shortened if the duration is short.
+
+    Raises
+    ------
+    RequestError
+        When a length is negative or not finite, or the fades are longer than the duration.
+    """
     if duration_s is not None and not 0 < duration_s < math.inf:
         raise RequestError("the duration must be longer than zero, and finite")
     if any(fade is not None and not 0 <= fade < math.inf for fade in (fade_in_s, fade_out_s)):
