@@ -18,7 +18,7 @@ from deepmersion.explaining import Explanation, explain
 from deepmersion.index import open_index
 from deepmersion.labels import object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, search
-from deepmersion.mixing import named_gains
+from deepmersion.mixing import mix_text, named_gains
 from deepmersion.photo import load_photo
 from deepmersion.prototype import search_as_in_2018
 from deepmersion.reading import Photo, read_ahead
@@ -121,6 +121,7 @@ class Ambience:
                 {
                     "rank": rank,
                     "sounds": named_gains(match.gains, self.bank.names),
+                    "mix": mix_text(named_gains(match.gains, self.bank.names)),
                     "kl": round(match.kl, 6),
                     **{f"kl_{head}": round(kl, 6) for head, kl in match.kl_by_head.items()},
                     "score": round(match.score, 6),

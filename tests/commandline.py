@@ -7,6 +7,7 @@ import subprocess
 import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "deepmersion")
 
@@ -37,14 +38,17 @@ def run(
 
 
 def start(
-    *arguments: str | Path, env: dict[str, str] | None = None, stdout: int = subprocess.PIPE
+    *arguments: str | Path,
+    env: dict[str, str] | None = None,
+    stdout: int | IO[bytes] = subprocess.PIPE,
+    stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
     """Start the command; its output is to be read."""
     return subprocess.Popen(
         [COMMAND, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
         stdout=stdout,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         env=os.environ | (env or {}),
     )
 

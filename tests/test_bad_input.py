@@ -273,6 +273,51 @@ def test_an_unknown_output_device(
     assert "deepmersion devices" in error
 
 
+LENGTHS = {
+    "play waves --duration 5 --fade-out 6": "fades of 0 s and 6 s do not fit into",
+    "play waves --duration 5 --fade-in 3 --fade-out 3": "do not fit into a duration of 5 s",
+    "play waves --fade-out 5m": "--fade-out lies within --duration",
+    "play waves -o x.wav --fade-in 301": "do not fit into a duration of 300 s",
+    "match a.jpg --duration 5 --fade-out 6": "do not fit into a duration of 5 s",
+    "match a.jpg b.jpg --duration 5 --fade 6": "crossfade (--fade) of 6 s does not fit",
+    "match a.jpg b.jpg --fade-out 301": "do not fit into a duration of 300 s",
+    "match --watch . --duration 5 --fade 6": "crossfade (--fade) of 6 s does not fit",
+}
+
+
+@pytest.mark.parametrize("command", LENGTHS)
+def test_lengths_that_do_not_fit(command: str, tmp_path: Path) -> None:
+    result = run(*command.split(), cwd=tmp_path)
+    assert LENGTHS[command] in the_error(result, exit_code=2)
+    # Said before anything slow begins.
+    assert b"Networks: " not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("mix", "exit_code", "what"),
+    [
+        ("kazoo", 2, "there is no sound called kazoo; choose from birds, "),
+        ("waves=loud", 2, "'waves=loud' is no mix"),
+        ("waves=-1", 2, "gains must be zero or more"),
+        ("waves=0", 2, "at least one above zero"),
+        ("waves=nan", 2, "gains must be zero or more"),
+        ("waves,waves", 2, "names waves twice"),
+    ],
+)
+def test_mixes_that_cannot_be(mix: str, exit_code: int, what: str, tmp_path: Path) -> None:
+    assert what in the_error(run("play", mix, "-o", tmp_path / "x.wav"), exit_code)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_cannot_be_watched(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in ("missing", "file"):
+        result = run("match", "--watch", tmp_path / name)
+        assert the_error(result).startswith(f"the folder {tmp_path / name} is not there")
+        assert b"Networks: " not in result.stderr
+
+
 # Where networks run
 
 

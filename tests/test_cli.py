@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import soundfile
 from commandline import COMMAND, run, start, succeeded
 
 from deepmersion.cli.options import duration
+
+RATE = 44_100
 
 SLOW = ["torch", "torchvision", "scipy", "librosa", "h5py", "soundfile", "matplotlib", "PIL"]
 
@@ -60,6 +63,8 @@ def records(output: bytes) -> list[dict[str, Any]]:
         ["build-index", "--help"],
         ["weights", "--help"],
         ["devices", "--help"],
+        ["play", "--help"],
+        ["play", "kazoo"],
     ],
 )
 def test_help_and_wrong_usage_import_nothing_slow(arguments: list[str]) -> None:
@@ -79,7 +84,7 @@ def test_a_match_with_lite_imports_no_library_that_only_others_need(china_jpg: P
 
 def test_help_names_every_command() -> None:
     text = succeeded(run("--help")).stdout.decode()
-    for command in ("match", "build-index", "devices", "soundbank", "index", "weights"):
+    for command in ("match", "play", "build-index", "devices", "soundbank", "index", "weights"):
         assert f"\n  {command} " in text
         assert succeeded(run(command, "--help")).stdout.startswith(
             b"Usage: deepmersion " + command.encode()
@@ -127,6 +132,12 @@ def test_durations(text: str, seconds: float) -> None:
         ["match", "a.jpg", "--volume", "1000"],
         ["match", "a.jpg", "b.jpg", "-o", "both.wav"],
         ["match", "a.jpg", "--json", "-o", "-"],
+        ["match", "--watch", "folder", "a.jpg"],
+        ["match", "--watch", "folder", "-o", "a.wav"],
+        ["match", "--watch", "folder", "--json"],
+        ["match", "a.jpg", "b.jpg", "--fade", "slowly"],
+        ["play"],
+        ["play", "waves", "rain"],
         ["build-index", "--max-layers", "0"],
         ["devices", "extra"],
     ],
@@ -224,6 +235,22 @@ def test_the_name_of_a_photo_need_not_be_text(china_jpg: Path, tmp_path: Path) -
     assert rb"caf\udce9.jpg" in described.stdout
 
 
+def test_a_folder_stands_for_the_photos_in_it(
+    china_jpg: Path, flower_jpg: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "b.jpg").symlink_to(china_jpg)
+    (tmp_path / "a.jpg").symlink_to(flower_jpg)
+    (tmp_path / "notes.txt").write_text("no photo")
+    result = run("match", tmp_path, tmp_path / "empty", china_jpg, "--json")
+    assert result.returncode == 1
+    a, b, empty, last = records(result.stdout)
+    assert [a["photo"], b["photo"]] == [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
+    assert empty["photo"] == str(tmp_path / "empty")
+    assert "a folder with photos in it" in empty["error"]
+    assert last["matches"] == b["matches"] != a["matches"]
+
+
 # Words for people
 
 
@@ -238,7 +265,7 @@ def test_a_description_goes_to_standard_output(china_jpg: Path, tmp_path: Path) 
     assert lines[0] == str(china_jpg)
     assert lines[1].startswith("  objects  ")
     assert lines[2].startswith("  scenes   ")
-    assert [line.split()[0] for line in lines[3:]] == ["1.", "2."]
+    assert [line.split()[0] for line in lines[3:]] == ["1.", "2.", "again"]
     assert "nats" in lines[3]
     assert "█" not in result.stdout.decode()
     assert f"Wrote {tmp_path / 'x.wav'} (1 s)" in result.stderr.decode()
@@ -322,7 +349,7 @@ def test_a_reader_who_goes_away_ends_it_quietly(options: list[str], china_jpg: P
     notes = result.stderr.decode().splitlines()
     assert notes[0].startswith("Networks: ")
     assert not [line for line in notes if "rror" in line or "Traceback" in line]
-    assert len(notes) == (5 if "-o" in options else 1)
+    assert len(notes) == (6 if "-o" in options else 1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -332,10 +359,25 @@ def test_a_signal_ends_an_endless_pipe_quietly(number: signal.Signals, china_jpg
     header = process.stdout.read(44)
     assert header[:4] == b"RIFF"
     assert header[40:] == b"\xff\xff\xff\xff"
+    heard = [process.stdout.read(RATE * 4)]
     process.send_signal(number)
-    _, notes = process.communicate(timeout=20)
+    rest, notes = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert notes.decode().splitlines()[-1].startswith("  mix ")
+    assert notes.decode().splitlines()[-1].startswith("  again ")
+    samples = np.frombuffer(b"".join([*heard, rest]), "<i2").reshape(-1, 2)
+    assert len(samples) < 3 * RATE
+    # Faded out, not cut off.
+    assert np.abs(samples[-100:]).max() < 0.05 * np.abs(samples[-RATE : -RATE // 2]).max()
+
+
+def test_a_signal_ends_a_pipe_that_nobody_reads(china_jpg: Path) -> None:
+    process = start("match", china_jpg, "-o", "-")
+    assert process.stdout
+    assert process.stdout.read(4) == b"RIFF"
+    time.sleep(1)  # until the pipe is full
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=5) == 0
+    process.communicate()
 
 
 def test_closed_standard_streams(china_jpg: Path) -> None:

@@ -261,21 +261,6 @@ def test_a_signal_fades_out_and_is_no_failure(
     assert heard[end - 10 : end].max() < 0.05 * before.max()
 
 
-def test_several_photos_play_one_after_another(
-    server: SoundServer, china_jpg: Path, flower_jpg: Path
-) -> None:
-    with server.recording() as recording:
-        result = run(
-            "match", china_jpg, "missing.jpg", flower_jpg, "--duration", "1",
-            env=server.environment,
-        )  # fmt: skip
-    assert result.returncode == 1
-    assert result.stderr.decode().count("Playing; Ctrl-C ends it.") == 2
-    assert result.stderr.decode().count("Error: missing.jpg") == 1
-    sounding = played(recording).any(axis=1)
-    assert RATE * 1.9 < sounding.sum() <= RATE * 2
-
-
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_device_that_vanishes_or_hangs(
     number: signal.Signals, server: SoundServer, china_jpg: Path

@@ -18,6 +18,7 @@ from deepmersion.errors import DeepmersionError
 
 COMMANDS = {
     "match": "deepmersion.cli.match",
+    "play": "deepmersion.cli.play",
     "build-index": "deepmersion.cli.build_index",
     "devices": "deepmersion.cli.devices",
     "soundbank": "deepmersion.cli.soundbank",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from deepmersion.mixing import named_gains
+from deepmersion.mixing import mix_text, named_gains
+from deepmersion.resources import shipped_soundbank
 
 if TYPE_CHECKING:
     from deepmersion.explaining import Explanation
@@ -37,9 +39,21 @@ def describe(ambience: Ambience, *, bars: bool) -> str:
         lines.append(f"  {number:8} {in_words(match, ambience.bank)}, {_divergence(match)}")
         if bars:
             lines += _bars(match, ambience.bank)
+    lines.append(f"  again    {command(ambience)}")
     if ambience.explanation is not None:
         lines += _reasons(ambience.explanation)
     return "\n".join(lines)
+
+
+def command(ambience: Ambience) -> str:
+    """Return what plays the best mix again without the photo, quoted for a shell."""
+    words = ["deepmersion", "play"]
+    if ambience.bank.folder != shipped_soundbank():
+        words += ["--soundbank", str(ambience.bank.folder)]
+    mix = mix_text(ambience.sounds)
+    # A name may begin as an option does.
+    words += ["--", mix] if mix.startswith("-") else [mix]
+    return " ".join(map(quote, words))
 
 
 def _reasons(explanation: Explanation) -> list[str]:

@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from deepmersion.cli.describe import describe
-from deepmersion.cli.exits import in_one_line, require_stdout
-from deepmersion.cli.options import PATH, label_sets
-from deepmersion.cli.sound import SoundOptions, deliver, sound_options
+from deepmersion.cli.exits import require_stdout
+from deepmersion.cli.options import PATH, duration, label_sets
+from deepmersion.cli.report import Report
+from deepmersion.cli.scenes import ChangingScenes
+from deepmersion.cli.sound import deliver, renderer
+from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.errors import DeepmersionError, PhotoError
 
 if TYPE_CHECKING:
-    from deepmersion.pipeline import Ambience
+    from deepmersion.pipeline import Ambience, Matcher
     from deepmersion.reading import Photo
 
 
-@dataclass(frozen=True)
-class _Report:
-    """How results are shown."""
-
-    as_json: bool
-    to_stderr: bool
-
-    def show(self, ambience: Ambience, output: str | None) -> None:
-        if self.as_json:
-            click.echo(json.dumps(ambience.record(output)))
-        else:
-            stream = sys.stderr if self.to_stderr else sys.stdout
-            click.echo(describe(ambience, bars=stream.isatty()), file=stream)
-
-    def fail(self, photo: str, error: Exception) -> None:
-        message = in_one_line(error)
-        if self.as_json:
-            click.echo(json.dumps({"photo": photo, "error": message}))
-        click.echo(f"Error: {message}", err=True)
-
-
 @click.command()
-@click.argument("photos", nargs=-1, required=True, metavar="PHOTO...")
+@click.argument("photos", nargs=-1, metavar="PHOTO...")
 @sound_options
+@click.option(
+    "--watch",
+    "watched",
+    type=PATH,
+    metavar="FOLDER",
+    help="Follow the photos that arrive in FOLDER, instead of PHOTO.",
+)
+@click.option(
+    "--fade",
+    "crossfade_s",
+    type=duration,
+    metavar="DURATION",
+    help="Length of the crossfade from one photo's sound to the next one's.  [default: 5s]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line per photo.")
 @click.option(
     "--top",
@@ -104,6 +98,8 @@ class _Report:
 )
 def match(
     photos: tuple[str, ...],
+    watched: Path | None,
+    crossfade_s: float | None,
     as_json: bool,
     top: int,
     explained: bool,
@@ -117,26 +113,32 @@ def match(
 ) -> None:
     r"""Find the ambient sound that belongs to each PHOTO, and play it or write it.
 
-    Without -o and without --json the sound plays until Ctrl-C, or for --duration. A PHOTO '-' is
-    read from standard input.
+    Without -o and without --json the sound plays until Ctrl-C, or for --duration. Several photos
+    play one after another, each for --duration (default 5m). A PHOTO may be a folder, which
+    stands for the photos in it; '-' is read from standard input.
 
     \b
       deepmersion match photo.jpg
       deepmersion match photo.jpg -o sound.flac --duration 1h
       deepmersion match photo.jpg -o - | mpv -
+      deepmersion match holiday/ --duration 2m --fade 10s
+      deepmersion match --watch webcam/
       deepmersion match *.jpg --json
     """
-    wanted = SoundOptions(**sound, wanted=sound["output"] is not None or not as_json)
-    if wanted.output is not None and len(photos) > 1:
-        raise click.UsageError("-o writes one sound; give one photo, or --json for several")
-    if as_json and wanted.is_pipe:
-        raise click.UsageError("--json and -o - both want standard output; leave one out")
+    options = SoundOptions(**sound)
+    sources = _expanded(photos)
+    _check_usage(sources, watched, options, as_json=as_json)
     if explained and rule != "centred":
         raise click.UsageError("--explain explains the rule centred; leave --rule out")
     require_stdout()
-    wanted.check()
+    scenes = None
+    if watched is not None or (len(sources) > 1 and not as_json):
+        scenes = ChangingScenes.of(sources, watched, options, crossfade_s)
+    if options.output is not None or not as_json:
+        options.check(scenes.each_s if scenes else None)
     from deepmersion.pipeline import Matcher
 
+    report = Report(as_json, to_stderr=options.is_pipe)
     with Matcher(
         networks=networks,
         use=use,
@@ -146,37 +148,73 @@ def match(
         device=device,
         on_choice=lambda choice: click.echo(f"Networks: {choice}", err=True),
     ) as matcher:
-        results = matcher.match_all([_source(photo) for photo in photos], top, explained=explained)
-        report = _Report(as_json, to_stderr=wanted.is_pipe)
-        if not _deliver_all(photos, results, wanted, report):
-            sys.exit(1)
+        if scenes is not None:
+            look = partial(_match, matcher, top=top, explained=explained)
+            all_well = scenes.play(look, options, report)
+        else:
+            results = matcher.match_all([_source(s) for s in sources], top, explained=explained)
+            all_well = _deliver_all(sources, results, options, report)
+    if not all_well:
+        sys.exit(1)
+
+
+def _expanded(photos: Sequence[str]) -> list[str]:
+    """Return the photos that were named, and for each folder those in it."""
+    from deepmersion.watching import photos_in
+
+    expanded: list[str] = []
+    for photo in photos:
+        inside = photos_in(Path(photo)) if Path(photo).is_dir() else []
+        # An empty folder stays, and is an error of its own when its turn comes.
+        expanded += map(str, inside) if inside else [photo]
+    return expanded
+
+
+def _check_usage(
+    photos: Sequence[str], watched: Path | None, options: SoundOptions, *, as_json: bool
+) -> None:
+    if watched is None and not photos:
+        raise click.UsageError("Missing argument 'PHOTO...'; name a photo, or --watch a folder")
+    if watched is not None and photos:
+        raise click.UsageError("--watch takes its photos from a folder; leave PHOTO out")
+    if options.is_file and (watched is not None or len(photos) > 1):
+        raise click.UsageError(
+            "-o FILE writes the sound of one photo; for several write a pipe with -o -"
+        )
+    if as_json and watched is not None:
+        raise click.UsageError("--watch plays what it finds; leave --json out")
+    if as_json and options.is_pipe:
+        raise click.UsageError("--json and -o - both want standard output; leave one out")
+
+
+def _match(matcher: Matcher, photo: str, *, top: int, explained: bool) -> Ambience | PhotoError:
+    (result,) = matcher.match_all([_source(photo)], top, explained=explained)
+    return result
 
 
 def _deliver_all(
-    photos: tuple[str, ...],
+    photos: Sequence[str],
     results: Iterator[Ambience | PhotoError],
-    sound: SoundOptions,
-    report: _Report,
+    options: SoundOptions,
+    report: Report,
 ) -> bool:
-    """Show each photo's mixes and play or write the best; return whether all went well."""
+    """Show each photo's mixes, and write or play the only one's; return whether all went well."""
     all_well = True
-    for photo, result in zip(photos, results, strict=False):
+    for photo, result in zip(photos, results, strict=True):
         if isinstance(result, PhotoError):
             report.fail(photo, result)
             all_well = False
             continue
         if not report.as_json:
-            report.show(result, None)
+            report.show(result)
         try:
-            finished = deliver(result, sound, alone=len(photos) == 1)
+            if options.output is not None or not report.as_json:
+                deliver(renderer(result.bank, result.best.gains, options), options)
         except DeepmersionError as error:
-            # What hinders one sound, such as a full disk, would hinder the next one too.
             report.fail(photo, error)
             sys.exit(error.exit_code)
         if report.as_json:
-            report.show(result, sound.output)
-        if not finished:
-            break
+            report.show(result, options.output)
     return all_well
 
 

@@ -3,230 +3,170 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 import click
+import numpy as np
 
 from deepmersion.audio import SAMPLE_RATE
-from deepmersion.cli.options import duration, positive_duration, sound_card
 from deepmersion.cli.progress import progress_bar
-from deepmersion.errors import RequestError
 
 if TYPE_CHECKING:
-    from deepmersion.pipeline import Ambience
+    from deepmersion.cli.sound_options import SoundOptions
     from deepmersion.rendering import Renderer
+    from deepmersion.soundbank import SoundBank
 
-FILE_DURATION_S = 300.0
-"""Length of a file when nobody says: five minutes, some 25 MB as FLAC."""
+STOP_FADE_S = 0.3
+"""How fast Ctrl-C fades out what goes into a pipe, as it does at the speakers."""
 
-PLAYLIST_DURATION_S = 300.0
-"""How long each of several photos plays when nobody says."""
-
-VOLUME_DB = (-60.0, 40.0)
-"""Softer is silence, and louder only drives the limiter."""
-
-PIPE = "-"
-
-_OPTIONS = [
-    click.option(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="Write the sound to FILE (.wav, .flac, .ogg or .mp3), or as WAV to a pipe with '-'.",
-    ),
-    click.option(
-        "--duration",
-        "duration_s",
-        type=positive_duration,
-        metavar="DURATION",
-        help="How long it lasts: 90, 90s, 10m, 1h.  [default: 5m for a file and for each of "
-        "several photos, else until Ctrl-C]",
-    ),
-    click.option(
-        "--volume",
-        "volume_db",
-        type=click.FloatRange(*VOLUME_DB),
-        default=0.0,
-        metavar="DB",
-        help="Louder or softer than the standard -27 LUFS, in dB.",
-    ),
-    click.option(
-        "--fade-in",
-        "fade_in_s",
-        type=duration,
-        metavar="DURATION",
-        help="Length of the fade-in.  [default: 2s]",
-    ),
-    click.option(
-        "--fade-out",
-        "fade_out_s",
-        type=duration,
-        metavar="DURATION",
-        help="Length of the fade-out, within --duration.  [default: 4s]",
-    ),
-    click.option(
-        "--output-device",
-        type=sound_card,
-        metavar="NAME",
-        help="Sound card, by number or name as `deepmersion devices` lists them.",
-    ),
-    click.option("-v", "--verbose", is_flag=True, help="Say how playing went."),
-]
+STOP_S = 0.7
+"""How long the fade may take to get through a pipe; whoever reads may have stopped."""
 
 
-def sound_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that `SoundOptions` is made of."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-@dataclass(frozen=True)
-class SoundOptions:
-    """What was asked for: where to, how long, how loud.
-
-    Attributes
-    ----------
-    output : str or None
-        A file, `PIPE`, or None for the speakers.
-    duration_s, fade_in_s, fade_out_s : float or None
-        In seconds; None for what is usual.
-    volume_db : float
-    output_device : str, int or None
-    verbose : bool
-    wanted : bool
-        Whether there is to be any sound at all.
-    """
-
-    output: str | None
-    duration_s: float | None
-    volume_db: float
-    fade_in_s: float | None
-    fade_out_s: float | None
-    output_device: str | int | None
-    verbose: bool
-    wanted: bool
+class Sound(Protocol):
+    """What is played: a `deepmersion.rendering.Renderer`, or several scenes in one."""
 
     @property
-    def is_pipe(self) -> bool:
-        """Whether the sound goes to standard output."""
-        return self.output == PIPE
+    def n_samples(self) -> int | None:
+        """How long it is, in samples, if that is known."""
 
-    def check(self) -> None:
-        """Refuse what cannot work before anything slow begins."""
-        if not self.wanted:
-            return
-        if self.output is None:
-            from deepmersion.playback import check_playback
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield it block by block, float32 [samples, 2]."""
 
-            with quiet_libraries():
-                check_playback(self.output_device)
-        elif self.is_pipe:
-            if sys.stdout.isatty():
-                raise RequestError("-o - writes WAV into a pipe, not to a terminal; add | mpv -")
-        else:
-            from deepmersion.output import check_output
-
-            check_output(Path(self.output), self.duration_s or FILE_DURATION_S, SAMPLE_RATE)
-
-    def lasting_s(self, *, alone: bool) -> float | None:
-        """Return how long the sound of a photo lasts; None for ever."""
-        if self.duration_s is not None:
-            return self.duration_s
-        if self.output is None:
-            return None if alone else PLAYLIST_DURATION_S
-        return None if self.is_pipe else FILE_DURATION_S
+    def finish(self, fade_out_s: float) -> None:
+        """Fade out, and end."""
 
 
-def deliver(ambience: Ambience, options: SoundOptions, *, alone: bool) -> bool:
-    """Render a photo's mix and write or play it; return False when somebody stopped it.
+def renderer(
+    bank: SoundBank, gains: np.ndarray, options: SoundOptions, each_s: float | None = None
+) -> Renderer:
+    """Return a mix as it was asked for.
 
     Parameters
     ----------
-    ambience : Ambience
+    bank : SoundBank
+    gains : ndarray, shape = (sounds,), float32
     options : SoundOptions
-    alone : bool
-        Whether no other photo's sound is to follow.
+    each_s : float or None
+        How long each of several sounds lasts, of which this is the first: its fades are made for
+        that, and it goes on until it is told to end.
+    """
+    from deepmersion.rendering import Renderer, fade_lengths
+
+    lasting_s = options.lasting_s if each_s is None else each_s
+    fade_in_s, fade_out_s = fade_lengths(lasting_s, options.fade_in_s, options.fade_out_s)
+    return Renderer(
+        bank,
+        gains,
+        duration_s=options.lasting_s if each_s is None else None,
+        volume_db=options.volume_db,
+        fade_in_s=fade_in_s,
+        fade_out_s=fade_out_s,
+    )
+
+
+def deliver(sound: Sound, options: SoundOptions) -> None:
+    """Write a sound, or play it to its end or until somebody stops it.
 
     Raises
     ------
-    OutputError, PlaybackError, SoundBankError, RequestError
+    OutputError, PlaybackError, SoundBankError
         When it cannot be written, played or rendered.
     """
-    if not options.wanted:
-        return True
-    from deepmersion.rendering import Renderer
-
-    renderer = Renderer(
-        ambience.bank,
-        ambience.best.gains,
-        duration_s=options.lasting_s(alone=alone),
-        volume_db=options.volume_db,
-        fade_in_s=options.fade_in_s,
-        fade_out_s=options.fade_out_s,
-    )
     if options.output is None:
-        return _play(renderer, options)
-    if options.is_pipe:
-        return _pipe(renderer)
-    _write(Path(options.output), renderer)
-    return True
+        _play(sound, options)
+    elif options.is_pipe:
+        _pipe(sound)
+    else:
+        _write(Path(options.output), sound)
 
 
-def _write(path: Path, renderer: Renderer) -> None:
+def _write(path: Path, sound: Sound) -> None:
     from deepmersion.output import write_file
 
-    assert renderer.n_samples is not None
+    n_samples = sound.n_samples
+    assert n_samples is not None
     with progress_bar("Writing", "s") as on_progress:
         write_file(
             path,
-            renderer.blocks(),
+            sound.blocks(),
             SAMPLE_RATE,
-            renderer.n_samples,
+            n_samples,
             lambda done, total: on_progress(done // SAMPLE_RATE, total // SAMPLE_RATE),
         )
-    click.echo(f"Wrote {path} ({renderer.n_samples / SAMPLE_RATE:g} s)", err=True)
+    click.echo(f"Wrote {path} ({n_samples / SAMPLE_RATE:g} s)", err=True)
 
 
-def _pipe(renderer: Renderer) -> bool:
+def _pipe(sound: Sound) -> None:
     from deepmersion.output import write_wav_stream
 
     try:
-        write_wav_stream(sys.stdout.buffer, renderer.blocks(), SAMPLE_RATE, renderer.n_samples)
+        with _stopping(lambda: sound.finish(STOP_FADE_S)):
+            write_wav_stream(sys.stdout.buffer, sound.blocks(), SAMPLE_RATE, sound.n_samples)
     except KeyboardInterrupt:
-        return False  # Ctrl-C ends what is heard through a pipe as it ends what is played
-    return True
+        return  # a second Ctrl-C, or nobody has read what was left
+
+
+@contextmanager
+def _stopping(on_stop: Callable[[], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM call a function, and interrupt only what then takes too long."""
+
+    def stop(_number: int, _frame: object) -> None:
+        for number in signals:
+            signal.signal(number, interrupt)
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, interrupt)
+            signal.setitimer(signal.ITIMER_REAL, STOP_S)
+        on_stop()
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop) for number in signals]
+    try:
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep PortAudio and ALSA from writing to standard error; their errors come to us as well."""
+    """Keep PortAudio and ALSA from writing to standard error; their errors come to us as well.
+
+    What this program says itself still goes there.
+    """
     if sys.stderr is None:  # closed by whoever started this, and so is quiet already
         yield
         return
     sys.stderr.flush()
-    ours = os.dup(2)
+    before, ours = sys.stderr, os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
+        sys.stderr = os.fdopen(ours, "w", 1, before.encoding, "backslashreplace", closefd=False)
         yield
     finally:
+        sys.stderr.flush()
+        sys.stderr = before
         os.dup2(ours, 2)
         os.close(ours)
         os.close(nowhere)
 
 
-def _play(renderer: Renderer, options: SoundOptions) -> bool:
+def _play(sound: Sound, options: SoundOptions) -> None:
     from deepmersion.playback import play
 
     click.echo("Playing; Ctrl-C ends it.", err=True)
     with quiet_libraries():
-        ended = play(renderer.blocks(), SAMPLE_RATE, options.output_device)
+        ended = play(sound.blocks(), SAMPLE_RATE, options.output_device)
     if options.verbose:
         click.echo(f"Underruns: {ended.n_underruns}", err=True)
-    return not ended.interrupted

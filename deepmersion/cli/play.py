@@ -1,0 +1,45 @@
+"""``deepmersion play``: a mix by name, with no photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepmersion.cli.exits import require_stdout
+from deepmersion.cli.options import PATH
+from deepmersion.cli.sound import deliver, renderer
+from deepmersion.cli.sound_options import SoundOptions, sound_options
+
+
+@click.command()
+@click.argument("mix")
+@sound_options
+@click.option(
+    "--soundbank",
+    type=PATH,
+    metavar="DIR",
+    help="Sound bank that has the sounds.  [default: the shipped one]",
+)
+def play(mix: str, soundbank: Path | None, **sound: Any) -> None:
+    r"""Play or write a MIX: sounds and their gains, as `deepmersion match` prints them.
+
+    A gain is linear and counts relative to the others; 1 if left out. A comma or an equals sign
+    in a name stands behind a backslash.
+
+    \b
+      deepmersion play waves=1,birds=0.5
+      deepmersion play waves,birds=0.5 --duration 45m --fade-out 5m
+      deepmersion play rain -o - | mpv -
+    """
+    options = SoundOptions(**sound)
+    if options.is_pipe:
+        require_stdout()
+    from deepmersion.mixing import gains_vector, parse_mix
+    from deepmersion.soundbank import open_bank
+
+    bank = open_bank(soundbank)
+    gains = gains_vector(parse_mix(mix), bank.names)
+    options.check()
+    deliver(renderer(bank, gains, options), options)

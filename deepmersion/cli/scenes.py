@@ -1,0 +1,136 @@
+"""Several photos in turn, or a folder that is watched, as one sound."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deepmersion.cli.report import Report
+from deepmersion.cli.sound import deliver, renderer
+from deepmersion.errors import PhotoError
+
+if TYPE_CHECKING:
+    from deepmersion.cli.sound_options import SoundOptions
+    from deepmersion.pipeline import Ambience
+
+PHOTO_DURATION_S = 300.0
+"""How long each of several photos plays when nobody says."""
+
+Look = Callable[[str], "Ambience | PhotoError"]
+"""Matches one photo."""
+
+
+@dataclass(frozen=True)
+class ChangingScenes:
+    """What was asked for.
+
+    Attributes
+    ----------
+    photos : sequence of str
+        What plays in turn; empty when a folder is watched.
+    watched : Path or None
+    each_s : float or None
+        How long each photo plays, in seconds; None until another one comes.
+    crossfade_s : float
+        In seconds.
+    """
+
+    photos: Sequence[str]
+    watched: Path | None
+    each_s: float | None
+    crossfade_s: float
+
+    @classmethod
+    def of(
+        cls,
+        photos: Sequence[str],
+        watched: Path | None,
+        options: SoundOptions,
+        crossfade_s: float | None,
+    ) -> ChangingScenes:
+        """Return what was asked for, checked; `watched` goes before `photos`.
+
+        Raises
+        ------
+        PhotoError, RequestError
+            When the folder cannot be read, or the crossfade is too long.
+        """
+        from deepmersion.following import crossfade_length
+        from deepmersion.watching import check_folder
+
+        if watched is None:
+            each_s: float | None = options.duration_s or PHOTO_DURATION_S
+        else:
+            check_folder(watched)
+            each_s = None
+        length = crossfade_length(each_s or options.duration_s, crossfade_s)
+        return cls(photos, watched, each_s, length)
+
+    def play(self, look: Look, options: SoundOptions, report: Report) -> bool:
+        """Play or pipe the sound; return whether all photos that were named could be opened."""
+        stop = threading.Event()
+        failed: list[str] = []
+        found = self._found(look, report, failed, stop)
+        first = self._first(found)
+        if first is not None:
+            self._follow(first, found, options, report, stop)
+        return self.watched is not None or not failed
+
+    def _found(
+        self, look: Look, report: Report, failed: list[str], stop: threading.Event
+    ) -> Iterator[Ambience]:
+        """Yield what is found for each photo that can be opened, and report the others."""
+        if self.watched is None:
+            results: Iterator[tuple[str, Ambience | PhotoError]] = (
+                (p, look(p)) for p in self.photos
+            )
+        else:
+            from deepmersion.watching import watch
+
+            results = watch(self.watched, lambda path: look(str(path)), stop)
+        for photo, result in results:
+            if isinstance(result, PhotoError):
+                report.fail(photo, result)
+                failed.append(photo)
+            else:
+                yield result
+
+    def _first(self, found: Iterator[Ambience]) -> Ambience | None:
+        if self.watched is None:
+            return next(found, None)
+        try:
+            click.echo(f"Watching {self.watched}; Ctrl-C ends it.", err=True)
+            return next(found, None)
+        except KeyboardInterrupt:
+            return None  # that is how watching ends, also before there was anything to see
+
+    def _follow(
+        self,
+        first: Ambience,
+        coming: Iterator[Ambience],
+        options: SoundOptions,
+        report: Report,
+        stop: threading.Event,
+    ) -> None:
+        from deepmersion.following import Following
+        from deepmersion.rendering import fade_lengths
+
+        duration_s = self.each_s or options.duration_s
+        _, fade_out_s = fade_lengths(duration_s, options.fade_in_s, options.fade_out_s)
+        report.show(first)
+        with Following(
+            renderer(first.bank, first.best.gains, options, self.each_s),
+            coming,
+            each_s=self.each_s,
+            crossfade_s=self.crossfade_s,
+            fade_out_s=fade_out_s,
+            on_scene=report.show,
+            patient=options.is_pipe,
+            stop=stop,
+        ) as sound:
+            deliver(sound, options)

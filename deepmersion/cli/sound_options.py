@@ -1,0 +1,143 @@
+"""The options that say where a sound goes, how long it lasts and how loud it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deepmersion.audio import SAMPLE_RATE
+from deepmersion.cli.options import duration, positive_duration, sound_card
+from deepmersion.cli.sound import quiet_libraries
+from deepmersion.errors import RequestError
+
+FILE_DURATION_S = 300.0
+"""Length of a file when nobody says: five minutes, some 25 MB as FLAC."""
+
+VOLUME_DB = (-60.0, 40.0)
+"""Softer is silence, and louder only drives the limiter."""
+
+PIPE = "-"
+
+_OPTIONS = [
+    click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Write the sound to FILE (.wav, .flac, .ogg or .mp3), or as WAV to a pipe with '-'.",
+    ),
+    click.option(
+        "--duration",
+        "duration_s",
+        type=positive_duration,
+        metavar="DURATION",
+        help="How long it lasts: 90, 90s, 10m, 1h.  [default: 5m for a file, else until Ctrl-C]",
+    ),
+    click.option(
+        "--volume",
+        "volume_db",
+        type=click.FloatRange(*VOLUME_DB),
+        default=0.0,
+        metavar="DB",
+        help="Louder or softer than the standard -27 LUFS, in dB.",
+    ),
+    click.option(
+        "--fade-in",
+        "fade_in_s",
+        type=duration,
+        metavar="DURATION",
+        help="Length of the fade-in.  [default: 2s]",
+    ),
+    click.option(
+        "--fade-out",
+        "fade_out_s",
+        type=duration,
+        metavar="DURATION",
+        help="Length of the fade-out, within --duration.  [default: 4s]",
+    ),
+    click.option(
+        "--output-device",
+        type=sound_card,
+        metavar="NAME",
+        help="Sound card, by number or name as `deepmersion devices` lists them.",
+    ),
+    click.option("-v", "--verbose", is_flag=True, help="Say how playing went."),
+]
+
+
+def sound_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that `SoundOptions` is made of."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class SoundOptions:
+    """What was asked for: where to, how long, how loud.
+
+    Attributes
+    ----------
+    output : str or None
+        A file, `PIPE`, or None for the speakers.
+    duration_s, fade_in_s, fade_out_s : float or None
+        In seconds; None for what is usual.
+    volume_db : float
+    output_device : str, int or None
+    verbose : bool
+    """
+
+    output: str | None
+    duration_s: float | None
+    volume_db: float
+    fade_in_s: float | None
+    fade_out_s: float | None
+    output_device: str | int | None
+    verbose: bool
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether the sound goes to standard output."""
+        return self.output == PIPE
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the sound goes into a file."""
+        return self.output is not None and not self.is_pipe
+
+    @property
+    def lasting_s(self) -> float | None:
+        """How long the sound lasts; None for ever."""
+        return FILE_DURATION_S if self.duration_s is None and self.is_file else self.duration_s
+
+    def check(self, each_s: float | None = None) -> None:
+        """Refuse what cannot work before anything slow begins.
+
+        Parameters
+        ----------
+        each_s : float or None
+            How long one of several sounds lasts, if that is not `lasting_s`.
+        """
+        from deepmersion.rendering import fade_lengths
+
+        lasting_s = each_s or self.lasting_s
+        if lasting_s is None and self.fade_out_s is not None:
+            raise RequestError("--fade-out lies within --duration; say how long the sound lasts")
+        fade_lengths(lasting_s, self.fade_in_s, self.fade_out_s)
+        if self.output is None:
+            from deepmersion.playback import check_playback
+
+            with quiet_libraries():
+                check_playback(self.output_device)
+        elif self.is_pipe:
+            if sys.stdout.isatty():
+                raise RequestError("-o - writes WAV into a pipe, not to a terminal; add | mpv -")
+        else:
+            from deepmersion.output import check_output
+
+            assert lasting_s is not None
+            check_output(Path(self.output), lasting_s, SAMPLE_RATE)

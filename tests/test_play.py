@@ -1,0 +1,89 @@
+"""Mixes by hand: what a match prints is played again without its photo."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from commandline import run, succeeded
+from material import RATE, noise, write
+
+from deepmersion.cli.describe import command
+from deepmersion.matching import Match
+from deepmersion.mixing import gains_vector
+from deepmersion.output import dithered
+from deepmersion.pipeline import Ambience
+from deepmersion.rendering import Renderer
+from deepmersion.soundbank import open_bank
+
+AWKWARD = ["rain, heavy", "a=b", "-o", ' it\'s $HOME \\ "x" ', "Ämsel"]
+
+
+@pytest.fixture(scope="module")
+def awkward(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of recordings with names that a shell or a mix could take for something else."""
+    folder = tmp_path_factory.mktemp("banks") / "my sounds"
+    folder.mkdir()
+    for seed, name in enumerate(AWKWARD):
+        write(folder / f"{name}.wav", noise(2.0, slope=seed, seed=seed))
+    return folder
+
+
+def words(line: str) -> list[str]:
+    program, *arguments = shlex.split(line)
+    assert program == "deepmersion"
+    return arguments
+
+
+def test_what_was_chosen_is_played_again_without_the_photo(china_jpg: Path, tmp_path: Path) -> None:
+    options = ["--duration", "3", "--fade-out", "1", "--volume", "-3"]
+    matched = succeeded(run("match", china_jpg, "-o", tmp_path / "a.wav", *options))
+    (again,) = [line for line in matched.stdout.decode().splitlines() if line.startswith("  again")]
+    arguments = words(again.removeprefix("  again"))
+    assert arguments[0] == "play"
+    played = succeeded(run(*arguments, "-o", tmp_path / "b.wav", *options))
+    assert played.stdout == b""
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+    piped = succeeded(run(*arguments, "-o", "-", *options)).stdout
+    assert piped == (tmp_path / "a.wav").read_bytes()
+    record = json.loads(succeeded(run("match", china_jpg, "--json")).stdout)
+    assert record["matches"][0]["mix"] == arguments[1]
+
+
+@pytest.mark.parametrize("chosen", [*([name] for name in AWKWARD), AWKWARD])
+def test_names_of_every_kind_go_through_a_shell(
+    chosen: list[str], awkward: Path, tmp_path: Path
+) -> None:
+    bank = open_bank(awkward)
+    mix = {name: 1 / (i + 1) for i, name in enumerate(chosen)}
+    gains = gains_vector(mix, bank.names)
+    ambience = Ambience("", "", {}, (), (), (Match(0, gains, 0, {}, 0),), bank)
+    # A person adds options where there is room for them: after the command's name.
+    play, *rest = words(command(ambience))
+    path = tmp_path / "x.wav"
+    succeeded(run(play, "-o", path, "--duration", "1", *rest))
+    expected = dithered(Renderer(bank, gains, duration_s=1).blocks())
+    found, _ = soundfile.read(path, dtype="int16")
+    np.testing.assert_array_equal(found, np.concatenate(list(expected)))
+
+
+def test_a_gain_left_out_is_one(tmp_path: Path) -> None:
+    files = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for path, mix in zip(files, ["waves, birds=0.5", "birds=0.5,waves=1"], strict=True):
+        succeeded(run("play", mix, "-o", path, "--duration", "1"))
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_slow_fade_out_lies_within_the_duration() -> None:
+    fades = ["--fade-in", "0", "--fade-out", "3"]
+    piped = run("play", "white-noise", "-o", "-", "--duration", "4", *fades).stdout
+    samples, _ = soundfile.read(io.BytesIO(piped))
+    assert len(samples) == 4 * RATE
+    level = [float(np.sqrt((part**2).mean())) for part in np.split(samples, 8)]
+    assert level[1] > level[3] > level[5] > level[7] > 0
+    assert level[7] < 0.2 * level[1]

@@ -1,0 +1,232 @@
+"""Several photos in turn, and a folder that is watched: the command, to the sound server."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from commandline import run, start, succeeded
+from soundserver import SoundServer, find, missing, sound_server, wait_for
+
+RATE = 44_100
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundServer]:
+    if reason := missing():
+        pytest.skip(reason)
+    with sound_server(tmp_path_factory.mktemp("sound")) as running:
+        yield running
+
+
+def played(recording: Path) -> np.ndarray:
+    data = recording.read_bytes()
+    return np.frombuffer(data[: len(data) // 4 * 4], "<i2").reshape(-1, 2)
+
+
+class Running:
+    """A command that is running, and what it has printed so far."""
+
+    def __init__(
+        self, *arguments: str | Path, folder: Path, env: dict[str, str] | None = None
+    ) -> None:
+        self._out, self._err = folder / "stdout", folder / "stderr"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = start(*arguments, env=env, stdout=out, stderr=err)
+
+    @property
+    def out(self) -> bytes:
+        return self._out.read_bytes()
+
+    @property
+    def lines(self) -> list[str]:
+        return [*self.out.decode().splitlines(), *self.notes]
+
+    @property
+    def notes(self) -> list[str]:
+        return self._err.read_text().splitlines()
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> float:
+        """Send a signal, and return how many seconds it took to end with exit code 0."""
+        asked = time.monotonic()
+        self.process.send_signal(number)
+        assert self.process.wait(timeout=20) == 0, self.notes
+        return time.monotonic() - asked
+
+
+def put(photo: Path, path: Path) -> None:
+    shutil.copyfile(photo, path)
+
+
+def test_photos_in_turn_are_one_sound_at_the_speakers_and_in_a_pipe(
+    server: SoundServer, china_jpg: Path, flower_jpg: Path
+) -> None:
+    photos: list[str | Path] = [china_jpg, "missing.jpg", flower_jpg, flower_jpg, china_jpg]
+    arguments: list[str | Path] = ["match", *photos, "--duration", "2", "--fade", "1"]
+    piped = run(*arguments, "-o", "-")
+    expected, _ = soundfile.read(io.BytesIO(piped.stdout), dtype="int16")
+    assert len(expected) == 4 * 2 * RATE
+    with server.recording() as recording:
+        result = run(*arguments, "-v", env=server.environment)
+    notes = result.stderr.decode().splitlines()
+    assert result.returncode == piped.returncode == 1
+    assert sorted(notes) == sorted(
+        [
+            notes[0],
+            "Error: missing.jpg: there is no such file; check the path",
+            "Playing; Ctrl-C ends it.",
+            "Underruns: 0",
+        ]
+    )
+    assert notes[0].startswith("Networks: ")
+    shown = [line for line in result.stdout.decode().splitlines() if line[:1] != " "]
+    assert shown == [str(photo) for photo in photos if photo != "missing.jpg"]
+    heard = played(recording)
+    begin = find(expected, heard)
+    around = np.concatenate([heard[:begin], heard[begin + len(expected) :]])
+    assert not around.any()
+    # The pipe's dither is at most one step and so is each rounding; PortAudio dithers as well.
+    difference = heard[begin : begin + len(expected)].astype(int) - expected
+    assert np.abs(difference).max() <= 3
+    assert not [s for s in np.split(expected, 80)[3:-5] if np.abs(s).max() < 100], "no silence"
+
+
+def test_each_photo_in_turn_has_its_own_mix(china_jpg: Path, flower_jpg: Path) -> None:
+    options = ["-o", "-", "--fade-in", "0", "--fade-out", "0"]
+    turn = run("match", china_jpg, flower_jpg, "--duration", "3", "--fade", "0.5", *options)
+    samples, _ = soundfile.read(io.BytesIO(succeeded(turn).stdout))
+    for second, photo in ((0.0, china_jpg), (4.0, flower_jpg)):
+        alone = succeeded(run("match", photo, "--duration", "3", *options)).stdout
+        mix, _ = soundfile.read(io.BytesIO(alone))
+        part = samples[round(second * RATE) :][: 2 * RATE]
+        # Each sound starts where its loop does when it is first heard.
+        begin = find(part[: RATE // 2], mix) if second else 0
+        assert np.corrcoef(part[: RATE // 2, 0], mix[begin:][: RATE // 2, 0])[0, 1] > 0.99
+
+
+def test_photos_of_which_none_can_be_opened(server: SoundServer, tmp_path: Path) -> None:
+    result = run("match", tmp_path / "a.jpg", tmp_path / "b.jpg", env=server.environment)
+    assert result.returncode == 1
+    assert result.stdout == b""
+    assert [line[:7] for line in result.stderr.decode().splitlines()[1:]] == ["Error: "] * 2
+
+
+def test_new_photos_are_followed(
+    server: SoundServer, china_jpg: Path, flower_jpg: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    with server.recording() as recording:
+        running = Running(
+            "match", "--watch", folder, "--fade", "0.5", "-v", folder=tmp_path,
+            env=server.environment,
+        )  # fmt: skip
+        wait_for(lambda: f"Watching {folder}; Ctrl-C ends it." in running.notes)
+        assert not played(recording).any()
+        put(china_jpg, folder / "1.jpg")
+        wait_for(lambda: bool(played(recording).any()))
+        (folder / "2.jpg").write_bytes(b"broken")
+        wait_for(lambda: any(line.startswith("Error: ") for line in running.notes))
+        put(china_jpg, folder / "3.jpg")
+        wait_for(lambda: str(folder / "3.jpg") in running.lines)
+        put(flower_jpg, folder / "4.jpg")
+        wait_for(lambda: str(folder / "4.jpg") in running.lines)
+        # What was rendered ahead is heard first, then the crossfade.
+        n_before = len(played(recording))
+        wait_for(lambda: len(played(recording)) > n_before + 3 * RATE)
+        n_stopped = len(played(recording))
+        took = running.stop()
+    assert [line for line in running.lines if line[:1] == str(folder)[:1]] == [
+        str(folder / f"{number}.jpg") for number in (1, 3, 4)
+    ]
+    errors = [line for line in running.notes if line.startswith("Error: ")]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"Error: {folder / '2.jpg'}: is not a photo")
+    assert sum(line.startswith("Networks: ") for line in running.notes) == 1
+    assert running.notes[-1] == "Underruns: 0"
+    heard = played(recording)
+    sounding = np.flatnonzero(heard.any(axis=1))
+    assert sounding[-1] - n_stopped < RATE
+    assert took < 3
+    # One sound without a gap, that is another one in the end.
+    assert np.diff(sounding[RATE:]).max() < RATE // 20
+    last = [line for line in running.lines if line.startswith("  again ")][-1].split("play ")[1]
+    alone = succeeded(run("play", last, "-o", "-", "--duration", "10", "--fade-in", "0"))
+    mix, _ = soundfile.read(io.BytesIO(alone.stdout))
+    part = heard[n_stopped - RATE : n_stopped - RATE // 2].astype(float)
+    likeliest = mix[find(part, mix) :][: len(part)]
+    assert np.corrcoef(part[:, 0], likeliest[:, 0])[0, 1] > 0.99
+
+
+def test_a_folder_that_vanishes_ends_it_in_one_line(
+    server: SoundServer, china_jpg: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    put(china_jpg, folder / "1.jpg")
+    running = Running(
+        "match", "--watch", folder, "--duration", "20", "--fade-out", "0.5", folder=tmp_path,
+        env=server.environment,
+    )  # fmt: skip
+    wait_for(lambda: "Playing; Ctrl-C ends it." in running.notes)
+    folder.rename(tmp_path / "elsewhere")
+    assert running.process.wait(timeout=15) == 1
+    assert running.notes[-1].startswith(f"Error: the folder {folder} is not there, or no longer")
+    assert len([line for line in running.notes if line.startswith("Error: ")]) == 1
+    assert len(running.notes) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_first_photo_is_no_failure(
+    number: signal.Signals, server: SoundServer, tmp_path: Path
+) -> None:
+    running = Running("match", "--watch", tmp_path, folder=tmp_path, env=server.environment)
+    wait_for(lambda: len(running.notes) == 2)
+    assert running.stop(number) < 3
+    assert len(running.notes) == 2
+
+
+def test_watching_lasts_as_long_as_it_is_told_to(china_jpg: Path, tmp_path: Path) -> None:
+    put(china_jpg, tmp_path / "1.jpg")
+    result = succeeded(run("match", "--watch", tmp_path, "-o", "-", "--duration", "2"))
+    samples, _ = soundfile.read(io.BytesIO(result.stdout))
+    assert len(samples) == 2 * RATE
+    assert np.abs(samples[RATE]).max() > 0
+
+
+def test_a_pipe_follows_too_and_fades_out_when_stopped(
+    china_jpg: Path, flower_jpg: Path, tmp_path: Path
+) -> None:
+    put(china_jpg, tmp_path / "1.jpg")
+    process = start("match", "--watch", tmp_path, "-o", "-", "--fade", "0.5")
+    assert process.stdout
+    heard = [process.stdout.read(44 + RATE * 4)]
+    put(flower_jpg, tmp_path / "2.jpg")
+    for _ in range(30):  # three seconds, at the pace of a player
+        heard.append(process.stdout.read(RATE * 4 // 10))
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    rest, notes = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert [str(tmp_path / f"{i}.jpg") in notes.decode() for i in (1, 2)] == [True, True]
+    samples = np.frombuffer((b"".join(heard) + rest)[44:], "<i2").reshape(-1, 2)
+    assert np.abs(samples[-100:]).max() < 0.05 * np.abs(samples[-RATE : -RATE // 2]).max()
+
+
+def test_a_reader_who_goes_away_ends_watching_quietly(china_jpg: Path, tmp_path: Path) -> None:
+    put(china_jpg, tmp_path / "1.jpg")
+    process = start("match", "--watch", tmp_path, "-o", "-")
+    assert process.stdout
+    process.stdout.read(1000)
+    process.stdout.close()
+    assert process.wait(timeout=20) == 0
+    assert process.stderr
+    assert b"rror" not in process.stderr.read()
+    process.stderr.close()
