@@ -47,10 +47,17 @@ def heard_sounds(bank: SoundBank, sample_rate: int, window_s: float) -> np.ndarr
         When a sound cannot be used, or is silent where SoundNet listens.
     """
     n_samples = round(window_s * sample_rate)
-    return np.stack([_mono(sound, sample_rate, n_samples) for sound in bank.sounds])
+    return np.stack([mono_window(sound, sample_rate, n_samples) for sound in bank.sounds])
 
 
-def _mono(sound: BaseSound, sample_rate: int, n_samples: int) -> np.ndarray:
+def mono_window(sound: BaseSound, sample_rate: int, n_samples: int) -> np.ndarray:
+    """Return the beginning of a sound's loop, its channels averaged, float32 [samples].
+
+    Raises
+    ------
+    SoundBankError
+        When the sound cannot be used, or is silent there.
+    """
     samples = ring_window(load_loop(sound, sample_rate).mean(axis=1), 0, n_samples)
     if np.sqrt(np.mean(samples**2)) < SILENT_RMS:
         raise SoundBankError(

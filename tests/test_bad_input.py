@@ -341,21 +341,59 @@ def test_a_device_that_is_not_there(device: str, china_jpg: Path, tmp_path: Path
 
 
 def test_sound_banks_that_cannot_be(tmp_path: Path) -> None:
-    empty, broken = tmp_path / "empty", make_bank(tmp_path / "broken", 2)
+    empty, described = tmp_path / "empty", make_bank(tmp_path / "described", 1)
     empty.mkdir()
-    (broken / "noise.ogg").write_bytes(b"OggS is how it should begin")
-    silent = make_bank(tmp_path / "silent", 1)
-    soundfile.write(silent / "nothing.wav", np.zeros(5 * RATE), RATE)
+    (described / "soundbank.toml").write_text("[[sound]\n")
     for bank, what in {
         tmp_path / "nowhere": "does not exist",
         empty: "holds no sound; put recordings in it",
-        broken: "noise.ogg cannot be decoded",
-        silent: "nothing.wav is silent",
+        described: "is not valid TOML",
     }.items():
-        assert what in the_error(run("soundbank", "check", bank))
-    described = make_bank(tmp_path / "described", 1)
-    (described / "soundbank.toml").write_text("[[sound]\n")
-    assert "is not valid TOML" in the_error(run("soundbank", "list", described))
+        for command in ("list", "check"):
+            assert what in the_error(run("soundbank", command, bank))
+
+
+def test_a_bad_sound_does_not_hide_the_others(soundnet_weights: Path, tmp_path: Path) -> None:
+    assert soundnet_weights.is_file()
+    bank = make_bank(tmp_path / "bank", 2)
+    (bank / "noise.ogg").write_bytes(b"OggS is how it should begin")
+    soundfile.write(bank / "nothing.wav", np.zeros(5 * RATE), RATE)
+    soundfile.write(bank / "short.wav", np.ones(100), RATE)
+    opposite = np.random.default_rng(0).normal(0, 0.1, (2 * RATE, 1)) * [1, -1]
+    soundfile.write(bank / "opposite.wav", opposite, RATE)
+    result = run("soundbank", "check", bank)
+    assert result.returncode == 1
+    notes = result.stderr.decode().splitlines()
+    errors = [line for line in notes if line.startswith("Error: ")]
+    for error, what in zip(
+        errors,
+        [
+            "noise.ogg cannot be decoded",
+            "nothing.wav is silent",
+            "opposite.wav is silent for its first 60 s, or its channels cancel out",
+            "short.wav lasts 0.00 s",
+        ],
+        strict=True,
+    ):
+        assert what in error
+    assert notes[-1] == "6 sounds, of which 2 can be used."
+    named = [line for line in result.stdout.decode().splitlines() if line[:1] != " "]
+    assert named == ["sound-00", "sound-01"]
+    assert result.stdout.decode().count("    hears ") == 2
+    listed = succeeded(run("soundbank", "list", bank)).stdout.decode().splitlines()
+    assert len(listed) == 7
+    assert listed[1].endswith("cannot be decoded")
+
+
+def test_without_soundnet_a_sound_bank_is_measured_all_the_same(tmp_path: Path) -> None:
+    bank = make_bank(tmp_path / "bank", 1)
+    nowhere = {"DEEPMERSION_CACHE": str(tmp_path / "cache"), "PIP_INDEX_URL": "http://127.0.0.1:9"}
+    nowhere |= {"PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1", "PIP_EXTRA_INDEX_URL": ""}
+    result = run("soundbank", "check", bank, env=nowhere)
+    assert result.returncode == 1
+    assert [line[:7] for line in result.stderr.decode().splitlines()].count("Error: ") == 1
+    assert "true peak" in result.stdout.decode()
+    assert "hears" not in result.stdout.decode()
 
 
 def build(bank: Path, output: Path, *options: str | Path) -> Result:

@@ -6,7 +6,9 @@ import io
 import json
 import os
 import pty
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import soundfile
 from commandline import COMMAND, run, start, succeeded
 
 from deepmersion.cli.options import duration
+from deepmersion.resources import shipped_soundbank
 
 RATE = 44_100
 
@@ -407,14 +410,53 @@ def test_the_index_says_what_it_holds() -> None:
     assert "window" in text or "heard" in text
 
 
-def test_the_sound_bank_is_listed_and_checked() -> None:
-    listed = succeeded(run("soundbank", "list")).stdout.decode()
-    assert len(listed.splitlines()) == 11
-    checked = succeeded(run("soundbank", "check"))
-    lines = checked.stdout.decode().splitlines()
-    assert len(lines) == 10
-    for line in lines:
-        loudness, peak = float(line.split()[-4]), float(line.split()[-2])
-        assert loudness == pytest.approx(-27, abs=0.5)
-        assert peak < -1
-    assert checked.stderr.decode() == "10 sounds, all of them can be used.\n"
+def test_the_shipped_sounds_are_listed_with_what_soundnet_hears() -> None:
+    first, *lines = succeeded(run("soundbank", "list")).stdout.decode().splitlines()
+    assert "ten base sounds" in first
+    assert len(lines) == 20
+    for sound, heard in zip(lines[::2], lines[1::2], strict=True):
+        assert re.search(r"\[MIT\]  \d+\.\d s  44100 Hz  -2[67]\.\d LUFS$", sound), sound
+        name, *scenes = heard.strip().split(", ")
+        assert name.startswith("hears ")
+        assert len(scenes) == 4
+        shares = [float(scene.split()[-1]) for scene in [name, *scenes]]
+        assert shares == sorted(shares, reverse=True)
+    assert "ocean" in lines[2 * [line.split()[0] for line in lines[::2]].index("waves") + 1]
+
+
+def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Path) -> None:
+    assert soundnet_weights.is_file()
+    shutil.copy(shipped_soundbank() / "waves.ogg", tmp_path)
+    (tmp_path / "soundbank.toml").write_text(
+        '[[sound]]\nname = "loud"\nfile = "loud.flac"\n'
+        '[[sound]]\nname = "waves"\nfile = "waves.ogg"\nloops = true\n'
+    )
+    loud = np.clip(np.random.default_rng(0).normal(0, 0.7, 5 * 22_050), -1, 1)
+    soundfile.write(tmp_path / "loud.flac", loud, 22_050)
+    result = succeeded(run("soundbank", "check", tmp_path))
+    lines = result.stdout.decode().splitlines()
+    assert [lines[0], lines[4]] == ["loud", "waves"]
+    assert len(lines) == 8
+    assert re.fullmatch(
+        r"    5\.0 s, 22050 Hz, -?\d\.\d LUFS, true peak \d\.\d dBTP, range 0\.\d LU", lines[1]
+    ), lines[1]
+    assert re.fullmatch(
+        r"    loop point: level step \d+\.\d dB \(\d+%\), spectral flux \d+\.\d\d \(\d+%\)",
+        lines[2],
+    ), lines[2]
+    assert "-27." in lines[5]
+    assert "ocean" in lines[7]
+    # What was heard for the index is heard again here.
+    assert lines[7].split() == shipped_line("waves")
+    warnings = [w for w in result.stderr.decode().splitlines() if w.startswith("Warning: ")]
+    for what in ("lasts 5.0 s", "is mono", "is clipped in"):
+        assert [warning for warning in warnings if f"Warning: loud {what}" in warning]
+    assert not [warning for warning in warnings if "waves" in warning]
+    assert result.stderr.decode().splitlines()[-1] == "2 sounds, all of them can be used."
+
+
+def shipped_line(name: str) -> list[str]:
+    """Return what `soundbank list` says that SoundNet hears in a shipped sound."""
+    lines = succeeded(run("soundbank", "list")).stdout.decode().splitlines()
+    (number,) = [i for i, line in enumerate(lines) if line.startswith(f"  {name} ")]
+    return lines[number + 1].split()

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from deepmersion.cli.exits import in_one_line
 from deepmersion.cli.options import PATH
+from deepmersion.cli.progress import progress_bar
+from deepmersion.errors import SoundBankError, WeightsError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from deepmersion.inspecting import Ear, Measures
+    from deepmersion.soundbank import BaseSound
+
+INDENT = "    "
 
 
 @click.group()
@@ -17,34 +30,102 @@ def soundbank() -> None:
 @soundbank.command("list")
 @click.argument("folder", required=False, type=PATH)
 def list_sounds(folder: Path | None) -> None:
-    """Print the sounds in FOLDER (default: the shipped sound bank)."""
+    """Print the sounds in FOLDER (default: the shipped sound bank).
+
+    Of each, what is known without decoding it: title, licence, length, rate and declared
+    loudness, and of the shipped sounds the five scenes that SoundNet takes them for, with their
+    probabilities. `deepmersion soundbank check` measures and hears the rest.
+    """
+    from deepmersion.inspecting import known_scenes
+    from deepmersion.resources import shipped_index
     from deepmersion.soundbank import open_bank
 
     bank = open_bank(folder)
+    heard = known_scenes(bank, shipped_index())
     width = max(map(len, bank.names))
     click.echo(f"{bank.title} ({bank.folder})")
     for sound in bank.sounds:
-        click.echo(f"  {sound.name:{width}}  {sound.title}{_licence(sound.licence)}")
+        licence = f"  [{sound.licence}]" if sound.licence else ""
+        click.echo(f"  {sound.name:{width}}  {sound.title}{licence}  {_file(sound)}")
+        if sound.name in heard:
+            click.echo(f"  {'':{width}}  hears {_scenes(heard[sound.name])}")
 
 
-def _licence(licence: str) -> str:
-    return f"  [{licence}]" if licence else ""
+def _file(sound: BaseSound) -> str:
+    import soundfile
+
+    try:
+        info = soundfile.info(sound.path)
+    except (soundfile.SoundFileError, OSError):
+        return "cannot be decoded"
+    loudness = "" if sound.loudness_lufs is None else f"  {sound.loudness_lufs:.1f} LUFS"
+    return f"{info.duration:.1f} s  {info.samplerate} Hz{loudness}"
 
 
 @soundbank.command()
 @click.argument("folder", required=False, type=PATH)
 def check(folder: Path | None) -> None:
-    """Decode every sound in FOLDER and print its length, rate, loudness and true peak."""
-    from deepmersion.audio import decode, integrated_loudness, load_loop, true_peak_db
+    """Measure every sound in FOLDER (default: the shipped sound bank), and let SoundNet hear it.
+
+    Of each: length, rate, loudness, true peak and loudness range of the file; how much level and
+    spectrum change where the loop begins again, with the share of the other places in the sound
+    where they change less; and the five likeliest of SoundNet's 401 scenes, with their
+    probabilities. What will match badly or not sound well is warned of. The exit code is 1 when
+    a sound cannot be used.
+    """
+    from deepmersion.inspecting import measure
     from deepmersion.soundbank import open_bank
 
     bank = open_bank(folder)
-    width = max(map(len, bank.names))
+    ear, n_usable = _ear(), 0
     for sound in bank.sounds:
-        samples, rate = decode(sound)
-        load_loop(sound)
-        click.echo(
-            f"{sound.name:{width}}  {len(samples) / rate:7.1f} s  {rate:6d} Hz  "
-            f"{integrated_loudness(samples, rate):6.1f} LUFS  {true_peak_db(samples):6.1f} dBTP"
-        )
-    click.echo(f"{len(bank.sounds)} sounds, all of them can be used.", err=True)
+        try:
+            measures = measure(sound)
+            scenes = None if ear is None else ear.hear(sound)
+        except SoundBankError as error:
+            click.echo(f"Error: {in_one_line(error)}", err=True)
+            continue
+        _show(sound, measures, scenes)
+        n_usable += 1
+    n = len(bank.sounds)
+    click.echo(
+        f"{n} sounds, all of them can be used." if n_usable == n
+        else f"{n} sounds, of which {n_usable} can be used.",
+        err=True,
+    )  # fmt: skip
+    if n_usable < n or ear is None:
+        sys.exit(1)
+
+
+def _ear() -> Ear | None:
+    from deepmersion.inspecting import Ear
+
+    try:
+        with progress_bar("Fetching SoundNet", "B", unit_scale=True) as on_fetch:
+            return Ear(on_fetch)
+    except WeightsError as error:
+        # What can be measured is worth knowing all the same.
+        click.echo(f"Error: {in_one_line(error)}", err=True)
+        return None
+
+
+def _show(sound: BaseSound, measures: Measures, scenes: np.ndarray | None) -> None:
+    from deepmersion.inspecting import warnings
+
+    seam = measures.seam
+    click.echo(
+        f"{sound.name}\n{INDENT}{measures.duration_s:.1f} s, {measures.sample_rate} Hz, "
+        f"{measures.loudness_lufs:.1f} LUFS, true peak {measures.true_peak_dbtp:.1f} dBTP, "
+        f"range {measures.range_lu:.1f} LU\n{INDENT}loop point: level step {seam.step_db:.1f} dB "
+        f"({seam.step_rank:.0%}), spectral flux {seam.flux:.2f} ({seam.flux_rank:.0%})"
+    )
+    if scenes is not None:
+        click.echo(f"{INDENT}hears {_scenes(scenes)}")
+    for warning in warnings(measures, scenes):
+        click.echo(f"Warning: {sound.name} {warning}", err=True)
+
+
+def _scenes(probs: np.ndarray) -> str:
+    from deepmersion.inspecting import likeliest_scenes
+
+    return ", ".join(f"{label} {p:.2f}" for label, p in likeliest_scenes(probs))
