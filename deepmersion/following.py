@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 CROSSFADE_S = 5.0
 """How long one scene's sound takes to become the next one's: slow enough that nothing starts."""
 
-LEAVE_S = 0.5
+LEAVE_S = 0.1
 """How long the end waits for a photo that is being matched; nobody will hear what comes of it."""
 
 _END = object()
@@ -113,6 +113,11 @@ class Following:
 
     def __exit__(self, *_error: object) -> None:
         self._ahead.leave()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a photo is still being matched that is no longer wanted."""
+        return self._ahead.is_alive()
 
     def finish(self, fade_out_s: float) -> None:
         """Fade out from the next block on, and end; may be called from another thread."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -19,13 +19,16 @@ MAX_AHEAD = 4
 """Photos decoded ahead at most. A bound on memory: the largest that are accepted take 267 MB."""
 
 
-def read_ahead(load: Callable[[Photo], T], photos: Iterable[Photo]) -> Iterator[T]:
+def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[T]:
     """Yield what `load` returns for each photo, in order; it must not raise.
 
     Files are loaded by several threads, which pays because decoders leave Python's lock alone.
     What might wait for somebody, such as standard input or a pipe, is loaded when its turn comes,
-    by the thread that asks for it, so that it can be interrupted.
+    by the thread that asks for it, so that it can be interrupted; and so is a single photo.
     """
+    if len(photos) == 1:
+        yield load(photos[0])
+        return
     n_ahead = min(MAX_AHEAD, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(n_ahead, "photos")
     remaining = iter(photos)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from commandline import run, start, succeeded
+from PIL import Image
 from soundserver import SoundServer, find, missing, sound_server, wait_for
 
 RATE = 44_100
@@ -116,6 +117,22 @@ def test_photos_of_which_none_can_be_opened(server: SoundServer, tmp_path: Path)
     assert result.returncode == 1
     assert result.stdout == b""
     assert [line[:7] for line in result.stderr.decode().splitlines()[1:]] == ["Error: "] * 2
+
+
+def test_a_photo_that_takes_long_does_not_hold_up_the_end(
+    server: SoundServer, china_jpg: Path, tmp_path: Path
+) -> None:
+    # Noise is what compressed pictures take longest over: some seconds for this one.
+    noise = np.random.default_rng(0).integers(0, 255, (4000, 6000, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png", compress_level=1)
+    photos = [china_jpg, tmp_path / "large.png", tmp_path / "large.png"]
+    for options, env in (([], server.environment), (["-o", "-"], {})):
+        running = Running("match", *photos, "--duration", "1", *options, folder=tmp_path, env=env)
+        while not (len(running.out) > 44 and len(running.notes) > 1):
+            time.sleep(0.02)
+        assert running.stop() < 3
+        assert "rror" not in "".join(running.notes)
+        assert "terminate" not in "".join(running.notes)
 
 
 def test_new_photos_are_followed(

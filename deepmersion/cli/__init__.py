@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from deepmersion import __version__
-from deepmersion.cli.exits import Stopped, discard_stdout, one_line_error, system_error
+from deepmersion.cli.exits import Stopped, discard_stdout, leave, one_line_error, system_error
 from deepmersion.errors import DeepmersionError
 
 COMMANDS = {
@@ -43,6 +43,14 @@ class LazyGroup(click.Group):
         command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command, and end the program."""
+        try:
+            return super().main(*args, **kwargs)
+        except SystemExit as ended:
+            leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""

@@ -49,6 +49,28 @@ def system_error(error: OSError) -> click.ClickException:
     )
 
 
+_abandoned = False
+
+
+def abandon_threads() -> None:
+    """Let the program end without the threads that still run, whatever they do."""
+    global _abandoned
+    _abandoned = True
+
+
+def leave(code: int) -> None:
+    """End the program at once, if threads were abandoned; else do nothing.
+
+    To end as usual would wait for a photo to be decoded, or crash in a network that computes.
+    """
+    if not _abandoned:
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
 def discard_stdout() -> None:
     """Send what standard output still holds nowhere: Python would complain of it at the end."""
     with suppress(OSError, ValueError, AttributeError):

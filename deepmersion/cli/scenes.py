@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deepmersion.cli.exits import abandon_threads
 from deepmersion.cli.report import Report
 from deepmersion.cli.sound import deliver, renderer
 from deepmersion.errors import PhotoError
@@ -123,7 +124,7 @@ class ChangingScenes:
         duration_s = self.each_s or options.duration_s
         _, fade_out_s = fade_lengths(duration_s, options.fade_in_s, options.fade_out_s)
         report.show(first)
-        with Following(
+        sound = Following(
             renderer(first.bank, first.best.gains, options, self.each_s),
             coming,
             each_s=self.each_s,
@@ -132,5 +133,10 @@ class ChangingScenes:
             on_scene=report.show,
             patient=options.is_pipe,
             stop=stop,
-        ) as sound:
-            deliver(sound, options)
+        )
+        try:
+            with sound:
+                deliver(sound, options)
+        finally:
+            if sound.busy:
+                abandon_threads()

@@ -165,8 +165,11 @@ def quiet_libraries() -> Iterator[None]:
 def _play(sound: Sound, options: SoundOptions) -> None:
     from deepmersion.playback import play
 
-    click.echo("Playing; Ctrl-C ends it.", err=True)
-    with quiet_libraries():
-        ended = play(sound.blocks(), SAMPLE_RATE, options.output_device)
+    try:
+        click.echo("Playing; Ctrl-C ends it.", err=True)
+        with quiet_libraries():
+            ended = play(sound.blocks(), SAMPLE_RATE, options.output_device)
+    except KeyboardInterrupt:
+        return  # before anything was heard; later ones fade it out
     if options.verbose:
         click.echo(f"Underruns: {ended.n_underruns}", err=True)
