@@ -29,7 +29,8 @@ CASES = [
 @pytest.mark.usefixtures("soundnet_weights")
 def test_the_small_benchmark_has_every_row(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
-    command = [sys.executable, CHECKOUT / "tools/benchmark.py", "--small", "--output", page]
+    script = str(CHECKOUT / "tools/benchmark.py")
+    command = [sys.executable, script, "--small", "--output", str(page)]
     subprocess.run(command, check=True, capture_output=True)
     text = page.read_text("utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `") or "| search" in line]

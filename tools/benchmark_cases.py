@@ -113,23 +113,28 @@ def search(path: str) -> Measured:
     """Find the best mixes for one photo as `match` does."""
     from deepmersion import matching
 
-    return _search(
-        path, lambda index, seen: [m.entry for m in matching.search(index, seen, N_BEST)[0]]
-    )
+    return _search(path, lambda index, seen: matching.search(index, seen, N_BEST)[0][0].entry)
 
 
 def search_plain(path: str) -> Measured:
     """Find them by the definition, some thousand entries at a time."""
-    from deepmersion.matching import LAYER_PENALTY_NATS, centred_kl_divergence, log_project
+    from deepmersion import matching
 
-    def find(index: Any, evidence: Any) -> list[int]:
-        scores = LAYER_PENALTY_NATS * (np.count_nonzero(index.gains, axis=1) - 1.0)
+    def find(index: Any, evidence: Any) -> int:
+        singles = matching.single_entries(index)
+        alone = matching.centred_divergences(index, evidence, singles)[:, 0]
+        shares = matching.power_shares(index.gains)
+        scores = matching.SOUNDS_SHARE * shares @ alone
+        scores -= matching.CHOICE_TEMPERATURE_NATS * matching.choice_entropy(shares)
         for start in range(0, len(index), 4096):
             part = slice(start, start + 4096)
             for head, seen in evidence.items():
-                log_q = log_project(index.log_probs(head, part.start, part.stop), seen.classes)
-                scores[part] += centred_kl_divergence(seen.probs, log_q)[:, 0]
-        return [int(i) for i in np.argsort(scores, kind="stable")[:N_BEST]]
+                log_probs = index.log_probs(head, part.start, part.stop)
+                log_q = matching.log_project(log_probs, seen.classes)
+                centred = matching.centred_kl_divergence(seen.probs, log_q)[:, 0]
+                scores[part] += (1 - matching.SOUNDS_SHARE) * centred
+        scores[np.count_nonzero(index.gains, axis=1) > matching.MAX_SOUNDS] = np.inf
+        return int(scores.argmin())
 
     return _search(path, find)
 
