@@ -1,8 +1,9 @@
 """Render the sound bank: `python soundbank/render.py [NAME...] [-o FOLDER] [--seed N]`.
 
 Every base sound is synthesised, freed of its mean, set to the bank's one loudness, limited,
-written as Ogg Vorbis, decoded again and measured; `soundbank.toml` describes the result. The
-same seed gives the same samples, and no sound depends on which others are rendered.
+written as Ogg Vorbis, decoded again and measured, and begun elsewhere if its loop point could be
+told; `soundbank.toml` describes the result. The same seed gives the same samples, and no sound
+depends on which others are rendered.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import importlib
 import json
 import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ import soundfile
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from synthesis import seam  # noqa: E402
 from synthesis.dsp import SAMPLE_RATE, db  # noqa: E402
 from synthesis.lengths import N_SAMPLES  # noqa: E402
 from synthesis.limiting import limit, true_peak  # noqa: E402
@@ -54,6 +57,10 @@ LICENCE = "MIT"
 
 class RenderError(Exception):
     """A sound came out otherwise than the bank promises."""
+
+
+class SeamError(RenderError):
+    """A sound's loop point can be told from other places."""
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -100,6 +107,8 @@ def write(path: Path, x: np.ndarray) -> float:
     ------
     RenderError
         When the decoded file differs in length, loudness or true peak.
+    SeamError
+        When its loop point can be told from other places.
     """
     temporary = path.with_suffix(".partial")
     with soundfile.SoundFile(
@@ -116,8 +125,21 @@ def write(path: Path, x: np.ndarray) -> float:
         raise RenderError(f"{path.name}: {measured:.2f} LUFS instead of {LOUDNESS_LUFS}")
     if peak > PEAK_DBTP:
         raise RenderError(f"{path.name}: true peak {peak:.2f} dBTP is above {PEAK_DBTP}")
+    if not seam.measure(decoded).inaudible:
+        raise SeamError(f"{path.name}: the loop point can be told")
     temporary.replace(path)
     return measured
+
+
+def write_seamless(path: Path, x: np.ndarray) -> float:
+    """Write a sound, begun where its decoded loop point cannot be told from other places.
+
+    Returns and raises as `write` does.
+    """
+    for turned in seam.turns(x):
+        with suppress(SeamError):
+            return write(path, turned)
+    raise RenderError(f"{path.name}: its loop point can be told wherever it begins")
 
 
 def read_entries(path: Path) -> dict[str, dict[str, Any]]:
@@ -145,7 +167,7 @@ def write_entries(path: Path, entries: dict[str, dict[str, Any]]) -> None:
 def render(name: str, folder: Path, seed: int) -> None:
     """Render one sound into a folder and describe it in the folder's `soundbank.toml`."""
     x, title, made = synthesise(name, seed)
-    measured = write(folder / f"{name}.ogg", x)
+    measured = write_seamless(folder / f"{name}.ogg", x)
     entries = read_entries(folder / "soundbank.toml")
     entries[name] = {
         "name": name,
