@@ -93,7 +93,7 @@ def leaves(rng: np.random.Generator, n: int) -> np.ndarray:
     high: dict[float, float] = {500: -22, 1500: -8, 4000: 0, 7000: -3, 14000: -14}
     stir = dsp.diffuse_noise(rng, n, dsp.curve(high), ears_m=1.0)
     gust = np.exp(0.3 * breath)[:, None]
-    return np.asarray((0.0011 * air + 0.00036 * stir) * gust)
+    return np.asarray((0.0024 * air + 0.0008 * stir) * gust)
 
 
 def sing_in_turn(

@@ -27,7 +27,7 @@ LOUDEST = 6.0
 CLUSTERS_HZ = 2.0
 """Clusters of pops that begin in a second."""
 
-ROAR, HISS = 0.050, 0.007
+ROAR, HISS = 0.030, 0.009
 """RMS of the flames' low and high noise; a pop's amplitude starts at 0.2."""
 
 SPECKS_HZ = 42.0
@@ -125,13 +125,13 @@ def pop(rng: np.random.Generator, amplitude: float) -> np.ndarray:
 
 def wood(rng: np.random.Generator, size: float) -> dsp.Response:
     """Return how a split in the wood colours its pop: broad resonances over an open top."""
-    peaks_hz = rng.uniform(1200, 9000, 3) * (1 - 0.4 * size)
-    q, strength = rng.uniform(1.5, 5, 3), rng.uniform(0.3, 1.6, 3)
+    peaks_hz = rng.uniform(2500, 13000, 3) * (1 - 0.45 * size)
+    q, strength = rng.uniform(1.2, 4, 3), rng.uniform(0.3, 1.6, 3)
 
     def response(f: np.ndarray) -> np.ndarray:
         f = np.maximum(f, 20.0)[:, None]
         peaks = strength / np.sqrt(1 + (q * (f / peaks_hz - peaks_hz / f)) ** 2)
-        floor = dsp.band(900, 14000, order=1)(f[:, 0])
+        floor = dsp.band(1500, 16000, order=1)(f[:, 0])
         return np.asarray((0.35 + peaks.sum(axis=1)) * floor)
 
     return response

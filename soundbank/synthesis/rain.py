@@ -22,9 +22,11 @@ MADE = (
 )
 
 FAR_SPECTRUM: dict[float, float] = {
-    40: -12, 80: -8, 160: -5, 315: -4, 630: -2, 1250: 0, 2500: 0, 5000: -1, 10000: -5, 16000: -13,
+    40: -9, 80: -6, 160: -4, 315: -3, 630: -1.5, 1250: -1, 2500: -1, 5000: 0, 8000: 0, 10000: -1,
+    16000: -6,
 }  # fmt: skip
-"""Level of far rain in dB in bands of one width on a log axis: air takes the top."""
+"""Level of far rain in dB in bands of one width on a log axis: nearly even up to where air takes
+the top, as in most recordings of rain."""
 
 MEAN_DIAMETER_MM = 0.6
 """Mean of Marshall and Palmer's exponential sizes at some 10 mm of rain an hour."""
@@ -126,10 +128,10 @@ Splash = Callable[[np.random.Generator, np.ndarray], np.ndarray]
 """Sounds of drops [k, length] for their sizes [k] in mm."""
 
 KINDS: tuple[tuple[Splash, int, float], ...] = (
-    (_on_ground, 700, -10.0),
-    (_on_leaf, 500, -9.0),
-    (_on_water, 450, -1.5),
+    (_on_ground, 700, -12.0),
+    (_on_leaf, 500, -12.0),
+    (_on_water, 450, -6.0),
 )
 """What near drops fall on, how many a second, and their level in dB against far rain's. Water is
-loudest: the rings of its bubbles are what tells rain from other noise. More drops a second would
-no longer be heard singly."""
+loudest: the rings of its bubbles are what tells rain from other noise. Louder drops are a patter
+that recordings of steady rain do not have; more drops a second would no longer be heard singly."""

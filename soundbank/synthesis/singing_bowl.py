@@ -18,22 +18,22 @@ from synthesis.lengths import N_SAMPLES
 TITLE = "Singing bowls"
 MADE = (
     "Three bowls a fourth and an octave apart, struck softly: inharmonic partials, each split "
-    "into two slowly beating modes that die away over half a minute, in a quiet room."
+    "into two slowly beating modes that die away over most of a minute, in a quiet room."
 )
 
 RATIOS = np.array([1.0, 2.71, 5.15, 8.1, 11.6])
 """Frequencies of a bowl's partials relative to the lowest."""
 
-T60_S = np.array([42.0, 26.0, 13.0, 6.5, 3.5])
+T60_S = np.array([52.0, 36.0, 20.0, 9.0, 4.5])
 """Time in which each partial falls by 60 dB, for the largest bowl."""
 
-STRIKE_DB = np.array([0.0, -7.0, -17.0, -27.0, -36.0])
+STRIKE_DB = np.array([0.0, -5.0, -14.0, -25.0, -35.0])
 """Level of each partial under the softest blow; a firmer one brings out the upper ones."""
 
 FUNDAMENTALS_HZ = (164.0, 218.8, 328.3)
 """The bowls: about E, A and the E above, a touch off so that their partials do not lock."""
 
-SPACING_S = (8.0, 15.0)
+SPACING_S = (6.5, 11.5)
 """Shortest and longest time between two strikes."""
 
 
@@ -58,7 +58,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
     last = -1
     for start in strike_times(rng, n):
         last = int(rng.choice([i for i in range(len(bowls)) if i != last]))
-        for event in strike(rng, bowls[last], firmness=rng.beta(2, 3)):
+        for event in strike(rng, bowls[last], firmness=rng.beta(4, 6)):
             dsp.add_event(dry, int(start), event)
     room = dsp.reverb(rng, dry, rt60_s=2.4, damping_hz=2500.0)
     air = dsp.diffuse_noise(rng, n, dsp.curve({40: -20, 120: 0, 500: -8, 2000: -18, 8000: -30}))

@@ -51,8 +51,8 @@ LEVEL_POWER = 0.35
 then the near ones would be too loud for an ambient sound or the far ones lost."""
 
 ECHO_DB = -8.0
-AIR_DB = -21.0
-RAIN_DB = -31.0
+AIR_DB = -19.0
+RAIN_DB = -27.0
 """Levels of the hills' echo, low air and far rain against the strikes' RMS."""
 
 

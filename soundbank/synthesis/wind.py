@@ -35,9 +35,10 @@ EDDIES_S, EDDY_DEPTH = (0.8, 0.1), 0.125
 """The same for the eddies at each place by itself."""
 
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
-LEVELS_DB = (-5, 0, 0, -8, -16, -16, -16, -18, -26)
+LEVELS_DB = (-4, 0, 0, -8, -16, -20.5, -23, -28, -36)
 """Level in each of `CENTRES_HZ` at the mean speed: the rumble of the air, then the hiss of the
-ground it blows over."""
+ground it blows over. Recorded wind falls by 6 dB an octave and more; a hiss as loud as the rumble
+is a wall of noise."""
 
 POWERS = (1.2, 1.45, 1.7, 1.95, 2.2, 2.45, 2.7, 2.95, 3.2)
 """The amplitude of each band grows with the speed to this power."""
@@ -46,7 +47,7 @@ TONES_HZ, TONE_WIDTH_HZ, TONE_DB = (370.0, 560.0), 110.0, -30.0
 """Pitches at the mean speed, band width and level of the Aeolian tones. Narrower or louder ones
 would be heard as a whistle, and a whistle all day is a nuisance."""
 
-RUSTLES_A_SECOND, RUSTLE_DB = 4000, -16.0
+RUSTLES_A_SECOND, RUSTLE_DB = 4000, -25.0
 """How many blades of grass are heard touching, and their level at each place."""
 
 
