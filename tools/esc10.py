@@ -18,11 +18,15 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deepmersion.soundnet import SAMPLE_RATE, SoundNet, pool5_features
 from deepmersion.weights import ensure_soundnet
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 EXPECTED_ACCURACY = 0.91
 """A point below the paper's, for the choice of the SVM's constant and of the resampler."""
@@ -33,10 +37,9 @@ SVM_C = 0.01
 N_FOLDS = 5
 
 
-def clips(archive: Path) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield kind, fold and waveform (mono, 22,050 Hz, float32 in [-1, 1]) of every clip."""
+def read_archive(archive: Path) -> Iterator[tuple[PurePosixPath, np.ndarray, int]]:
+    """Yield name, samples [samples, channels] and rate in Hz of every .ogg of a tar, by name."""
     import soundfile
-    import soxr
 
     with tarfile.open(archive) as tar:
         members = sorted((m for m in tar if m.isfile()), key=lambda member: member.name)
@@ -45,21 +48,38 @@ def clips(archive: Path) -> Iterator[tuple[str, int, np.ndarray]]:
             content = tar.extractfile(member)
             if path.suffix == ".ogg" and content is not None:
                 samples, rate = soundfile.read(io.BytesIO(content.read()), always_2d=True)
-                mono = soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE)
-                yield path.parent.name, int(path.name[0]), mono.astype(np.float32)
+                yield path, samples, rate
 
 
-def accuracy_by_fold(features: np.ndarray, kinds: np.ndarray, folds: np.ndarray) -> list[float]:
-    """Return the accuracy on each fold of a linear SVM trained on the other four."""
+def mono(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Return samples [samples, channels] as SoundNet takes them: float32 [samples], 22,050 Hz."""
+    import soxr
+
+    return np.asarray(soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE), dtype=np.float32)
+
+
+def clips(archive: Path) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield kind, fold and waveform (mono, 22,050 Hz, float32 in [-1, 1]) of every clip."""
+    for path, samples, rate in read_archive(archive):
+        yield path.parent.name, int(path.name[0]), mono(samples, rate)
+
+
+def linear_svm(class_weight: str | None = None) -> Pipeline:
+    """Return the paper's classifier, yet to be fitted: a linear SVM on standardised features."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
+    svm = LinearSVC(C=SVM_C, random_state=0, class_weight=class_weight)
+    return make_pipeline(StandardScaler(), svm)
+
+
+def accuracy_by_fold(features: np.ndarray, kinds: np.ndarray, folds: np.ndarray) -> list[float]:
+    """Return the accuracy on each fold of a linear SVM trained on the other four."""
     accuracies = []
     for fold in range(1, N_FOLDS + 1):
         held_out = folds == fold
-        svm = make_pipeline(StandardScaler(), LinearSVC(C=SVM_C, random_state=0))
-        svm.fit(features[~held_out], kinds[~held_out])
+        svm = linear_svm().fit(features[~held_out], kinds[~held_out])
         accuracies.append(float(svm.score(features[held_out], kinds[held_out])))
     return accuracies
 
