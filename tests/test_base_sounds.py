@@ -25,7 +25,7 @@ NAMES = sorted(N_SAMPLES)
 def shipped(name: str) -> np.ndarray:
     samples, rate = soundfile.read(shipped_soundbank() / f"{name}.ogg", dtype="float32")
     assert rate == SAMPLE_RATE
-    return samples
+    return np.asarray(samples)
 
 
 @pytest.mark.parametrize("name", NAMES)

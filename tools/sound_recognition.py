@@ -1,0 +1,81 @@
+"""Whether a classifier of real recordings calls rendered sounds by their names.
+
+A linear SVM on the features of SoundNet's layer pool5, as in `esc10`, trained on real sounds
+alone: the clips of ESC-10 and crops of Blanket's recordings. Everything is cut to five seconds
+and brought to one level, so that loudness tells nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from esc10 import clips, linear_svm, mono, read_archive
+
+from deepmersion.indexing import LEVEL_RMS
+from deepmersion.soundnet import SAMPLE_RATE, SoundNet, pool5_features
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+ESC_KINDS = {"rain": "rain", "sea-waves": "waves", "fire-crackling": "fire"}
+"""What ESC-10's kinds are called here, where a base sound is of the kind; the others keep their
+names, and are what a rendered sound may be mistaken for."""
+
+RECORDING_KINDS = {
+    "birds": "birds",
+    "coffee-shop": "people",
+    "fireplace": "fire",
+    "rain": "rain",
+    "storm": "thunder",
+    "summer-night": "crickets",
+    "waves": "waves",
+    "wind": "wind",
+}
+"""The same for Blanket's recordings; boat, city and train keep their names."""
+
+RECOGNISED = ("birds", "crickets", "fire", "people", "rain", "thunder", "waves", "wind")
+"""Base sounds of which there are recordings; singing bowls and white noise have none."""
+
+CROP_S = 5.0
+TRAINING_HOP_S, TESTING_HOP_S = 1.0, 2.5
+"""Steps between crops. Some recordings last a quarter of a minute and need all they can give."""
+
+BATCH = 16
+
+
+def crops(waveform: np.ndarray, hop_s: float) -> np.ndarray:
+    """Return a waveform [samples] at 22,050 Hz cut into crops [crops, samples] of one level."""
+    size, hop = (round(s * SAMPLE_RATE) for s in (CROP_S, hop_s))
+    starts = range(0, max(1, len(waveform) - size + 1), hop)
+    cut = np.stack([np.resize(waveform[start : start + size], size) for start in starts])
+    rms = np.sqrt(np.mean(cut**2, axis=1, keepdims=True))
+    return np.asarray(cut / np.maximum(rms, 1e-9) * LEVEL_RMS)
+
+
+def features(network: SoundNet, waveform: np.ndarray, hop_s: float) -> np.ndarray:
+    """Return the pool5 features [crops, 512] of a waveform's crops."""
+    cut = crops(waveform, hop_s)
+    batches = np.array_split(cut, -(-len(cut) // BATCH))
+    return np.concatenate([pool5_features(network, batch) for batch in batches])
+
+
+def train(network: SoundNet, recordings: Path, esc10: Path) -> Pipeline:
+    """Return the classifier, fitted to both archives; every kind weighs the same."""
+    rows, kinds = [], []
+    real = [(ESC_KINDS.get(kind, kind), waveform) for kind, _, waveform in clips(esc10)]
+    for path, samples, rate in read_archive(recordings):
+        real.append((RECORDING_KINDS.get(path.stem, path.stem), mono(samples, rate)))
+    for kind, waveform in real:
+        found = features(network, waveform, TRAINING_HOP_S)
+        rows.append(found)
+        kinds += [kind] * len(found)
+    return linear_svm(class_weight="balanced").fit(np.concatenate(rows), np.array(kinds))
+
+
+def recognise(network: SoundNet, svm: Pipeline, samples: np.ndarray, rate: int) -> Counter[str]:
+    """Return what the classifier calls the crops of a sound [samples, channels]."""
+    found = features(network, mono(samples, rate), TESTING_HOP_S)
+    return Counter(str(kind) for kind in svm.predict(found))

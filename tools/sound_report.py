@@ -1,0 +1,167 @@
+"""Judge the base sounds: compare them with recordings and measure their loops.
+
+    python tools/sound_report.py recordings.tar esc10.tar
+
+The first archive holds Blanket's recordings (NAME.ogg), the second ESC-10 (KIND/FOLD-CLIP.ogg).
+Renews the tables in docs/sound.md and the plots in docs/sound/, and returns 1 when a sound is
+not as good as it has to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "soundbank"))
+
+import sound_tables  # noqa: E402
+from esc10 import read_archive  # noqa: E402
+from sound_measures import (  # noqa: E402
+    SAMPLE_RATE,
+    click_ratio,
+    loneliest_event_db,
+    tonal_peak_db,
+)
+from sound_plots import plot_modulation, plot_spectra, plot_spectrograms  # noqa: E402
+from sound_profiles import profile, read_sound, real_sounds  # noqa: E402
+from sound_recognition import RECOGNISED, RECORDING_KINDS, recognise, train  # noqa: E402
+
+from deepmersion.audio import true_peak_db  # noqa: E402
+from deepmersion.indexing import Listener, Settings  # noqa: E402
+from deepmersion.labels import soundnet_scene_labels  # noqa: E402
+from deepmersion.soundbank import SoundBank, open_bank  # noqa: E402
+from deepmersion.soundnet import SoundNet  # noqa: E402
+from deepmersion.weights import ensure_soundnet  # noqa: E402
+from synthesis import seam  # noqa: E402
+
+RECOGNISED_SHARE = 0.9
+HIGHEST_DBTP = -3.0
+HIGHEST_DC_DBFS = -80.0
+"""A mean this far down is under the rounding of 16-bit players."""
+
+NOISES = ("fire", "rain", "waves", "white-noise", "wind")
+HIGHEST_TONE_DB = 6.0
+"""In these, a line further above its surroundings would be heard as a tone. Thunder is left out:
+ten strikes are too few for their long-term spectrum to be smooth."""
+
+LONELIEST_DB = 10.0
+"""A moment further above the third loudest would be known again each time the loop comes round."""
+
+N_SCENES = 5
+
+Loops = dict[str, dict[str, float]]
+
+
+def measure_loops(sounds: dict[str, np.ndarray]) -> Loops:
+    """Return the loop table: measures by sound and column."""
+    rows = {}
+    for name, x in sounds.items():
+        ranks = seam.measure(x)
+        rows[name] = {
+            "length, s": len(x) / SAMPLE_RATE,
+            "flux at the seam, percentile": ranks.flux,
+            "level step, percentile": ranks.level_step,
+            "click": click_ratio(x),
+            "mean, dBFS": 20 * np.log10(np.abs(x.mean(axis=0)).max() + 1e-12),
+            "true peak, dBTP": true_peak_db(x.astype(np.float32)),
+            "highest line, dB": tonal_peak_db(x),
+            "loneliest moment, dB": loneliest_event_db(x),
+        }
+    return rows
+
+
+def failures(loops: Loops, calls: dict[str, Counter[str]]) -> list[str]:
+    """Return what is not as good as it has to be, one sentence each."""
+    found = []
+    for name, called in calls.items():
+        if called[name] < RECOGNISED_SHARE * sum(called.values()):
+            found.append(f"{name} is recognised in {called[name]} of {sum(called.values())} crops")
+    limits = {
+        "flux at the seam, percentile": seam.HIGHEST_PERCENTILE,
+        "level step, percentile": seam.HIGHEST_PERCENTILE,
+        "click": 1.0,
+        "mean, dBFS": HIGHEST_DC_DBFS,
+        "true peak, dBTP": HIGHEST_DBTP,
+        "loneliest moment, dB": LONELIEST_DB,
+    }
+    for name, row in loops.items():
+        tone = {"highest line, dB": HIGHEST_TONE_DB} if name in NOISES else {}
+        for column, limit in {**limits, **tone}.items():
+            if row[column] > limit:
+                found.append(f"{name}: {column} is {row[column]:.1f}, more than {limit:g}")
+    return found
+
+
+def hear(bank: SoundBank) -> dict[str, str]:
+    """Return SoundNet's likeliest scenes for each sound of a bank, as the index hears it."""
+    labels = soundnet_scene_labels()
+    predicted = Listener(bank, Settings()).hear(np.eye(len(bank.sounds), dtype=np.float32))
+    probs = np.exp(predicted[:, -len(labels) :])
+    return {
+        name: ", ".join(f"{labels[i]} {row[i]:.2f}" for i in np.argsort(-row)[:N_SCENES])
+        for name, row in zip(bank.names, probs, strict=True)
+    }
+
+
+def hear_both(bank: SoundBank, recordings: Path) -> dict[str, tuple[str, str]]:
+    """Return what SoundNet hears in each sound, and in Blanket's recording of the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        import soundfile
+
+        for path, samples, rate in read_archive(recordings):
+            if path.stem in RECORDING_KINDS:
+                name = RECORDING_KINDS[path.stem]
+                soundfile.write(Path(folder) / f"{name}.flac", samples, rate, subtype="PCM_24")
+        real = hear(open_bank(folder))
+    return {name: (scenes, real.get(name, "")) for name, scenes in hear(bank).items()}
+
+
+def report(bank: SoundBank, recordings: Path, esc10: Path, docs: Path) -> list[str]:
+    """Renew the tables and plots under a documentation folder; return what fails."""
+    sounds = {sound.name: read_sound(sound.path) for sound in bank.sounds}
+    real = real_sounds(recordings, esc10)
+    rendered = {name: profile(x) for name, x in sounds.items()}
+    profiles = {name: [profile(x) for x in several] for name, several in real.items()}
+    plots = docs / "sound"
+    plots.mkdir(parents=True, exist_ok=True)
+    plot_spectra(plots / "spectra.png", rendered, profiles)
+    plot_modulation(plots / "modulation.png", rendered, profiles)
+    firsts = {name: several[0] for name, several in real.items()}
+    plot_spectrograms(plots / "spectrograms.png", sounds, firsts)
+    network = SoundNet.load(ensure_soundnet())
+    svm = train(network, recordings, esc10)
+    calls = {name: recognise(network, svm, sounds[name], SAMPLE_RATE) for name in RECOGNISED}
+    loops = measure_loops(sounds)
+    tables = {
+        "comparison": sound_tables.comparison(rendered, profiles),
+        "recognition": sound_tables.recognition(calls),
+        "scenes": sound_tables.scenes(hear_both(bank, recordings)),
+        "loops": sound_tables.loops(loops),
+        "repeats": sound_tables.repeats({name: len(x) for name, x in sounds.items()}),
+    }
+    sound_tables.replace_tables(docs / "sound.md", tables)
+    return failures(loops, calls)
+
+
+def main() -> int:
+    """Write the report; print what fails and return 1 if anything does."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recordings", type=Path, help="Blanket's recordings as a tar archive")
+    parser.add_argument("esc10", type=Path, help="ESC-10 as a tar archive")
+    parser.add_argument("--soundbank", type=Path, help="default: the one that is shipped")
+    parser.add_argument("--docs", type=Path, default=HERE.parent / "docs", help="where sound.md is")
+    arguments = parser.parse_args()
+    bank = open_bank(arguments.soundbank)
+    found = report(bank, arguments.recordings, arguments.esc10, arguments.docs)
+    print("\n".join(found) or "Every sound is as good as it has to be.")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The tables of `docs/sound.md`: rows of measures in, Markdown out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from sound_measures import SAMPLE_RATE
+from sound_profiles import Profile, modulation_distance_db, spectrum_distance_db
+
+YEAR_S = 365.25 * 86_400
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def comparison(rendered: Mapping[str, Profile], real: Mapping[str, Sequence[Profile]]) -> str:
+    """Return how far each rendered sound is from Blanket's recording, and how far others are."""
+    head = ["sound", "spectrum, dB", "modulation, dB", "crest factor, dB", "events a second"]
+    head.append("left and right: below 500 Hz, to 2 kHz, above")
+    rows = []
+    for name, (blanket, *others) in real.items():
+        mine = rendered[name]
+        distances = [
+            f"{measure(mine, blanket):.1f}" + _among(others, blanket, measure)
+            for measure in (spectrum_distance_db, modulation_distance_db)
+        ]
+        rows.append(
+            [
+                name,
+                *distances,
+                f"{mine.crest_db:.0f} / {blanket.crest_db:.0f}",
+                f"{mine.events:.1f} / {blanket.events:.1f}",
+                f"{_list(mine.correlations)} / {_list(blanket.correlations)}",
+            ]
+        )
+    return markdown(head, rows)
+
+
+def _among(others: Sequence[Profile], blanket: Profile, measure: object) -> str:
+    if not others or not callable(measure):
+        return ""
+    return f" ({np.median([measure(other, blanket) for other in others]):.1f})"
+
+
+def _list(values: np.ndarray) -> str:
+    return ", ".join(f"{value:.1f}" for value in np.round(values, 1) + 0.0)
+
+
+def recognition(calls: Mapping[str, Counter[str]]) -> str:
+    """Return how many crops of each sound are called by its name, and what the others are."""
+    rows = []
+    for name, called in calls.items():
+        others = ", ".join(f"{kind} {n}" for kind, n in called.most_common() if kind != name)
+        right, total = called[name], sum(called.values())
+        rows.append([name, str(total), str(right), f"{100 * right / total:.0f} %", others])
+    return markdown(["sound", "crops", "right", "", "otherwise called"], rows)
+
+
+def loops(found: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the measures of each loop, under their own names."""
+    head = ["sound", *next(iter(found.values()))]
+    rows = [[name, *(f"{value:.1f}" for value in row.values())] for name, row in found.items()]
+    return markdown(head, rows)
+
+
+def repeats(n_samples: Mapping[str, int]) -> str:
+    """Return after how long a mix repeats: the product of lengths that share no divisor."""
+    shortest = sorted(n_samples.values())
+    rows = []
+    for k in (1, 2, 3, len(shortest)):
+        seconds = prod(shortest[:k]) / SAMPLE_RATE
+        text = f"{seconds:.0f} s" if k == 1 else f"{_rounded(seconds / YEAR_S)} years"
+        rows.append([str(k), text])
+    return markdown(["sounds", "a mix repeats at the earliest after"], rows)
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.1f}" if value < 1000 else f"{value:.0e}"
+
+
+def scenes(heard: Mapping[str, tuple[str, str]]) -> str:
+    """Return what SoundNet hears in rendered and in real sounds."""
+    rows = [[name, *both] for name, both in heard.items()]
+    return markdown(["sound", "rendered", "Blanket's recording"], rows)
+
+
+def replace_tables(path: Path, tables: Mapping[str, str]) -> None:
+    """Put tables into a Markdown file, each between its comments ``<!-- NAME -->``.
+
+    Raises
+    ------
+    ValueError
+        When the file has no such pair of comments; it is then left as it was.
+    """
+    text = path.read_text("utf-8")
+    for name, table in tables.items():
+        parts = text.split(f"<!-- {name} -->")
+        if len(parts) != 3:
+            raise ValueError(f"{path} has no two comments <!-- {name} --> to put the table between")
+        text = f"<!-- {name} -->".join([parts[0], f"\n{table}\n", parts[2]])
+    path.write_text(text, "utf-8")
