@@ -51,11 +51,11 @@ from deepmersion.searching import LinearForm, lowest
 HEADS = ("objects", "scenes")
 """The two label sets: ImageNet's objects and the Places networks' scenes."""
 
-SOUNDS_SHARE = 0.9
+SOUNDS_SHARE = 0.95
 """α: how much the sounds by themselves count, the rest being for the mix as a whole."""
 
-CHOICE_TEMPERATURE_NATS = 1.0
-"""τ: a second sound may fit worse than the first by 1.4 times this. From 0.7 to 1.4 about as many
+CHOICE_TEMPERATURE_NATS = 1.2
+"""τ: a second sound may fit worse than the first by 1.4 times this. From 0.8 to 1.5 about as many
 photos are matched well (see docs/relevance.md)."""
 
 MAX_SOUNDS = 2

@@ -37,8 +37,8 @@ from deepmersion.index import open_index
 from deepmersion.lite import Lite
 from deepmersion.resources import shipped_index
 
-SHARES = (0.5, 0.75, 0.9, 1.0)
-TEMPERATURES = (0.2, 0.4, 0.7, 1.0, 1.4)
+SHARES = (0.5, 0.75, 0.95, 1.0)
+TEMPERATURES = (0.4, 0.8, 1.2, 1.5)
 """What α and τ are chosen from in the check on scenes left out."""
 
 ALIKE_NATS = 0.1
@@ -60,12 +60,12 @@ STEPS = (
     replace(MIX_ALONE, name="… centred", centring=1),
     replace(MIX_ALONE, name="… and 0.4 nats a further sound", centring=1, penalty_nats=0.4),
     replace(MIX_ALONE, name="… centred, mixes of two sounds at most", centring=1, max_sounds=2),
-    Variant("… and 0.9 by its sounds: the best single sound", temperature_nats=0),
+    Variant("… and 0.95 by its sounds: the best single sound", temperature_nats=0),
     IN_USE,
 )
 OTHERS = (
-    *(Variant(f"τ = {t}", temperature_nats=t) for t in (0.2, 0.4, 0.7, 1.4)),
-    *(Variant(f"α = {a}", sounds_share=a) for a in (0.5, 0.75, 1.0)),
+    *(Variant(f"τ = {t}", temperature_nats=t) for t in (0.4, 0.8, 1.5)),
+    *(Variant(f"α = {a}", sounds_share=a) for a in (0.5, 0.75, 0.9, 1.0)),
     *(Variant(f"mixes of {n} sounds at most", max_sounds=n) for n in (3, 4, 10)),
     Variant("objects alone", weights=(1, 0)),
     Variant("scenes alone", weights=(0, 1)),
