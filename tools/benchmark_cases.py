@@ -81,9 +81,12 @@ def make_index(n_entries: str, path: str) -> Measured:
         return np.asarray(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
 
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        objects, scenes = (some(1000, n_classes) for n_classes in CLASSES.values())
         for start in range(0, n, 1000):
-            objects, scenes = (some(min(1000, n - start), k) for k in CLASSES.values())
-            yield objects, scenes
+            # Other classes for the same numbers: to draw them anew would take most of the time.
+            part = slice(min(1000, n - start))
+            shift = start // 1000
+            yield np.roll(objects[part], shift, axis=1), np.roll(scenes[part], shift, axis=1)
 
     numbers = np.arange(1, n + 1)[:, None] >> np.arange(N_INDEX_SOUNDS)
     header = Header("0" * 64, "0" * 64, 22_050, 60.0, 0.015, "2025-01-01T00:00:00+00:00")
