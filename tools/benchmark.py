@@ -228,9 +228,16 @@ def machine() -> str:
         processor = names[0] if names else processor
     packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
     return (
-        f"{processor}, {os.cpu_count()} cores, {platform.system()}, "
+        f"{processor}, {os.cpu_count()} cores, {_load()}{platform.system()}, "
         f"Python {platform.python_version()}, {packages}"
     )
+
+
+def _load() -> str:
+    """Say how busy the machine was: other programs make times longer and ratios less sure."""
+    if not hasattr(os, "getloadavg"):
+        return ""
+    return f"load average {os.getloadavg()[2]:.1f}, "
 
 
 def page(rows: list[Row], size: Size, command: str) -> str:
