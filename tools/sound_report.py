@@ -33,9 +33,11 @@ from sound_profiles import profile, read_sound, real_sounds  # noqa: E402
 from sound_recognition import RECOGNISED, RECORDING_KINDS, recognise, train  # noqa: E402
 
 from deepmersion.audio import true_peak_db  # noqa: E402
-from deepmersion.indexing import Listener, Settings  # noqa: E402
+from deepmersion.indexing import LEVEL_RMS, WINDOW_S  # noqa: E402
 from deepmersion.labels import soundnet_scene_labels  # noqa: E402
+from deepmersion.listening import Listener, heard_sounds  # noqa: E402
 from deepmersion.soundbank import SoundBank, open_bank  # noqa: E402
+from deepmersion.soundnet import SAMPLE_RATE as SOUNDNET_RATE  # noqa: E402
 from deepmersion.soundnet import SoundNet  # noqa: E402
 from deepmersion.weights import ensure_soundnet  # noqa: E402
 from synthesis import seam  # noqa: E402
@@ -101,7 +103,8 @@ def failures(loops: Loops, calls: dict[str, Counter[str]]) -> list[str]:
 def hear(bank: SoundBank) -> dict[str, str]:
     """Return SoundNet's likeliest scenes for each sound of a bank, as the index hears it."""
     labels = soundnet_scene_labels()
-    predicted = Listener(bank, Settings()).hear(np.eye(len(bank.sounds), dtype=np.float32))
+    listener = Listener(heard_sounds(bank, SOUNDNET_RATE, WINDOW_S), LEVEL_RMS)
+    predicted = listener.hear(np.eye(len(bank.sounds), dtype=np.float32))
     probs = np.exp(predicted[:, -len(labels) :])
     return {
         name: ", ".join(f"{labels[i]} {row[i]:.2f}" for i in np.argsort(-row)[:N_SCENES])
