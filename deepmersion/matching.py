@@ -43,7 +43,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepmersion.errors import IndexFileError
+from deepmersion.errors import IndexFileError, RequestError
 from deepmersion.index import SoundIndex
 from deepmersion.labels import SharedClasses, project
 from deepmersion.searching import LinearForm, lowest
@@ -67,6 +67,9 @@ N_CANDIDATES = 128
 
 SMALLEST_PROB = 1e-14
 """Probabilities below this are taken as this before their logarithm; those of an index are not."""
+
+SMALLEST_CHATTER_GAIN = 0.01
+"""A sound 40 dB below the first in a chatter mix is not heard, and is left out."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +262,18 @@ def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) ->
     ]
 
 
+def single_sounds(index: SoundIndex, evidence: Mapping[str, Evidence]) -> list[list[Match]]:
+    """Return for each photo how well each sound by itself fits, the best first.
+
+    The parameters, and what is raised, are those of `search`.
+    """
+    entries = single_entries(index)
+    alone = centred_divergences(index, evidence, entries)
+    return [
+        _ranked(index, evidence, photo, entries, alone[:, photo]) for photo in range(alone.shape[1])
+    ]
+
+
 def _choice(shares: np.ndarray) -> np.ndarray:
     return CHOICE_TEMPERATURE_NATS * choice_entropy(shares)
 
@@ -300,3 +315,39 @@ def _alternatives(ranked: list[Match], top: int) -> list[Match]:
     taken = {match.entry for match in chosen}
     rest = [match for match in ranked if match.entry not in taken]
     return chosen + rest[: top - len(chosen)]
+
+
+def chatter(scores: np.ndarray, level: float) -> np.ndarray:
+    """Return the gains of a mix of all sounds, the better a sound fits the louder.
+
+    The sounds are ranked by their own scores. From each to the next the power falls by the factor
+    `level`, so the gain of the sound of rank r (the best has 0) is
+
+        g = level^(r/2).
+
+    It goes from the best sound alone (0) to all of them alike (1); in between about
+    1 / (1 - level) sounds are heard. Gains below `SMALLEST_CHATTER_GAIN` are zero.
+
+    Parameters
+    ----------
+    scores : ndarray, shape = (sounds,)
+        Of each sound by itself, in nats, the lowest best; ties keep their order.
+    level : float
+        From 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape = (sounds,), float32
+        Linear gains in [0, 1].
+
+    Raises
+    ------
+    RequestError
+        When the level is not from 0 to 1.
+    """
+    if not 0 <= level <= 1:  # written so that NaN fails too
+        raise RequestError("the chatter level must be from 0 (one sound) to 1 (all of them)")
+    gains = np.empty(len(scores), dtype=np.float32)
+    gains[np.argsort(scores, kind="stable")] = level ** (np.arange(len(scores)) / 2)
+    gains[gains < SMALLEST_CHATTER_GAIN] = 0
+    return gains

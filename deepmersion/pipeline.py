@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -12,12 +13,13 @@ from typing import Any, Literal
 import numpy as np
 
 from deepmersion.audio import SAMPLE_RATE
+from deepmersion.chatter import chatter_match
 from deepmersion.compute import require_device
 from deepmersion.errors import IndexFileError, PhotoError, RequestError
 from deepmersion.explaining import Explanation, explain
 from deepmersion.index import open_index
 from deepmersion.labels import object_labels, shared_objects, shared_scenes
-from deepmersion.matching import HEADS, Evidence, Match, search
+from deepmersion.matching import HEADS, Evidence, Match, search, single_sounds
 from deepmersion.mixing import mix_text, named_gains
 from deepmersion.photo import load_photo
 from deepmersion.prototype import search_as_in_2018
@@ -172,9 +174,7 @@ class Matcher:
         device: str = "cpu",
         on_choice: OnChoice | None = None,
     ) -> None:
-        unknown = set(use) - set(HEADS)
-        if unknown or not use:
-            raise RequestError(f"the label sets to use are {' and '.join(HEADS)}, one or both")
+        _check_heads(use)
         self.bank = open_bank(soundbank)
         with ExitStack() as resources:
             path = shipped_index() if index is None else Path(index)
@@ -184,14 +184,32 @@ class Matcher:
             self.networks = load_networks(networks, device, on_choice)
             self._resources = resources.pop_all()
         self._rule: Rule = rule
-        classes = {"objects": shared_objects(), "scenes": shared_scenes(self.networks.scene_labels)}
-        self._classes = {head: classes[head] for head in HEADS if head in use}
+        self._all_classes = {
+            "objects": shared_objects(),
+            "scenes": shared_scenes(self.networks.scene_labels),
+        }
+        self._classes = {head: self._all_classes[head] for head in HEADS if head in use}
 
     def __enter__(self) -> Matcher:
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.close()
+
+    def using(self, use: Sequence[str]) -> Matcher:
+        """Return a matcher that lets these label sets decide, and shares all that is loaded.
+
+        It works until this one is closed.
+
+        Raises
+        ------
+        RequestError
+            When there is no such label set, or none is named.
+        """
+        _check_heads(use)
+        other = copy.copy(self)
+        other._classes = {head: self._all_classes[head] for head in HEADS if head in use}
+        return other
 
     def close(self) -> None:
         """Close the index."""
@@ -205,28 +223,46 @@ class Matcher:
                 f"deepmersion build-index --soundbank {self.bank.folder} -o FILE.h5"
             )
 
-    def match(self, photo: Photo, top: int = 1, *, explained: bool = False) -> Ambience:
+    def match(
+        self,
+        photo: Photo,
+        top: int = 1,
+        *,
+        explained: bool = False,
+        chatter: float | None = None,
+    ) -> Ambience:
         """Return the `top` best mixes for a photo, and on request why the first is the first.
+
+        With a `chatter` level, from 0 to 1, the first is the mix of all sounds that
+        `deepmersion.matching.chatter` makes, the others are the best of the index, and what is
+        explained is why its loudest sound comes before the next one.
 
         Raises
         ------
         PhotoError
             When the photo cannot be opened.
+        RequestError
+            When the chatter level is not from 0 to 1.
         """
-        (result,) = self.match_all([photo], top, explained=explained)
+        (result,) = self.match_all([photo], top, explained=explained, chatter=chatter)
         if isinstance(result, PhotoError):
             raise result
         return result
 
     def match_all(
-        self, photos: Sequence[Photo], top: int = 1, *, explained: bool = False
+        self,
+        photos: Sequence[Photo],
+        top: int = 1,
+        *,
+        explained: bool = False,
+        chatter: float | None = None,
     ) -> Iterator[Ambience | PhotoError]:
         """Yield for each photo, in order, its ambience, or the error if it cannot be opened."""
         opened = zip(map(_name, photos), read_ahead(self._open, photos), strict=True)
         while named := list(islice(opened, PHOTOS_AT_ONCE)):
             images = [image for _, image in named if not isinstance(image, PhotoError)]
             names = [name for name, image in named if not isinstance(image, PhotoError)]
-            found = iter(self._match_images(names, images, top, explained) if images else [])
+            found = iter(self._match_images(names, images, top, explained, chatter))
             for _, image in named:
                 yield image if isinstance(image, PhotoError) else next(found)
 
@@ -239,8 +275,15 @@ class Matcher:
             return error
 
     def _match_images(
-        self, names: list[str], images: list[np.ndarray], top: int, explained: bool
+        self,
+        names: list[str],
+        images: list[np.ndarray],
+        top: int,
+        explained: bool,
+        chatter: float | None,
     ) -> list[Ambience]:
+        if not images:
+            return []
         seen = self.networks.classify(images)
         evidence = {
             head: Evidence.of(getattr(seen, head), classes)
@@ -248,6 +291,11 @@ class Matcher:
         }
         search_index = _SEARCHES[self._rule]
         matches = search_index(self._index, evidence, max(top, 2) if explained else top)
+        deciding = matches
+        if chatter is not None:
+            deciding = single_sounds(self._index, evidence)
+            mixes = [chatter_match(singles, chatter) for singles in deciding]
+            matches = [[mix, *best] for mix, best in zip(mixes, matches, strict=True)]
         return [
             Ambience(
                 photo=name,
@@ -257,7 +305,7 @@ class Matcher:
                 scenes=_likeliest(seen.scenes[i], self.networks.scene_labels),
                 matches=tuple(matches[i][:top]),
                 bank=self.bank,
-                explanation=self._explain(seen, evidence, matches[i], i) if explained else None,
+                explanation=self._explain(seen, evidence, deciding[i], i) if explained else None,
             )
             for i, name in enumerate(names)
         ]
@@ -280,10 +328,22 @@ class Matcher:
         )
 
 
-def match(photo: Photo, top: int = 1, *, explained: bool = False, **options: Any) -> Ambience:
+def match(
+    photo: Photo,
+    top: int = 1,
+    *,
+    explained: bool = False,
+    chatter: float | None = None,
+    **options: Any,
+) -> Ambience:
     """Return the best mixes for one photo; the options are those of `Matcher`."""
     with Matcher(**options) as matcher:
-        return matcher.match(photo, top, explained=explained)
+        return matcher.match(photo, top, explained=explained, chatter=chatter)
+
+
+def _check_heads(use: Sequence[str]) -> None:
+    if not use or set(use) - set(HEADS):
+        raise RequestError(f"the label sets to use are {' and '.join(HEADS)}, one or both")
 
 
 def _name(photo: Photo) -> str:

@@ -56,6 +56,13 @@ if TYPE_CHECKING:
     help="Show which classes decided between the best mix and the next one.",
 )
 @click.option(
+    "--chatter",
+    type=click.FloatRange(0, 1),
+    metavar="LEVEL",
+    help="Mix all sounds instead, each as loud as it fits by itself: from 0, the best one alone, "
+    "to 1, all of them alike.",
+)
+@click.option(
     "--networks",
     type=click.Choice(["auto", "lite", "paper"]),
     default="auto",
@@ -103,6 +110,7 @@ def match(
     as_json: bool,
     top: int,
     explained: bool,
+    chatter: float | None,
     networks: Literal["auto", "lite", "paper"],
     use: tuple[str, ...],
     rule: Literal["centred", "2018"],
@@ -128,8 +136,8 @@ def match(
     options = SoundOptions(**sound)
     sources = _expanded(photos)
     _check_usage(sources, watched, options, as_json=as_json)
-    if explained and rule != "centred":
-        raise click.UsageError("--explain explains the rule centred; leave --rule out")
+    if rule != "centred" and (explained or chatter is not None):
+        raise click.UsageError("--explain and --chatter go with the rule centred; leave --rule out")
     require_stdout()
     scenes = None
     if watched is not None or (len(sources) > 1 and not as_json):
@@ -149,10 +157,12 @@ def match(
         on_choice=lambda choice: click.echo(f"Networks: {choice}", err=True),
     ) as matcher:
         if scenes is not None:
-            look = partial(_match, matcher, top=top, explained=explained)
+            look = partial(_match, matcher, top=top, explained=explained, chatter=chatter)
             all_well = scenes.play(look, options, report)
         else:
-            results = matcher.match_all([_source(s) for s in sources], top, explained=explained)
+            results = matcher.match_all(
+                [_source(s) for s in sources], top, explained=explained, chatter=chatter
+            )
             all_well = _deliver_all(sources, results, options, report)
     if not all_well:
         sys.exit(1)
@@ -187,8 +197,8 @@ def _check_usage(
         raise click.UsageError("--json and -o - both want standard output; leave one out")
 
 
-def _match(matcher: Matcher, photo: str, *, top: int, explained: bool) -> Ambience | PhotoError:
-    (result,) = matcher.match_all([_source(photo)], top, explained=explained)
+def _match(matcher: Matcher, photo: str, **options: Any) -> Ambience | PhotoError:
+    (result,) = matcher.match_all([_source(photo)], **options)
     return result
 
 
