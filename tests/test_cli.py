@@ -87,7 +87,8 @@ def test_a_match_with_lite_imports_no_library_that_only_others_need(china_jpg: P
 
 def test_help_names_every_command() -> None:
     text = succeeded(run("--help")).stdout.decode()
-    for command in ("match", "play", "build-index", "devices", "soundbank", "index", "weights"):
+    commands = ("match", "play", "serve", "build-index", "devices", "soundbank", "index", "weights")
+    for command in commands:
         assert f"\n  {command} " in text
         assert succeeded(run(command, "--help")).stdout.startswith(
             b"Usage: deepmersion " + command.encode()

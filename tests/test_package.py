@@ -53,6 +53,7 @@ def test_the_wheel_brings_all_that_a_match_needs(content: list[str]) -> None:
     }
     assert expected <= set(content)
     assert [name for name in content if name.startswith(f"{DATA}/labels/")]
+    assert {"deepmersion/web/static/index.html", "deepmersion/web/static/app.js"} <= set(content)
 
 
 def test_the_wheel_brings_nothing_else(content: list[str]) -> None:

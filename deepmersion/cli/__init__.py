@@ -19,6 +19,7 @@ from deepmersion.errors import DeepmersionError
 COMMANDS = {
     "match": "deepmersion.cli.match",
     "play": "deepmersion.cli.play",
+    "serve": "deepmersion.cli.serve",
     "build-index": "deepmersion.cli.build_index",
     "devices": "deepmersion.cli.devices",
     "soundbank": "deepmersion.cli.soundbank",

@@ -1,0 +1,115 @@
+"""``deepmersion serve``: the page, from one's own machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from deepmersion.cli.options import PATH
+from deepmersion.errors import RequestError
+
+PORT = 8017
+"""Not one that other programs are known to use."""
+
+OPEN_TO_OTHERS = (
+    "Anybody who reaches this machine at that address can use the page and its processor. Photos "
+    "travel to it unencrypted, and browsers elsewhere will not offer their camera."
+)
+
+
+@click.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="HOST",
+    help="Address to listen on. Any but the default lets other machines in.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=PORT,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option("--open", "open_page", is_flag=True, help="Open the page in your browser.")
+@click.option(
+    "--networks",
+    type=click.Choice(["auto", "lite", "paper"]),
+    default="auto",
+    show_default=True,
+    help="Image networks; auto takes the paper's if they are there.",
+)
+@click.option("--index", type=PATH, metavar="FILE", help="Sound index.  [default: the shipped one]")
+@click.option(
+    "--soundbank",
+    type=PATH,
+    metavar="DIR",
+    help="Sound bank that the index was made for.  [default: the shipped one]",
+)
+@click.option(
+    "--device",
+    default="cpu",
+    show_default=True,
+    metavar="DEVICE",
+    help="Where the networks run: cpu, cuda, mps.",
+)
+def serve(
+    host: str,
+    port: int,
+    open_page: bool,
+    networks: Literal["auto", "lite", "paper"],
+    index: Path | None,
+    soundbank: Path | None,
+    device: str,
+) -> None:
+    r"""Serve a page that takes a photo and plays its sound in the browser.
+
+    Photos stay on this machine: nothing is sent elsewhere, and nothing of them is kept.
+
+    \b
+      deepmersion serve --open
+      deepmersion serve --soundbank recordings/ --index mine.h5
+    """
+    _require_extra()
+    from deepmersion.pipeline import Matcher
+    from deepmersion.web.limits import Limits
+    from deepmersion.web.safety import is_loopback
+    from deepmersion.web.server import address_of, bind, leave, serve, warm_up
+
+    with (
+        bind(host, port) as listener,
+        Matcher(
+            networks=networks,
+            index=index,
+            soundbank=soundbank,
+            device=device,
+            on_choice=lambda choice: click.echo(f"Networks: {choice}", err=True),
+        ) as matcher,
+    ):
+        warm_up(matcher)
+        address = address_of(listener, host)
+        if not is_loopback(host):
+            click.echo(OPEN_TO_OTHERS, err=True)
+
+        def tell() -> None:
+            click.echo(f"The page is at {address} (Ctrl-C ends it)", err=True)
+            if open_page:
+                click.launch(address)
+
+        serve(matcher, listener, host, Limits(), on_ready=tell)
+    leave()
+
+
+def _require_extra() -> None:
+    try:
+        import starlette
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise RequestError(
+            f"the page needs the package {error.name}; install it with: "
+            "pip install 'deepmersion[web]'"
+        ) from error
+    del starlette

@@ -1,0 +1,100 @@
+"""``POST /api/match``: a photo in, what ``match --json`` prints out."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from io import BytesIO
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from deepmersion.errors import PhotoError
+from deepmersion.pipeline import Matcher
+from deepmersion.web import queries
+from deepmersion.web.limits import Limits, announced_bytes, check_pixels, discard, read_upload
+from deepmersion.web.turns import Turns, in_thread
+
+MAX_TOP = 100
+"""Mixes that an answer lists at most."""
+
+USES = ("objects,scenes", "scenes,objects", "objects", "scenes")
+
+FLAGS = ("false", "true")
+
+STDIN = "standard input: "
+"""How errors begin that are about a photo without a name."""
+
+
+class Matching:
+    """Finds the mixes for photos that are sent.
+
+    Parameters
+    ----------
+    matcher : Matcher
+    limits : Limits
+    """
+
+    def __init__(self, matcher: Matcher, limits: Limits) -> None:
+        self._matchers = {use: matcher.using(use.split(",")) for use in USES}
+        self._limits = limits
+        self._turns = Turns(
+            limits.photos_at_once,
+            limits.photos_waiting,
+            limits.retry_after_s,
+            limits.waiting_bytes,
+        )
+
+    async def match(self, request: Request) -> Response:
+        """Answer a photo with its record."""
+        async with AsyncExitStack() as held:
+            try:
+                working, matcher, options = await self._accept(request, held)
+            except HTTPException:
+                await discard(request, self._limits)
+                raise
+            photo = await read_upload(request, self._limits)
+            await request.is_disconnected()  # from here on the server notices when that happens
+            async with working:
+                if await request.is_disconnected():
+                    raise ClientDisconnect
+                try:
+                    record = await in_thread(self._match, matcher, photo, options)
+                except PhotoError as error:
+                    return JSONResponse({"photo": "-", "error": about_photo(error)}, 422)
+        return JSONResponse(record)
+
+    async def _accept(
+        self, request: Request, held: AsyncExitStack
+    ) -> tuple[asyncio.Semaphore, Matcher, dict[str, Any]]:
+        """Check all that can be before a photo is read, and take a place."""
+        options = _options(request)
+        matcher = self._matchers[options.pop("use")]
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if not kind.startswith("image/") and kind != "application/octet-stream":
+            raise HTTPException(415, "send a photo's bytes, with a Content-Type such as image/jpeg")
+        place = self._turns.place(announced_bytes(request, self._limits))
+        return await held.enter_async_context(place), matcher, options
+
+    def _match(self, matcher: Matcher, photo: bytes, options: dict[str, Any]) -> dict[str, Any]:
+        check_pixels(photo, self._limits)
+        return matcher.match(BytesIO(photo), **options).record()
+
+
+def _options(request: Request) -> dict[str, Any]:
+    query = request.query_params
+    chatter = queries.number(query, "chatter", 0, 0, 1) if "chatter" in query else None
+    return {
+        "use": queries.one_of(query, "use", USES),
+        "top": queries.whole_number(query, "top", 1, 1, MAX_TOP),
+        "explained": queries.one_of(query, "explain", FLAGS) == "true",
+        "chatter": chatter,
+    }
+
+
+def about_photo(error: PhotoError) -> str:
+    """Return an error's message, which calls a photo without a name standard input."""
+    message = str(error).removeprefix(STDIN)
+    return f"the photo {message}" if message[:1].isalpha() else message

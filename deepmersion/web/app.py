@@ -1,0 +1,116 @@
+"""What is served where."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from deepmersion.errors import DeepmersionError
+from deepmersion.pipeline import Matcher
+from deepmersion.web.api import Matching
+from deepmersion.web.downloads import Downloads
+from deepmersion.web.limits import Limits
+from deepmersion.web.openapi import description
+from deepmersion.web.safety import Guard, report
+from deepmersion.web.sounds import Sounds
+
+TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".flac": "audio/flac",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+"""Of the page's own files."""
+
+PAGE = "index.html"
+
+
+def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = None) -> ASGIApp:
+    """Return the server's application.
+
+    Parameters
+    ----------
+    matcher : Matcher
+        Stays the caller's to close.
+    folder : Path
+        For rendered sounds, an empty one of its own; nothing of a photo is put there.
+    host : str
+        The name or address that the server listens on.
+    limits : Limits, optional
+    """
+    limits = limits or Limits()
+    sounds = Sounds(matcher.bank, folder)
+    openapi = description(matcher.bank.names, limits)
+    page = _Page()
+
+    async def send_openapi(_request: Request) -> Response:
+        return JSONResponse(openapi)
+
+    routes = [
+        Route("/", page.send),
+        Route("/static/{name}", page.send),
+        Route("/api/openapi.json", send_openapi),
+        Route("/api/match", Matching(matcher, limits).match, methods=["POST"]),
+        Route("/api/sounds", sounds.listed),
+        Route("/api/mix", Downloads(matcher.bank, folder, limits).send),
+        Route("/sounds/{name}", sounds.file),
+        Route("/loops/{name}", sounds.loop),
+    ]
+    handlers = {
+        HTTPException: _refused,
+        DeepmersionError: _failed,
+        ClientDisconnect: _gone,
+        Exception: _unexpected,
+    }
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), host)
+
+
+class _Page:
+    """The page's own files, kept in memory: there is no path that leads to another."""
+
+    def __init__(self) -> None:
+        files = resources.files("deepmersion.web").joinpath("static").iterdir()
+        self._files = {file.name: file.read_bytes() for file in files if file.is_file()}
+        self._etags = {
+            name: f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+            for name, content in self._files.items()
+        }
+
+    async def send(self, request: Request) -> Response:
+        """Answer with a file."""
+        name = request.path_params.get("name", PAGE)
+        if name not in self._files:
+            raise HTTPException(404, "there is nothing here")
+        headers = {"ETag": self._etags[name], "Cache-Control": "no-cache"}
+        if self._etags[name] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        return Response(self._files[name], headers=headers, media_type=TYPES[Path(name).suffix])
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason = error.detail[:1].lower() + error.detail[1:]
+    return JSONResponse({"error": reason}, error.status_code, headers=error.headers)
+
+
+async def _failed(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": " ".join(str(error).split())}, 500)
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400, headers={"Connection": "close"})
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    report(error)
+    return JSONResponse({"error": "something went wrong in the server"}, 500)

@@ -1,0 +1,105 @@
+"""``GET /api/mix``: a mix as a file, rendered as the command renders it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+
+from deepmersion.audio import SAMPLE_RATE
+from deepmersion.errors import OutputError
+from deepmersion.mixing import named_gains
+from deepmersion.output import write_file
+from deepmersion.pipeline import FILE_DURATION_S
+from deepmersion.rendering import Renderer
+from deepmersion.soundbank import SoundBank
+from deepmersion.web import queries
+from deepmersion.web.limits import Limits
+from deepmersion.web.turns import Turns, in_thread
+
+TYPES = {"flac": "audio/flac", "wav": "audio/wav", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
+"""Formats, by the suffix of `deepmersion.output.FORMATS` without its dot; the first is usual."""
+
+POLL_S = 0.2
+"""How often it is looked up whether the client still waits."""
+
+
+class _AbandonedError(Exception):
+    """Nobody waits for the file any more."""
+
+
+class Downloads:
+    """Renders mixes into files, each of which is deleted when it has been sent.
+
+    Parameters
+    ----------
+    bank : SoundBank
+    folder : Path
+        Where the files lie meanwhile.
+    limits : Limits
+    """
+
+    def __init__(self, bank: SoundBank, folder: Path, limits: Limits) -> None:
+        self._bank = bank
+        self._folder = folder
+        self._limits = limits
+        self._turns = Turns(limits.downloads_at_once, 0, limits.retry_after_s)
+
+    async def send(self, request: Request) -> Response:
+        """Answer with a file."""
+        query = request.query_params
+        gains = queries.mix(query, self._bank.names)
+        duration_s = queries.number(query, "duration", FILE_DURATION_S, 1, self._limits.download_s)
+        suffix = queries.one_of(query, "format", tuple(TYPES))
+        path = self._folder / f"{secrets.token_hex(8)}.{suffix}"
+        async with self._turns.place():
+            await self._render(request, path, gains, duration_s)
+        return FileResponse(
+            path,
+            media_type=TYPES[suffix],
+            filename=f"{'-'.join(named_gains(gains, self._bank.names))[:60]}.{suffix}",
+            headers={"Cache-Control": "no-store"},
+            background=BackgroundTask(path.unlink, missing_ok=True),
+            stat_result=path.stat(),
+        )
+
+    async def _render(
+        self, request: Request, path: Path, gains: np.ndarray, duration_s: float
+    ) -> None:
+        abandoned = threading.Event()
+        rendering = asyncio.create_task(
+            in_thread(_write, self._bank, gains, duration_s, path, abandoned)
+        )
+        try:
+            while not rendering.done():
+                await asyncio.wait({rendering}, timeout=POLL_S)
+                if not rendering.done() and await request.is_disconnected():
+                    raise ClientDisconnect
+            await rendering
+        except OutputError as error:
+            raise HTTPException(507, "there is too little room on the disk for the file") from error
+        finally:
+            abandoned.set()
+            rendering.cancel()
+
+
+def _write(
+    bank: SoundBank, gains: np.ndarray, duration_s: float, path: Path, abandoned: threading.Event
+) -> None:
+    renderer = Renderer(bank, gains, duration_s=duration_s)
+    assert renderer.n_samples is not None
+    on_progress = partial(_check_wanted, abandoned)
+    write_file(path, renderer.blocks(), SAMPLE_RATE, renderer.n_samples, on_progress)
+
+
+def _check_wanted(abandoned: threading.Event, _written: int, _total: int) -> None:
+    if abandoned.is_set():
+        raise _AbandonedError

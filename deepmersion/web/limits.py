@@ -1,0 +1,153 @@
+"""What the server takes of anyone's time, memory and disk."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from deepmersion.photo import FORMATS
+
+CLOSE = {"Connection": "close"}
+"""Sent with a refusal that leaves a part of the request unread."""
+
+DISCARD_BYTES = 256 * 2**20
+"""How much of a refused upload is read and forgotten: most clients read no answer before they
+have sent all they wanted to."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds on what clients may do.
+
+    Attributes
+    ----------
+    upload_bytes : int
+        Size of a photo's file. Phones' full-size JPEGs have some 20 MB.
+    pixels : int
+        Of a photo, looked up before it is decoded: phones' 50 megapixels, and a little.
+    photos_at_once : int
+        In the networks, each of which uses several cores by itself.
+    photos_waiting : int
+        Uploads that may wait for these, two or three seconds' worth of work.
+    waiting_bytes : int
+        What all of these may hold in memory together.
+    downloads_at_once : int
+        Mixes being rendered, each of which keeps a core busy.
+    download_s : float
+        Length of a rendered mix; three hours of WAV are 1.9 GB.
+    upload_timeout_s : float
+        For a whole photo to arrive.
+    header_timeout_s : float
+        For a request's first lines, from when the connection is made or used again.
+    stall_timeout_s : float
+        For a client to take something of an answer.
+    connections : int
+        Open at once. A browser opens at most six.
+    retry_after_s : int
+        When a client that found no place may come again.
+    """
+
+    upload_bytes: int = 40 * 2**20
+    pixels: int = 51_000_000
+    photos_at_once: int = 2
+    photos_waiting: int = 22
+    waiting_bytes: int = 256 * 2**20
+    downloads_at_once: int = 2
+    download_s: float = 3 * 3600.0
+    upload_timeout_s: float = 30.0
+    header_timeout_s: float = 10.0
+    stall_timeout_s: float = 30.0
+    connections: int = 128
+    retry_after_s: int = 1
+
+
+def announced_bytes(request: Request, limits: Limits) -> int:
+    """Return how much memory an upload may take: as much as it says, or all that is allowed."""
+    announced = request.headers.get("content-length", "")
+    n_bytes = int(announced) if announced.isdecimal() else limits.upload_bytes
+    return min(n_bytes, limits.upload_bytes)
+
+
+async def read_upload(request: Request, limits: Limits) -> bytes:
+    """Return the body of a request.
+
+    Raises
+    ------
+    HTTPException
+        413 when it is larger than allowed, 408 when it comes too slowly.
+    ClientDisconnect
+        When it does not come at all.
+    """
+    too_large = HTTPException(
+        413,
+        f"the photo's file is larger than {limits.upload_bytes >> 20} MiB; give a smaller photo",
+        headers=CLOSE,
+    )
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limits.upload_bytes:
+        await discard(request, limits)
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(limits.upload_timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limits.upload_bytes:
+                    break
+    except TimeoutError:
+        raise HTTPException(
+            408, "the photo came too slowly; try it once more", headers=CLOSE
+        ) from None
+    if len(body) > limits.upload_bytes:
+        body.clear()
+        await discard(request, limits)
+        raise too_large
+    return bytes(body)
+
+
+async def discard(request: Request, limits: Limits) -> None:
+    """Read what is left of a body, within bounds, and forget it."""
+    if "expect" in request.headers:  # the client asked first (100-continue), and has sent nothing
+        return
+    n_read = 0
+    try:
+        async with asyncio.timeout(limits.upload_timeout_s):
+            while n_read < DISCARD_BYTES:
+                message = await request.receive()
+                n_read += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except (TimeoutError, ClientDisconnect):
+        return
+
+
+def check_pixels(photo: bytes, limits: Limits) -> None:
+    """Refuse a photo that has too many pixels, by what its first bytes say.
+
+    What cannot be read at all passes: opening it says better what is wrong with it.
+
+    Raises
+    ------
+    HTTPException
+        413.
+    """
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(photo), formats=FORMATS) as image:
+                width, height = image.size
+    except Image.DecompressionBombError:
+        width, height = limits.pixels, 2
+    except Exception:  # damaged data raises anything
+        return
+    if width * height > limits.pixels:
+        raise HTTPException(
+            413, f"the photo has more than {limits.pixels:,} pixels; scale it down first"
+        )

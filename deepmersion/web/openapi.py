@@ -1,0 +1,217 @@
+"""The interface described in OpenAPI 3.1, as ``GET /api/openapi.json`` answers it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from deepmersion import __version__
+from deepmersion.web.api import FLAGS, MAX_TOP, USES
+from deepmersion.web.downloads import TYPES
+from deepmersion.web.limits import Limits
+from deepmersion.web.queries import mix_pattern
+
+PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+
+Described = dict[str, Any]
+
+NUMBER = {"type": "number"}
+TEXT = {"type": "string"}
+
+
+def description(names: Sequence[str], limits: Limits) -> Described:
+    """Return the description of a server.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of the bank's sounds.
+    limits : Limits
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "deepmersion",
+            "version": __version__,
+            "description": "A photo goes in, the ambient sound that belongs there comes out.",
+        },
+        "paths": {
+            "/api/match": {"post": _match()},
+            "/api/sounds": {"get": _sounds()},
+            "/api/mix": {"get": _mix(names, limits)},
+            "/sounds/{name}": {"get": _file(names, "The file of a sound.", "audio/ogg")},
+            "/loops/{name}": {"get": _file(names, "A sound as a seamless loop.", "audio/flac")},
+        },
+        "components": {"schemas": {"Ambience": _ambience(), "Error": _error()}},
+    }
+
+
+def _match() -> Described:
+    return {
+        "operationId": "match",
+        "summary": "What is seen in a photo, and the mixes that fit it.",
+        "description": "Answers with what `deepmersion match --json` prints.",
+        "parameters": [
+            _parameter("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP}),
+            _parameter("use", {"enum": list(USES)}),
+            _parameter("explain", {"enum": list(FLAGS)}),
+            _parameter("chatter", {"type": "number", "minimum": 0, "maximum": 1}),
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {kind: {"schema": _binary()} for kind in PHOTO_TYPES},
+        },
+        "responses": {
+            "200": _json("The record.", "Ambience"),
+            "400": _json("A parameter is wrong.", "Error"),
+            "408": _json("The photo came too slowly.", "Error"),
+            "413": _json("The photo has too many bytes or pixels.", "Error"),
+            "415": _json("The Content-Type is not that of a photo.", "Error"),
+            "422": _json("The photo cannot be read.", "Error"),
+            "503": _busy(),
+            **_refusals(),
+        },
+    }
+
+
+def _sounds() -> Described:
+    level = {"type": "number", "description": "What brings it to the loudness of a mix, in dB."}
+    samples = {"type": ["integer", "null"], "description": "At 44,100 Hz, where it is known."}
+    file = _object({"url": TEXT, "type": TEXT, "level_db": level, "samples": samples})
+    sound = _object(
+        {
+            "name": TEXT,
+            "title": TEXT,
+            "licence": TEXT,
+            "gain_db": NUMBER,
+            "files": {"type": "array", "items": file, "minItems": 1},
+        }
+    )
+    listed = _object(
+        {
+            "title": TEXT,
+            "loudness_lufs": NUMBER,
+            "sample_rate": {"type": "integer"},
+            "sounds": {"type": "array", "items": sound},
+        }
+    )
+    return {
+        "operationId": "sounds",
+        "summary": "The sound bank.",
+        "responses": {
+            "200": {
+                "description": "The sounds, in the order of the bank.",
+                "content": {"application/json": {"schema": listed}},
+            },
+            "304": {"description": "As it was (If-None-Match)."},
+            **_refusals(),
+        },
+    }
+
+
+def _mix(names: Sequence[str], limits: Limits) -> Described:
+    duration = {"type": "number", "minimum": 1, "maximum": limits.download_s}
+    mix = {"type": "string", "pattern": mix_pattern(names), "examples": [f"{names[0]}=1"]}
+    return {
+        "operationId": "mix",
+        "summary": "A mix as an audio file.",
+        "parameters": [
+            _parameter("mix", mix, required=True),
+            _parameter("duration", duration),
+            _parameter("format", {"enum": list(TYPES)}),
+        ],
+        "responses": {
+            "200": {
+                "description": "The file.",
+                "content": {kind: {"schema": _binary()} for kind in TYPES.values()},
+            },
+            **_ranges(),
+            "400": _json("A parameter is wrong.", "Error"),
+            "503": _busy(),
+            "507": _json("The disk is full.", "Error"),
+            **_refusals(),
+        },
+    }
+
+
+def _file(names: Sequence[str], summary: str, kind: str) -> Described:
+    return {
+        "summary": summary,
+        "parameters": [
+            {"name": "name", "in": "path", "required": True, "schema": {"enum": list(names)}},
+            _parameter("v", TEXT),
+        ],
+        "responses": {
+            "200": {"description": "The file.", "content": {kind: {"schema": _binary()}}},
+            "304": {"description": "As it was (If-None-Match)."},
+            **_ranges(),
+            "404": _json("There is no such sound.", "Error"),
+            "507": _json("The disk is full.", "Error"),
+            **_refusals(),
+        },
+    }
+
+
+def _ambience() -> Described:
+    seen = {"type": "array", "items": _object({"label": TEXT, "p": NUMBER})}
+    match = _object(
+        {
+            "rank": {"type": "integer"},
+            "sounds": {"type": "object", "additionalProperties": NUMBER, "minProperties": 1},
+            "kl": NUMBER,
+            "score": NUMBER,
+        }
+    )
+    return _object(
+        {
+            "schema": {"type": "integer"},
+            "photo": TEXT,
+            "networks": {"enum": ["lite", "paper"]},
+            "weights": {"type": "object", "additionalProperties": TEXT},
+            "objects": seen,
+            "scenes": seen,
+            "matches": {"type": "array", "items": match, "minItems": 1},
+            "output": {"type": "null"},
+        }
+    )
+
+
+def _error() -> Described:
+    return _object({"error": {"type": "string", "description": "What is wrong, in one line."}})
+
+
+def _object(properties: Described) -> Described:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _binary() -> Described:
+    return {"type": "string", "format": "binary"}
+
+
+def _parameter(name: str, schema: Described, *, required: bool = False) -> Described:
+    return {"name": name, "in": "query", "required": required, "schema": schema}
+
+
+def _json(summary: str, name: str) -> Described:
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"description": summary, "content": {"application/json": {"schema": schema}}}
+
+
+def _busy() -> Described:
+    header = {"schema": {"type": "integer"}, "description": "Seconds.", "required": True}
+    return _json("Too much to do.", "Error") | {"headers": {"Retry-After": header}}
+
+
+def _ranges() -> Described:
+    plain = {"content": {"text/plain": {"schema": TEXT}}}
+    return {
+        "206": {"description": "A part of it (Range)."},
+        "416": {"description": "It has no such part.", **plain},
+    }
+
+
+def _refusals() -> Described:
+    return {
+        "403": _json("Another page may not use the server.", "Error"),
+        "421": _json("The server is not known by this name.", "Error"),
+    }

@@ -1,0 +1,131 @@
+"""Who may talk to the server, and what a browser may do with what it gets.
+
+Any page that a browser shows can send requests to servers on the same machine, or have its own
+name resolved to this machine's address (DNS rebinding). So the name that a request was sent to
+and the page that it was sent from are checked before anything else is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import sys
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "object-src 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+FROM_HERE = ("same-origin", "none")
+"""What a browser's Sec-Fetch-Site says of requests by the page itself, or by its user."""
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a name or address can be reached from this machine alone."""
+    if host == "localhost":
+        return True
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def machine_names() -> frozenset[str]:
+    """Return the names by which other machines may know this one."""
+    name = socket.gethostname().lower()
+    return frozenset({name, f"{name.split('.')[0]}.local"})
+
+
+class Guard:
+    """Lets requests through that were sent to this server, by its own page or by no page.
+
+    Parameters
+    ----------
+    app : ASGI application
+    host : str
+        The name or address that the server listens on.
+    """
+
+    def __init__(self, app: ASGIApp, host: str) -> None:
+        self._app = app
+        self._local_only = is_loopback(host)
+        self._names = frozenset({"localhost"})
+        if not self._local_only:
+            self._names |= machine_names() | {host.lower()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse to."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        await (refusal or self._app)(scope, receive, send_safely)
+
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "").lower()
+        if not self._is_ours(_without_port(host)):
+            return _refused(421, "this server is not known by that name; use its address")
+        origin = headers.get("origin")
+        if origin is not None and origin.lower() != f"{scope['scheme']}://{host}":
+            return _refused(403, "another page may not use this server")
+        site = headers.get("sec-fetch-site", "none")
+        if site not in FROM_HERE and not _follows_a_link(scope, headers):
+            return _refused(403, "another page may not use this server")
+        return None
+
+    def _is_ours(self, name: str) -> bool:
+        # An address cannot be rebound: only names are looked up.
+        address = _address(name)
+        if address is not None:
+            return address.is_loopback or not self._local_only
+        return name in self._names
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _follows_a_link(scope: Scope, headers: Headers) -> bool:
+    """Return whether somebody came to the page by a link, such as a shared mix."""
+    return (
+        scope["path"] == "/"
+        and scope["method"] in ("GET", "HEAD")
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+    )
+
+
+def _refused(status: int, reason: str) -> JSONResponse:
+    return JSONResponse({"error": reason}, status, headers={"Connection": "close"})
+
+
+def report(error: Exception) -> None:
+    """Tell whoever started the server of a failure, in one line and without the data."""
+    print(f"Error: {type(error).__name__} while answering a request", file=sys.stderr, flush=True)

@@ -1,0 +1,167 @@
+"""The sound bank for browsers: a list of the sounds, their files, and loops made of them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from deepmersion.audio import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
+from deepmersion.rendering import LOUDNESS_LUFS
+from deepmersion.soundbank import BaseSound, SoundBank
+from deepmersion.web.turns import in_thread
+
+TYPES = {
+    ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
+    ".oga": "audio/ogg",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".wav": "audio/wav",
+}
+"""What browsers decode, of what a bank may hold."""
+
+EXACT = frozenset({".flac", ".oga", ".ogg", ".wav"})
+"""Files of which browsers get every sample and no more, so that a loop stays one."""
+
+LOOP_HEADROOM_DB = 12.0
+"""Loops are stored so much softer, for a sound's peaks may be beyond full scale in the mix."""
+
+ONE_YEAR = "public, max-age=31536000, immutable"
+"""For addresses that name the version of what they lead to."""
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Serves the sounds of a bank, and no other file.
+
+    Parameters
+    ----------
+    bank : SoundBank
+    folder : Path
+        Where loops are kept that have to be made.
+    """
+
+    bank: SoundBank
+    folder: Path
+    _making: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    async def listed(self, request: Request) -> Response:
+        """Answer with the sounds and how to play them."""
+        etag = f'"{self.bank.fingerprint}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return JSONResponse(await in_thread(self._describe), headers=headers)
+
+    def _describe(self) -> dict[str, Any]:
+        return {
+            "title": self.bank.title,
+            "loudness_lufs": LOUDNESS_LUFS,
+            "sample_rate": SAMPLE_RATE,
+            "sounds": [
+                {
+                    "name": sound.name,
+                    "title": sound.title,
+                    "licence": sound.licence,
+                    "gain_db": sound.gain_db,
+                    "files": self._files(sound),
+                }
+                for sound in self.bank.sounds
+            ],
+        }
+
+    def _files(self, sound: BaseSound) -> list[dict[str, Any]]:
+        """Return what can be played of a sound, the best first."""
+        version = self.bank.fingerprint[:12]
+        name = quote(sound.name, safe="")
+        loop = {
+            "url": f"/loops/{name}?v={version}",
+            "type": "audio/flac",
+            "level_db": LOOP_HEADROOM_DB + LOUDNESS_LUFS - BASE_LOUDNESS_LUFS,
+            "samples": None,
+        }
+        samples = _samples_of_loop(sound)
+        if samples is None or sound.loudness_lufs is None:
+            return [loop]
+        own = {
+            "url": f"/sounds/{name}?v={version}",
+            "type": TYPES[sound.path.suffix.lower()],
+            "level_db": round(LOUDNESS_LUFS + sound.gain_db - sound.loudness_lufs, 3),
+            "samples": samples,
+        }
+        return [own, loop]
+
+    async def file(self, request: Request) -> Response:
+        """Answer with a sound's file as it lies in the bank."""
+        sound = self._named(request)
+        suffix = sound.path.suffix.lower()
+        media_type = TYPES.get(suffix, "application/octet-stream")
+        return await self._send(request, sound.path, media_type, suffix)
+
+    async def loop(self, request: Request) -> Response:
+        """Answer with a sound as a seamless loop, 44.1 kHz stereo FLAC."""
+        sound = self._named(request)
+        number = self.bank.names.index(sound.name)
+        path = self.folder / f"{number}.flac"
+        async with self._making.setdefault(sound.name, asyncio.Lock()):
+            if not path.exists():
+                try:
+                    await in_thread(_write_loop, sound, path)
+                except OSError as error:
+                    raise HTTPException(507, "there is too little room on the disk") from error
+        return await self._send(request, path, "audio/flac", "loop")
+
+    def _named(self, request: Request) -> BaseSound:
+        # Looked up among the bank's own, never joined to a folder.
+        for sound in self.bank.sounds:
+            if sound.name == request.path_params["name"]:
+                return sound
+        raise HTTPException(404, "there is no sound of that name")
+
+    async def _send(self, request: Request, path: Path, media_type: str, kind: str) -> Response:
+        version = self.bank.fingerprint[:12]
+        etag = f'"{version}-{kind.lstrip(".")}"'
+        asked = request.query_params.get("v")
+        headers = {"ETag": etag, "Cache-Control": ONE_YEAR if asked == version else "no-cache"}
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise HTTPException(404, "the sound's file is no longer there") from error
+        return FileResponse(path, headers=headers, media_type=media_type, stat_result=status)
+
+
+def _samples_of_loop(sound: BaseSound) -> int | None:
+    """Return the length of a file that can be looped as it is, else None."""
+    if not sound.loops or sound.path.suffix.lower() not in EXACT:
+        return None
+    import soundfile
+
+    try:
+        info = soundfile.info(sound.path)
+    except (soundfile.SoundFileError, OSError):
+        return None
+    fits = (info.samplerate, info.channels) == (SAMPLE_RATE, 2)
+    return int(info.frames) if fits else None
+
+
+def _write_loop(sound: BaseSound, path: Path) -> None:
+    import soundfile
+
+    samples = load_loop(sound) * np.float32(10 ** (-LOOP_HEADROOM_DB / 20))
+    temporary = path.with_suffix(".partial")
+    try:
+        soundfile.write(temporary, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_24")
+    except soundfile.SoundFileError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(str(error)) from error
+    temporary.replace(path)

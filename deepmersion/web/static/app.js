@@ -1,0 +1,224 @@
+/** The page: a photo goes to the server, what it answers is shown, and the mix is played. */
+import { Bank } from "./bank.js";
+import { mediaKeys, paint, say, sliders, tabs, transport } from "./controls.js";
+import * as mixes from "./mix.js";
+import { listen, show } from "./photo.js";
+import { Player } from "./player.js";
+import { because, element, showReasons, showSeen } from "./seen.js";
+import * as server from "./server.js";
+import { live, save, timer } from "./tools.js";
+
+const $ = (id) => document.getElementById(id);
+
+/** Rate of the shipped sounds, so that none is resampled when it is decoded. */
+const SAMPLE_RATE = 44100;
+
+const N_ALTERNATIVES = 4;
+
+/** What the page knows. */
+const state = {
+  /** @type {Blob | null} */ photo: null,
+  /** @type {object | null} What was answered for it. */ record: null,
+  /** @type {import("./mix.js").Mix} What plays. */ mix: new Map(),
+  /** Which of the record's mixes that is, or -1. */ chosen: -1,
+  /** @type {AbortController | null} */ asking: null,
+};
+
+/** @type {Player} */
+export let player;
+/** @type {Bank} */
+let bank;
+let showSliders, announce;
+
+const mixOf = (match) => new Map(Object.entries(match.sounds));
+
+function trouble(error) {
+  say(error instanceof server.Trouble ? error.message : "Something went wrong in the page. Load it again.");
+  if (!(error instanceof server.Trouble)) console.error(error);
+}
+
+/**
+ * Play a mix, and say so.
+ * @param {import("./mix.js").Mix} mix
+ * @param {string} why
+ * @param {boolean} touched - Whether a slider is being moved.
+ */
+async function play(mix, why, touched = false) {
+  state.mix = mix;
+  mixes.putInAddress(mix);
+  const words = mixes.inWords(mix, bank.sounds);
+  $("words").textContent = words;
+  const blocked = player.context.state !== "running" && !navigator.userActivation?.hasBeenActive;
+  $("why").textContent = blocked ? `${why} Press play to hear it.` : why;
+  if (!touched) showSliders(mix);
+  document.title = `${words} · deepmersion`;
+  announce(words);
+  if (!touched) $("status").textContent = `${words}. ${$("why").textContent}`;
+  try {
+    const changing = player.setMix(mix, touched);
+    player.play();
+    await changing;
+  } catch (error) {
+    trouble(error);
+  }
+}
+
+/** Choose one of the mixes that were answered. */
+function choose(rank) {
+  const first = state.record.matches[0];
+  const match = state.record.matches[rank];
+  state.chosen = rank;
+  showAlternatives();
+  const behind = (match.score - first.score).toFixed(1);
+  const chatter = $("chatter-on").checked;
+  const why = rank === 0 ? because(state.record, chatter)
+    : chatter ? "One of the mixes that fit best." : `Fits nearly as well: ${behind} nats behind the first mix.`;
+  return play(mixOf(match), why);
+}
+
+/** Show the mixes that do not play. The focus stays where it was. */
+function showAlternatives() {
+  if (!state.record) return;
+  const group = $("alternatives");
+  const focused = [...group.children].indexOf(document.activeElement);
+  const ranks = [...state.record.matches.keys()].filter((rank) => rank !== state.chosen);
+  group.replaceChildren(...ranks.slice(0, N_ALTERNATIVES).map((rank) => {
+    const words = mixes.inWords(mixOf(state.record.matches[rank]), bank.sounds);
+    const button = element("button", { type: "button" }, element("span", {}, words));
+    button.addEventListener("click", () => choose(rank));
+    return button;
+  }));
+  group.children[focused]?.focus();
+}
+
+function wanted() {
+  const use = ["objects", "scenes"].filter((name) => $(`use-${name}`).checked).join(",");
+  return { use, chatter: $("chatter-on").checked ? Number($("chatter").value) : null };
+}
+
+/**
+ * Ask for the mixes of the photo, and play the first.
+ * @param {boolean} live - Whether nobody asked for it: what plays goes on as long as the first
+ *   mix stays the same.
+ */
+async function look(live = false) {
+  state.asking?.abort();
+  const asking = (state.asking = new AbortController());
+  document.body.dataset.state = "busy";
+  $("working").hidden = false;
+  try {
+    const record = await server.match(state.photo, wanted(), asking.signal);
+    const first = (some) => some && mixes.toText(mixOf(some.matches[0]));
+    const same = first(record) === first(state.record);
+    state.record = record;
+    say("");
+    showSeen(record);
+    showReasons(record, $("chatter-on").checked);
+    settle();
+    if (live && same) showAlternatives();
+    else await choose(0);
+  } catch (error) {
+    if (error.name !== "AbortError") trouble(error);
+  } finally {
+    if (state.asking === asking) settle();
+  }
+}
+
+/** Show that nothing is being worked at. */
+function settle() {
+  $("working").hidden = true;
+  document.body.dataset.state = state.record || state.mix.size ? "ready" : "empty";
+  $("use-objects").disabled = !$("use-scenes").checked;
+  $("use-scenes").disabled = !$("use-objects").checked;
+}
+
+/**
+ * @param {Blob} photo
+ * @param {boolean} live - Whether it came by itself.
+ */
+async function take(photo, live = false) {
+  performance.mark("photo");
+  state.photo = photo;
+  document.body.dataset.state = "busy";
+  $("working").hidden = false;
+  show(photo);
+  await look(live);
+}
+
+/** Play what the address says, if it says something. */
+function playAddress() {
+  const text = mixes.inAddress();
+  if (text === null || text === mixes.toText(state.mix)) return;
+  try {
+    const mix = mixes.fromText(text, bank.names);
+    state.chosen = -1;
+    document.body.dataset.state = "ready";
+    play(mix, "The mix in this page’s address. Add a photo to see what else fits.");
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+/** Choose the next or the previous of the mixes. */
+function step(by) {
+  const n = state.record?.matches.length;
+  if (n) choose((Math.max(0, state.chosen) + by + n) % n);
+}
+
+/** Let the photo be looked at again, with what was set anew. */
+function again() {
+  paint($("chatter"));
+  $("chatter").disabled = !$("chatter-on").checked;
+  if (state.photo) look();
+}
+
+function listenToControls() {
+  $("randomise").addEventListener("click", () => {
+    state.chosen = -1;
+    showAlternatives();
+    play(mixes.random(bank.names), "Drawn at random.");
+  });
+  for (const id of ["use-objects", "use-scenes", "chatter-on", "chatter"]) {
+    $(id).addEventListener("change", again);
+  }
+  $("chatter").addEventListener("input", () => paint($("chatter")));
+  addEventListener("hashchange", playAddress);
+  // Browsers let a page be heard only after somebody has touched it.
+  for (const gesture of ["pointerdown", "keydown"]) {
+    document.addEventListener(gesture, ({ target }) => {
+      // The play button does so itself, and must not find it done.
+      if (player.playing && !target.closest("#play")) player.context.resume();
+    });
+  }
+}
+
+async function begin() {
+  tabs();
+  const context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "playback" });
+  try {
+    bank = new Bank(context, await server.sounds());
+  } catch (error) {
+    return trouble(error);
+  }
+  player = new Player(context, bank);
+  player.addEventListener("trouble", ({ detail }) => trouble(detail));
+  context.addEventListener("statechange", () => player.changed());
+  announce = mediaKeys(player, step);
+  showSliders = sliders(bank.sounds, (mix) => {
+    if (state.chosen !== -1) {
+      state.chosen = -1;
+      showAlternatives();
+    }
+    play(mix, "Set by hand.", true);
+  });
+  transport(player);
+  listen(take, trouble);
+  timer(player);
+  live(take, trouble);
+  save(() => mixes.toText(state.mix), trouble);
+  listenToControls();
+  paint($("chatter"));
+  playAddress();
+}
+
+export const ready = begin();

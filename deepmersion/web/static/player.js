@@ -1,0 +1,161 @@
+/**
+ * One audio graph: looping sounds, each with its gain, then what all share.
+ *
+ *   loop ─> gain ─┐
+ *   loop ─> gain ─┼─> gate (play, timer) ─> volume ─> limiter ─> mute ─> meter ─> speakers
+ *   loop ─> gain ─┘
+ */
+import { Fade } from "./fade.js";
+import { Voice } from "./voice.js";
+
+/** Seconds of the crossfade from one mix to the next. */
+export const CROSSFADE_S = 2;
+
+/** Seconds for a slider's move: long enough not to click, short enough to follow the hand. */
+const TOUCH_S = 0.12;
+
+const PAUSE_S = 0.4;
+const MUTE_S = 0.05;
+
+/** Where the limiter begins, in dB. Mixes lie at -27 LUFS, so only a raised volume reaches it. */
+const LIMIT_DB = -3;
+const LIMIT_RATIO = 20;
+
+/** @param {number} db */
+const linear = (db) => 10 ** (db / 20);
+
+export class Player extends EventTarget {
+  /**
+   * @param {BaseAudioContext} context
+   * @param {import("./bank.js").Bank} bank
+   */
+  constructor(context, bank) {
+    super();
+    this.context = context;
+    this.bank = bank;
+    this.playing = false;
+    this.muted = false;
+    /** @type {Map<string, Voice>} */
+    this.voices = new Map();
+    this.gate = new Fade(context, 0);
+    this.volume = new GainNode(context);
+    this.silencer = new Fade(context, 1);
+    this.meter = new AnalyserNode(context, { fftSize: 2048 });
+    const limiter = new DynamicsCompressorNode(context, {
+      threshold: LIMIT_DB, ratio: LIMIT_RATIO, knee: 0, attack: 0.002, release: 0.2,
+    });
+    // The node makes up for what it takes from full scale, to the power of 0.6 (Web Audio API,
+    // section 1.19.6), which would make all louder: here it is taken back.
+    const makeUp = new GainNode(context, { gain: linear(0.6 * LIMIT_DB * (1 - 1 / LIMIT_RATIO)) });
+    [this.gate.node, this.volume, limiter, makeUp, this.silencer.node, this.meter, context.destination]
+      .reduce((from, to) => from.connect(to));
+  }
+
+  /**
+   * Go over to another mix. Resolves when it plays.
+   * @param {import("./mix.js").Mix} mix
+   * @param {boolean} touched - Whether a hand is on a slider, which wants to hear it at once.
+   */
+  async setMix(mix, touched = false) {
+    const wanted = (this.wanted = this.levels(mix));
+    const loading = [...wanted.keys()].map((name) => this.voice(name, wanted));
+    // Where nothing plays yet, each sound begins as soon as it is there.
+    if (![...this.voices.values()].some(({ fade }) => fade.target > 0)) {
+      await Promise.all(loading.map(async (voice) => { await voice; this.fadeTo(wanted, touched); }));
+    } else {
+      await Promise.all(loading);
+      this.fadeTo(wanted, touched);
+    }
+  }
+
+  /**
+   * Return the sounds' gains at the common loudness: powers of different sounds add up.
+   * @param {import("./mix.js").Mix} mix
+   * @returns {Map<string, number>}
+   */
+  levels(mix) {
+    let power = 0;
+    for (const [name, gain] of mix) power += (gain * linear(this.bank.sounds.get(name).gain_db)) ** 2;
+    return new Map([...mix].filter(([, gain]) => gain > 0).map(([name, gain]) => [name, gain / Math.sqrt(power)]));
+  }
+
+  /** Begin to loop a sound, silent as yet, unless it plays already. */
+  async voice(name, wanted) {
+    if (this.voices.has(name)) return;
+    const begun = await this.bank.begin(name);
+    if (this.wanted !== wanted || this.voices.has(name)) return;
+    const voice = new Voice(this.context, begun, this.gate.node);
+    voice.whole?.catch((error) => this.dispatchEvent(new CustomEvent("trouble", { detail: error })));
+    this.voices.set(name, voice);
+  }
+
+  fadeTo(wanted, touched) {
+    if (this.wanted !== wanted) return;
+    for (const [name, voice] of this.voices) {
+      voice.fade.to((wanted.get(name) ?? 0) * voice.level, touched ? TOUCH_S : CROSSFADE_S, () => {
+        if (voice.fade.target > 0) return;
+        voice.end();
+        if (this.voices.get(name) === voice) this.voices.delete(name);
+      });
+    }
+    if (wanted.size) performance.mark("sound");
+  }
+
+  /** Play, or as soon as the browser allows it. */
+  play() {
+    if (!this.playing) this.gate.to(1, CROSSFADE_S);
+    this.playing = true;
+    // Until somebody has touched the page, browsers leave this promise open.
+    this.context.resume().then(() => this.changed());
+    this.changed();
+  }
+
+  /** Whether sound leaves the page: wanted, and allowed by the browser. */
+  get heard() {
+    return this.playing && this.context.state === "running";
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.gate.to(0, PAUSE_S, () => { if (!this.playing) this.context.suspend(); });
+    this.changed();
+  }
+
+  /**
+   * Fade out so that the sound ends in some seconds.
+   * @param {number} seconds
+   * @param {number} fadeS - Of these.
+   */
+  endIn(seconds, fadeS) {
+    this.gate.to(0, fadeS, () => this.pause(), seconds - fadeS);
+  }
+
+  /** Take back what `endIn` began. */
+  goOn() {
+    if (this.playing) this.gate.to(1, PAUSE_S);
+  }
+
+  /** @param {boolean} muted */
+  mute(muted) {
+    this.muted = muted;
+    this.silencer.to(muted ? 0 : 1, MUTE_S);
+    this.changed();
+  }
+
+  /** @param {number} db */
+  setVolume(db) {
+    this.volume.gain.setTargetAtTime(linear(db), this.context.currentTime, TOUCH_S / 3);
+  }
+
+  /** Return the level that leaves for the speakers just now: its RMS, of full scale 1. */
+  level() {
+    const samples = new Float32Array(this.meter.fftSize);
+    this.meter.getFloatTimeDomainData(samples);
+    return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+  }
+
+  changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,78 @@
+/** What is seen in the photo, and why the mix was chosen, in bars, words and a table. */
+import { list } from "./mix.js";
+
+const $ = (id) => document.getElementById(id);
+
+/** The least a class must be seen to be named as a reason. */
+const SEEN = 0.01;
+const N_REASONS = 3;
+
+/**
+ * Return an element with children.
+ * @param {string} tag
+ * @param {object} properties
+ * @param {...(Node | string)} children
+ */
+export function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+/** Return a class's name as a person reads it: `temple/east_asia` is `temple (east asia)`. */
+export function plain(label) {
+  const [head, ...rest] = label.replaceAll("_", " ").split("/");
+  return rest.length ? `${head} (${rest.join(", ")})` : head;
+}
+
+function bar({ label, p }) {
+  const percent = Math.round(100 * p);
+  const filled = element("i");
+  filled.style.width = `${100 * p}%`;
+  return element(
+    "li", {},
+    element("span", { className: "name", title: plain(label) }, plain(label)),
+    element("span", { className: "share" }, percent < 1 ? "< 1 %" : `${percent} %`),
+    element("span", { className: "bar", ariaHidden: "true" }, filled),
+  );
+}
+
+/** Show what is seen, as `POST /api/match` answers. */
+export function showSeen(record) {
+  $("scenes").replaceChildren(...record.scenes.map(bar));
+  $("objects").replaceChildren(...record.objects.map(bar));
+  const [scene] = record.scenes;
+  $("photo").ariaLabel = `Your photo: ${plain(scene.label)}, ${Math.round(100 * scene.p)} %`;
+}
+
+/** Return in a sentence why the first mix was chosen. */
+export function because(record, chatter) {
+  const found = record.explanation;
+  if (!found) return "";
+  const reasons = Object.values(found.contributions).flat()
+    .filter(({ photo, nats }) => photo >= SEEN && nats > 0)
+    .sort((a, b) => b.nats - a.nats)
+    .slice(0, N_REASONS)
+    .map(({ label }) => plain(label));
+  const lead = `${found.lead_nats.toFixed(1)} nats`;
+  if (chatter) return `Every sound, as loud as it fits by itself. The first leads by ${lead}.`;
+  if (!reasons.length) return `It is nearer to the photo than the next mix, by ${lead}.`;
+  return `It sounds of what the photo shows: ${list(reasons)}. ${lead} ahead of the next mix.`;
+}
+
+/** Show the classes that decided. */
+export function showReasons(record, chatter) {
+  const found = record.explanation;
+  $("reasons-intro").textContent = found
+    ? `What decided between the first ${chatter ? "sound" : "mix"} and the next: how likely each class is in the photo and in what SoundNet hears, and what that counts, in nats.`
+    : "";
+  const head = ["", "Photo", chatter ? "First" : "Mix", "Next", "Nats"].map((text) => element("th", { scope: "col" }, text));
+  const rows = found ? Object.values(found.contributions).flatMap((some) => some.slice(0, 3)) : [];
+  const shown = rows.map(({ label, photo, winner, runner_up, nats }) => element(
+    "tr", {},
+    element("td", {}, plain(label)),
+    ...[photo, winner, runner_up].map((p) => element("td", {}, p.toFixed(2))),
+    element("td", {}, (nats < 0 ? "−" : "+") + Math.abs(nats).toFixed(2)),
+  ));
+  $("reasons").replaceChildren(...(found ? [element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...shown)] : []));
+}

@@ -1,0 +1,87 @@
+"""Taking turns: few do heavy work at once, few more wait, and the others are sent away."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from starlette.exceptions import HTTPException
+
+T = TypeVar("T")
+
+
+class Turns:
+    """Places for a piece of heavy work.
+
+    Parameters
+    ----------
+    at_once : int
+        How many may work.
+    waiting : int
+        How many more may wait.
+    retry_after_s : int
+        What others are told.
+    n_bytes : int
+        How much memory all of them may hold.
+    """
+
+    def __init__(self, at_once: int, waiting: int, retry_after_s: int, n_bytes: int = 0) -> None:
+        self._free = at_once + waiting
+        self._free_bytes = n_bytes
+        self._working = asyncio.Semaphore(at_once)
+        self._retry_after_s = retry_after_s
+
+    @asynccontextmanager
+    async def place(self, n_bytes: int = 0) -> AsyncIterator[asyncio.Semaphore]:
+        """Hold a place and some memory, and give the semaphore to be held while working.
+
+        Raises
+        ------
+        HTTPException
+            503 when all places or all memory are taken.
+        """
+        if not self._free or n_bytes > self._free_bytes:
+            raise HTTPException(
+                503,
+                "there is more to do than can be done at once; try again in a moment",
+                headers={"Retry-After": str(self._retry_after_s), "Connection": "close"},
+            )
+        self._free -= 1
+        self._free_bytes -= n_bytes
+        try:
+            yield self._working
+        finally:
+            self._free += 1
+            self._free_bytes += n_bytes
+
+
+async def in_thread(function: Callable[..., T], *args: Any) -> T:
+    """Return what a function returns that is run by a thread of its own.
+
+    The thread is a daemon: nobody waits for it when the server ends.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def deliver(result: T | None, error: BaseException | None) -> None:
+        if future.done():  # nobody waits for it any more
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        result, failure = None, None
+        try:
+            result = function(*args)
+        except BaseException as error:
+            failure = error
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(deliver, result, failure)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await future

@@ -1,0 +1,99 @@
+"""The interface keeps to its own description, whatever is sent to it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from schemathesis import GenerationMode
+from webserver import ask, threaded
+
+from deepmersion.pipeline import Matcher
+
+N_EXAMPLES = 12
+"""For each operation, well formed and not; a photo or a loop takes some tenths of a second."""
+
+
+def photo(kind: str, size: tuple[int, int], colour: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", size, (colour, 255 - colour, 90)).save(stream, kind)
+    return stream.getvalue()
+
+
+def photos(kind: str) -> st.SearchStrategy[bytes]:
+    side = st.integers(32, 300)
+    return st.builds(photo, st.just(kind), st.tuples(side, side), st.integers(0, 255))
+
+
+for media_type, kind in [
+    ("image/jpeg", "JPEG"),
+    ("image/png", "PNG"),
+    ("image/webp", "WEBP"),
+    ("application/octet-stream", "PNG"),
+]:
+    schemathesis.openapi.media_type(media_type, photos(kind))
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("server")
+    with Matcher(networks="lite") as matcher, threaded(matcher, folder) as address:
+        description = ask(address, "/api/openapi.json").json
+        # Seconds are as good as hours, which take long to render.
+        duration = description["paths"]["/api/mix"]["get"]["parameters"][1]
+        assert duration["schema"]["maximum"] == 3 * 3600
+        duration |= {"required": True, "schema": {"enum": [1, 1.5, 3]}}
+        # So is a loop of one sound as good as of ten.
+        name = description["paths"]["/loops/{name}"]["get"]["parameters"][0]["schema"]
+        name["enum"] = name["enum"][:1]
+        schema = schemathesis.openapi.from_dict(description)
+        schema.config.update(base_url=address)
+        yield schema
+
+
+OPERATIONS = [
+    ("/api/match", "POST"),
+    ("/api/sounds", "GET"),
+    ("/api/mix", "GET"),
+    ("/sounds/{name}", "GET"),
+    ("/loops/{name}", "GET"),
+]
+
+
+MODES = [
+    (path, method, mode)
+    for path, method in OPERATIONS
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    if path != "/api/sounds" or mode is GenerationMode.POSITIVE  # it takes nothing to be wrong
+]
+
+
+@pytest.mark.parametrize(("path", "method", "mode"), MODES)
+def test_answers_are_as_described(
+    described: Any, path: str, method: str, mode: GenerationMode
+) -> None:
+    operation = described[path][method]
+
+    @given(case=operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=N_EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: Any) -> None:
+        case.call_and_validate()
+
+    check()
+
+
+def test_every_operation_is_tried(described: Any) -> None:
+    found = {(item.ok().path, item.ok().method.upper()) for item in described.get_all_operations()}
+    assert found == set(OPERATIONS)
