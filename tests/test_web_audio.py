@@ -1,0 +1,224 @@
+"""The page's audio graph, rendered by a real browser faster than it plays."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import soundfile
+from webpage import CHROMIUM, READY, chromium, served, touch, wait_until_heard
+
+import deepmersion
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+
+SHORT = """
+/** A bank of short loops made here: whole numbers of periods, so that a gap in one is heard. */
+async function made(context, loops) {
+    const sounds = new Map(Object.keys(loops).map(name => [name, {gain_db: 0}]));
+    const begin = async name => ({whole: null, levelDb: 0, buffer: loops[name]});
+    return {sounds, begin};
+}
+function noise(context, seconds, seed) {
+    const buffer = context.createBuffer(1, seconds * 44100, 44100);
+    const samples = buffer.getChannelData(0);
+    for (let i = 0; i < samples.length; i++) {
+        seed = (seed * 1664525 + 1013904223) % 4294967296;
+        samples[i] = 0.1 * (seed / 2147483648 - 1);
+    }
+    return buffer;
+}
+/** The samples in base64: as numbers they take a minute. */
+function numbers(buffer, start = 0) {
+    const bytes = new Uint8Array(buffer.getChannelData(0).slice(start).buffer);
+    let text = '';
+    for (let i = 0; i < bytes.length; i += 8192)
+        text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+    return btoa(text);
+}
+"""
+
+
+LISTENED_S = 5
+
+MOST_OF_A_CORE = 0.3
+"""Some five hundredths were measured; computing the sound anew each time would take it all."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    with served() as address:
+        page = browser.new_page()
+        page.goto(address)
+        yield page
+
+
+def samples_of(text: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), dtype="<f4")
+
+
+def rendered(page: Page, script: str, argument: Any = None) -> Any:
+    """Return what a script returns that may use `SHORT` and the page's own modules."""
+    return page.evaluate(
+        f"""async argument => {{
+            {SHORT}
+            const {{ Player }} = await import('/static/player.js');
+            const {{ Voice }} = await import('/static/voice.js');
+            const {{ Bank }} = await import('/static/bank.js');
+            {script}
+        }}""",
+        argument,
+    )
+
+
+@pytest.mark.parametrize("name", deepmersion.open_bank().names)
+def test_the_banks_files_are_decoded_sample_by_sample(page: Page, name: str) -> None:
+    """A decoder that kept padding, or lost samples, would break the loop."""
+    found = rendered(
+        page,
+        """const context = new OfflineAudioContext(2, 44100, 44100);
+        const bank = new Bank(context, await (await fetch('/api/sounds')).json());
+        const begun = await bank.begin(argument);
+        const whole = await begun.whole;
+        const again = await bank.begin(argument);
+        let same = true;
+        for (let i = 0; i < begun.buffer.length; i++)
+            same &&= begun.buffer.getChannelData(0)[i] === whole.getChannelData(0)[i];
+        return {head: begun.buffer.duration, same, once: again.buffer === whole,
+                length: whole.length, ends: numbers(whole, whole.length - 1000)};""",
+        name,
+    )
+    (sound,) = [sound for sound in deepmersion.open_bank().sounds if sound.name == name]
+    samples, _ = soundfile.read(sound.path, always_2d=True)
+    assert found["length"] == len(samples)
+    np.testing.assert_allclose(samples_of(found["ends"]), samples[-1000:, 0], atol=1e-6)
+    assert found["head"] > 3
+    assert found["same"]
+    assert found["once"]
+
+
+def test_loops_have_no_gap_and_the_whole_takes_over_unheard(page: Page) -> None:
+    """What sounds is the loop, round and round, whenever its whole becomes available."""
+    found = rendered(
+        page,
+        """const context = new OfflineAudioContext(1, 5 * 44100, 44100);
+        const whole = noise(context, 1.5, 1);
+        const head = context.createBuffer(1, 44100, 44100);
+        head.copyToChannel(whole.getChannelData(0).subarray(0, 44100), 0);
+        let resolve;
+        const promise = new Promise(done => { resolve = done; });
+        const sound = {buffer: head, levelDb: 0, whole: promise};
+        const voice = new Voice(context, sound, context.destination);
+        voice.fade.node.gain.value = 1;
+        context.suspend(0.4).then(async () => {
+            resolve(whole);
+            await voice.whole;
+            context.resume();
+        });
+        return {whole: numbers(whole), played: numbers(await context.startRendering()),
+                begin: voice.begin};""",
+    )
+    start = round(found["begin"] * 44_100)
+    whole = samples_of(found["whole"])
+    played = samples_of(found["played"])[start:]
+    expected = np.resize(whole, len(played))
+    assert abs(played - expected).max() < 1e-3 * abs(expected).max()
+    assert len(played) > 3 * len(whole)
+
+
+def test_a_crossfade_keeps_the_power_and_takes_two_seconds(page: Page) -> None:
+    found = rendered(
+        page,
+        """const context = new OfflineAudioContext(1, 9 * 44100, 44100);
+        const bank = await made(context, {a: noise(context, 2, 1), b: noise(context, 3, 2)});
+        const player = new Player(context, bank);
+        player.gate.node.gain.value = 1;
+        await player.setMix(new Map([['a', 1]]));
+        context.suspend(4).then(async () => {
+            await player.setMix(new Map([['b', 0.3]]));
+            context.resume();
+        });
+        return numbers(await context.startRendering());""",
+    )
+    played = samples_of(found)
+    power = np.square(played).reshape(-1, 2_205).mean(axis=1)  # 20 a second
+    steady = power[60:78].mean()
+    np.testing.assert_allclose(power[80:122], steady, rtol=0.25)
+    np.testing.assert_allclose(power[130:].mean(), steady, rtol=0.05)
+    assert power[10] < 0.5 * steady  # it faded in, too
+    jumps = abs(np.diff(played))
+    assert jumps[4 * 44_100 - 5 : 6 * 44_100].max() <= 1.5 * jumps[3 * 44_100 : 4 * 44_100].max()
+
+
+def test_a_change_in_the_middle_of_a_crossfade_does_not_jump(page: Page) -> None:
+    gains = rendered(
+        page,
+        """const context = new OfflineAudioContext(1, 4 * 44100, 44100);
+        const one = context.createBuffer(1, 44100, 44100);
+        one.getChannelData(0).fill(1);
+        const sound = {buffer: one, levelDb: 0, whole: null};
+        const voice = new Voice(context, sound, context.destination);
+        voice.fade.to(1, 2);
+        context.suspend(1).then(() => { voice.fade.to(0, 2); context.resume(); });
+        return numbers(await context.startRendering());""",
+    )
+    passed = samples_of(gains)[6_000:]
+    assert passed.max() == pytest.approx(0.5**0.5, abs=0.02)
+    assert abs(np.diff(passed)).max() < 1e-3
+    assert passed[-1] < 0.01
+
+
+def test_nothing_leaves_the_limiter_too_loud(page: Page) -> None:
+    peak, soft = rendered(
+        page,
+        """const peaks = [];
+        for (const db of [40, 0]) {
+            const context = new OfflineAudioContext(1, 4 * 44100, 44100);
+            const bank = await made(context, {a: noise(context, 2, 1)});
+            const player = new Player(context, bank);
+            player.gate.node.gain.value = 1;
+            player.volume.gain.value = 10 ** (db / 20);
+            await player.setMix(new Map([['a', 1]]));
+            const played = (await context.startRendering()).getChannelData(0).slice(3 * 44100);
+            peaks.push(played.reduce((most, x) => Math.max(most, Math.abs(x)), 0));
+        }
+        return peaks;""",
+    )
+    assert soft == pytest.approx(0.1, rel=0.02)
+    assert 0.5 < peak < 1.3
+
+
+def test_four_sounds_take_little_of_a_processor(browser: Browser, page: Page) -> None:
+    page.goto(f"{page.url}#mix=waves=1,birds=1,rain=1,fire=1")
+    page.wait_for_function(f"() => {READY}")
+    touch(page)
+    wait_until_heard(page)
+    page.wait_for_function("async () => (await import('/static/app.js')).player.voices.size === 4")
+    page.evaluate(
+        "import('/static/app.js').then(async ({ player }) => {"
+        "for (const voice of player.voices.values()) await voice.whole; })"
+    )
+    page.wait_for_timeout(2_500)  # until all is decoded and the fades are over
+    protocol = browser.new_browser_cdp_session()
+
+    def processor_s() -> float:
+        processes = protocol.send("SystemInfo.getProcessInfo")["processInfo"]
+        return sum(float(process["cpuTime"]) for process in processes)
+
+    before = processor_s()
+    page.wait_for_timeout(1_000 * LISTENED_S)
+    share = (processor_s() - before) / LISTENED_S
+    print(f"four sounds take {share:.3f} of a core")
+    assert 0 < share < MOST_OF_A_CORE

@@ -1,0 +1,583 @@
+"""The page, used by a real browser as a person uses it."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import soundfile
+from webpage import (
+    CHROMIUM,
+    FLAGS,
+    READY,
+    add_photo,
+    chromium,
+    heard,
+    running,
+    served,
+    touch,
+    wait_until_heard,
+    wait_until_silent,
+)
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+
+SIZES = {390: 844, 820: 1180, 1280: 800, 1440: 900}
+"""A phone, a tablet, a laptop and a desk: viewport width to height, in pixels."""
+
+TABS = ["seen", "reasons", "sliders", "more"]
+
+WAIT_MS = 30_000
+
+Open = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser: Browser, address: str) -> Iterator[Open]:
+    """Open the page in a fresh profile; nothing may go wrong in it, nor be asked of others."""
+    contexts, troubles = [], []
+
+    def open_at(path: str = "", *, wait: bool = True, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        context.set_default_timeout(WAIT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: requested.append(request.url))
+        page.add_init_script(
+            "window.blocked = [];"
+            "addEventListener('securitypolicyviolation', e => blocked.push(e.violatedDirective));"
+        )
+        page.goto(address + path)
+        if wait:
+            page.wait_for_function(f"() => {READY}")
+        return page
+
+    requested: list[str] = []
+    yield open_at
+    for context in contexts:
+        for page in context.pages:
+            assert page.evaluate("window.blocked ?? []") == []
+        context.close()
+    assert troubles == []
+    assert [url for url in requested if not url.startswith((address, f"blob:{address}"))] == []
+
+
+def words(page: Page) -> str:
+    return page.inner_text("#words")
+
+
+def mix_of(page: Page) -> dict[str, float]:
+    """Return the mix in the page's address."""
+    text = page.url.partition("#mix=")[2]
+    return {name: float(gain) for name, gain in re.findall(r"([^=,]+)=([\d.]+)", text)}
+
+
+def test_a_photo_is_seen_named_and_heard(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    assert page.is_visible("#invitation")
+    assert not page.is_visible("#result")
+    add_photo(page, china_jpg)
+    assert page.inner_text("#scenes li:first-child .name") == "temple (east asia)"
+    assert re.fullmatch(r"\d+ %", page.inner_text("#scenes li:first-child .share"))
+    assert page.locator("#objects li").count() == 5
+    assert "temple (east asia)" in page.inner_text("#why")
+    assert page.locator("#alternatives button").count() == 4
+    assert page.evaluate("document.getElementById('photo').width") == 640
+    assert words(page) in page.inner_text("#status")
+    assert len(mix_of(page)) >= 1
+    wait_until_heard(page)
+    page.click("#tab-reasons")
+    assert page.locator("#reasons tbody tr").count() == 6
+
+
+def test_mute_silences_it_and_the_space_bar_does_too(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    wait_until_heard(page)
+    page.click("#mute")
+    wait_until_silent(page)
+    assert page.get_attribute("#mute", "aria-pressed") == "true"
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Space")
+    wait_until_heard(page)
+    assert page.get_attribute("#mute", "aria-pressed") == "false"
+    page.click("#play")
+    page.wait_for_selector("#play[aria-label=Play]")
+    page.wait_for_function(
+        "async () => (await import('/static/app.js')).player.context.state === 'suspended'"
+    )
+
+
+def test_the_level_is_that_of_the_command(open_page: Open) -> None:
+    """The page plays at -27 LUFS, as files are written; white noise is the steadiest."""
+    page = open_page("#mix=white-noise=0.3")
+    touch(page)
+    page.wait_for_timeout(3_000)
+    levels = [heard(page) for _ in range(5)]
+    samples, _ = soundfile.read(soundbank_file("white-noise"), stop=10 * 44_100)
+    expected = float((samples.mean(axis=1) ** 2).mean() ** 0.5)
+    assert sum(levels) / 5 == pytest.approx(expected, rel=0.15)
+    page.fill("#volume", "-20")
+    page.wait_for_timeout(500)
+    assert heard(page) == pytest.approx(expected / 10, rel=0.25)
+
+
+def soundbank_file(name: str) -> Path:
+    import deepmersion
+
+    (sound,) = [sound for sound in deepmersion.open_bank().sounds if sound.name == name]
+    return sound.path
+
+
+def test_an_alternative_is_one_click_away(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    first, address = words(page), page.url
+    second = page.locator("#alternatives button").first
+    name = second.inner_text()
+    second.click()
+    page.wait_for_function("name => document.getElementById('words').innerText === name", arg=name)
+    assert page.url != address
+    assert "behind the first" in page.inner_text("#why")
+    assert page.evaluate("document.activeElement.parentElement.id") == "alternatives"
+    others = page.locator("#alternatives button").all_inner_texts()
+    assert first in others
+    assert name not in others
+    wait_until_heard(page)
+
+
+def test_a_slider_changes_the_mix_and_the_address_brings_it_back(
+    open_page: Open, china_jpg: Path
+) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    page.click("#tab-sliders")
+    before = mix_of(page)
+    for name, gain in before.items():
+        assert float(page.input_value(f"[data-sound={name}]")) == gain
+    page.focus("[data-sound=waves]")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert mix_of(page) == before | {"waves": 0.99}
+    assert "Set by hand" in page.inner_text("#why")
+    assert "aves" in words(page)
+    shared = words(page)
+    page.reload()
+    page.wait_for_selector("body[data-state=ready]")
+    assert words(page) == shared
+    assert float(page.input_value("[data-sound=waves]")) == 0.99
+    touch(page)
+    wait_until_heard(page)
+
+
+def test_a_shared_mix_waits_for_a_touch_where_the_browser_wants_one(open_page: Open) -> None:
+    page = open_page("#mix=rain=1,birds=0.25", wait=False)
+    # Whatever Playwright evaluates counts as a touch; the protocol below it knows better.
+    protocol = page.context.new_cdp_session(page)
+
+    def untouched(expression: str) -> Any:
+        return protocol.send("Runtime.evaluate", {"expression": expression})["result"]["value"]
+
+    while untouched("document.body.dataset.state") != "ready":
+        page.wait_for_timeout(50)
+    page.wait_for_timeout(500)
+    assert untouched("navigator.userActivation.hasBeenActive") is False
+    assert untouched("document.getElementById('words').innerText") == "Rain and birds in a wood"
+    assert "Press play to hear it" in untouched("document.getElementById('why').innerText")
+    assert untouched("document.getElementById('play').ariaLabel") == "Play"
+    touch(page)
+    wait_until_heard(page)
+    assert page.get_attribute("#play", "aria-label") == "Pause"
+    page.evaluate("location.hash = '#mix=fire=1'")
+    page.wait_for_function("() => document.getElementById('words').innerText === 'Wood fire'")
+
+
+def test_a_mix_of_unknown_sounds_is_told_plainly(open_page: Open) -> None:
+    page = open_page("#mix=trumpets=1")
+    assert page.inner_text("#message p") == "There is no sound called “trumpets” here."
+    page.click("#message button")
+    assert not page.is_visible("#message")
+
+
+def test_objects_and_places_can_be_left_out(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    page.click("#tab-sliders")
+    with page.expect_response(lambda answer: "use=scenes" in answer.url):
+        page.uncheck("#use-objects")
+    page.wait_for_function("() => document.querySelectorAll('#reasons tbody tr').length === 3")
+    page.wait_for_function("() => document.getElementById('use-scenes').disabled")
+    with page.expect_response(re.compile("use=objects%2Cscenes")):
+        page.check("#use-objects")
+
+
+def test_chatter_goes_from_one_sound_to_everything(open_page: Open, flower_jpg: Path) -> None:
+    page = open_page()
+    add_photo(page, flower_jpg)
+    page.click("#tab-sliders")
+    with page.expect_response(re.compile("chatter=0.6")):
+        page.check("#chatter-on")
+    page.wait_for_function("() => document.getElementById('words').innerText.includes('more')")
+    gains = list(mix_of(page).values())
+    assert gains == sorted(gains, reverse=True)
+    assert gains[2] == pytest.approx(0.6, abs=1e-3)
+    page.focus("#chatter")
+    with page.expect_response(re.compile("chatter=1")):
+        page.keyboard.press("End")
+    page.wait_for_function("() => location.hash.split('=1').length === 11")
+    with page.expect_response(re.compile("chatter=0$")):
+        page.keyboard.press("Home")
+    page.wait_for_function("() => location.hash.split('=').length === 3")
+    with page.expect_response(lambda answer: "chatter" not in answer.url):
+        page.uncheck("#chatter-on")
+
+
+def test_randomise_plays_some_other_mix(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    page.click("#tab-sliders")
+    drawn = set()
+    for _ in range(4):
+        page.click("#randomise")
+        assert page.inner_text("#why") == "Drawn at random."
+        assert 1 <= len(mix_of(page)) <= 4
+        drawn.add(page.url)
+    assert len(drawn) > 1
+
+
+def test_the_timer_fades_out_and_ends(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    wait_until_heard(page)
+    page.click("#tab-more")
+    page.fill("#timer-minutes", "0.08")
+    page.click("#timer-button")
+    assert page.inner_text("#timer-left").startswith("Silence in 0:0")
+    page.click("#alternatives button >> nth=0")  # another mix does not prolong it
+    page.wait_for_selector("#play[aria-label=Play]")
+    wait_until_silent(page)
+    assert page.inner_text("#timer-button") == "Start"
+    page.click("#play")
+    wait_until_heard(page)
+
+
+def test_a_timer_can_be_taken_back(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    page.click("#tab-more")
+    page.fill("#timer-minutes", "0.06")
+    page.click("#timer-button")
+    page.click("#timer-button")
+    page.wait_for_timeout(4_500)
+    assert page.get_attribute("#play", "aria-label") == "Pause"
+    assert heard(page) > 0
+
+
+def test_a_mix_is_saved_as_a_file(open_page: Open, tmp_path: Path) -> None:
+    page = open_page("#mix=waves=1,wind=0.5")
+    page.click("#tab-more")
+    page.fill("#save-minutes", "0.05")
+    page.select_option("#save-format", "ogg")
+    with page.expect_download() as downloading:
+        page.click("#save-button")
+    assert downloading.value.suggested_filename == "waves-wind.ogg"
+    downloading.value.save_as(tmp_path / "x.ogg")
+    assert soundfile.info(tmp_path / "x.ogg").frames == 3 * 44_100
+    page.wait_for_function("() => document.getElementById('save-state').innerText === 'Saved.'")
+
+
+def test_a_photo_can_be_dropped_and_pasted(
+    open_page: Open, china_jpg: Path, flower_jpg: Path
+) -> None:
+    page = open_page()
+    give = """([kind, base64]) => {
+        const bytes = Uint8Array.from(atob(base64), c => c.charCodeAt());
+        const transfer = new DataTransfer();
+        transfer.items.add(new File([bytes], 'photo.jpg', {type: 'image/jpeg'}));
+        const event = kind === 'paste'
+            ? new ClipboardEvent('paste', {clipboardData: transfer, bubbles: true})
+            : new DragEvent('drop', {dataTransfer: transfer, bubbles: true, cancelable: true});
+        document.getElementById('stage').dispatchEvent(event);
+    }"""
+    page.evaluate(give, ["drop", base64.b64encode(china_jpg.read_bytes()).decode()])
+    page.wait_for_selector("#scenes >> text=temple (east asia)")
+    page.evaluate(give, ["paste", base64.b64encode(flower_jpg.read_bytes()).decode()])
+    page.wait_for_selector("#objects >> text=daisy", state="attached")
+
+
+def test_something_moves_while_the_networks_work(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    waiting: list[Route] = []
+    page.route("**/api/match*", lambda route: waiting.append(route))
+    with page.expect_file_chooser() as chooser:
+        page.click("#choose")
+    chooser.value.set_files(china_jpg)
+    page.wait_for_selector("#working")
+    assert page.evaluate("document.getAnimations().some(a => a.animationName === 'pulse')")
+    assert page.get_attribute("body", "data-state") == "busy"
+    page.wait_for_timeout(200)
+    waiting[0].continue_()
+    page.wait_for_selector("#working", state="hidden")
+
+
+def test_reduced_motion_is_respected(open_page: Open, china_jpg: Path) -> None:
+    page = open_page(reduced_motion="reduce")
+    add_photo(page, china_jpg)
+    page.evaluate("document.getElementById('working').hidden = false")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_a_file_that_is_no_photo_is_told_plainly(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    (tmp_path / "x.jpg").write_bytes(b"nothing of the kind")
+    with page.expect_file_chooser() as chooser:
+        page.click("#choose")
+    chooser.value.set_files(tmp_path / "x.jpg")
+    page.wait_for_selector("#message")
+    assert page.inner_text("#message p").startswith("The photo is not a photo of a known format")
+    assert page.get_attribute("body", "data-state") == "empty"
+
+
+def test_a_busy_server_is_asked_again(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    refusals = [1, 1]
+
+    def refuse(route: Route) -> None:
+        if not refusals:
+            route.continue_()
+            return
+        refusals.pop()
+        route.fulfill(status=503, headers={"Retry-After": "0.1"}, body='{"error": "busy"}')
+
+    page.route("**/api/match*", refuse)
+    add_photo(page, china_jpg)
+    assert refusals == []
+    assert not page.is_visible("#message")
+
+
+def test_a_lost_server_is_told_and_the_sound_goes_on(browser: Browser, china_jpg: Path) -> None:
+    with running() as (process, address):
+        page = browser.new_page()
+        page.goto(address)
+        add_photo(page, china_jpg)
+        wait_until_heard(page)
+        page.evaluate(
+            "import('/static/app.js').then(async ({ player }) => {"
+            "for (const voice of player.voices.values()) await voice.whole; })"
+        )
+        process.kill()
+        process.wait()
+        with page.expect_file_chooser() as chooser:
+            page.click("#choose")
+        chooser.value.set_files(china_jpg)
+        page.wait_for_selector("#message")
+        assert "cannot reach its server" in page.inner_text("#message p")
+        assert "deepmersion serve" in page.inner_text("#message p")
+        wait_until_heard(page)
+        page.close()
+
+
+def test_the_camera_takes_a_picture(open_page: Open) -> None:
+    assert "--use-fake-device-for-media-stream" in FLAGS
+    page = open_page()
+    page.click("#camera")
+    page.wait_for_function("() => document.querySelector('#viewfinder video').videoWidth > 0")
+    page.click("#take")
+    page.wait_for_selector("body[data-state=ready] #alternatives button")
+    assert page.evaluate("document.getElementById('photo').width") > 1
+    assert not page.is_visible("#viewfinder")
+    assert page.evaluate("document.querySelector('#viewfinder video').srcObject.active") is False
+
+
+def test_live_looks_again_and_again(open_page: Open) -> None:
+    page = open_page("#mix=rain=1")
+    page.click("#tab-more")
+    page.fill("#live-minutes", "0.05")
+    looks: list[str] = []
+    page.on(
+        "request", lambda request: looks.append(request.url) if "match" in request.url else None
+    )
+    page.click("#live-switch")
+    page.wait_for_function(
+        "() => document.getElementById('live-left').innerText.includes('Next picture')"
+    )
+    assert page.get_attribute("#live-switch", "aria-checked") == "true"
+    first = mix_of(page)
+    with page.expect_response(re.compile("/api/match")):
+        pass
+    page.click("#live-switch")
+    assert len(looks) >= 2
+    assert mix_of(page) == first  # the fake camera shows the same thing again
+    page.wait_for_timeout(3_500)
+    assert page.get_attribute("#live-switch", "aria-checked") == "false"
+
+
+def test_live_leaves_a_mix_alone_until_the_choice_changes(
+    open_page: Open, china_jpg: Path, flower_jpg: Path
+) -> None:
+    page = open_page()
+    photos = [china_jpg, china_jpg, flower_jpg, flower_jpg]
+
+    def another(route: Route) -> None:
+        route.continue_(post_data=photos.pop(0).read_bytes() if photos else None)
+
+    page.route("**/api/match*", another)
+    page.click("#camera")
+    page.click("#take")
+    page.wait_for_selector("body[data-state=ready] #alternatives button")
+    best = words(page)
+    page.click("#alternatives button >> nth=0")
+    chosen = words(page)
+    assert chosen != best
+    page.click("#tab-more")
+    page.fill("#live-minutes", "0.05")
+    with page.expect_response(re.compile("/api/match")):
+        page.click("#live-switch")
+    page.wait_for_timeout(300)
+    assert words(page) == chosen
+    page.wait_for_selector("#objects >> text=daisy", state="attached")
+    page.wait_for_function("x => document.getElementById('words').innerText !== x", arg=chosen)
+
+
+def test_media_keys_work(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    page.add_init_script(
+        "window.keys = {}; navigator.mediaSession.setActionHandler = (k, f) => { keys[k] = f; };"
+    )
+    page.reload()
+    add_photo(page, china_jpg)
+    wait_until_heard(page)
+    assert page.evaluate("navigator.mediaSession.metadata.title") == words(page)
+    page.wait_for_function("() => navigator.mediaSession.playbackState === 'playing'")
+    page.wait_for_function("() => !document.getElementById('silence').paused")
+    page.evaluate("keys.pause()")
+    page.wait_for_selector("#play[aria-label=Play]")
+    assert page.evaluate("navigator.mediaSession.playbackState") == "paused"
+    page.evaluate("keys.play()")
+    page.wait_for_selector("#play[aria-label=Pause]")
+    before = words(page)
+    page.evaluate("keys.nexttrack()")
+    assert words(page) != before
+    page.evaluate("keys.previoustrack()")
+    assert words(page) == before
+
+
+def test_it_can_be_used_by_keyboard_alone(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    reached = []
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+    assert reached == ["choose", "camera"]
+    page.keyboard.press("Shift+Tab")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(china_jpg)
+    page.wait_for_selector("#alternatives button")
+    page.focus("#tab-seen")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.is_visible("#randomise")
+    assert page.evaluate("document.activeElement.id") == "tab-sliders"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.sound") == "birds"
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    muted = page.get_attribute("#mute", "aria-pressed")
+    page.keyboard.press("Space")
+    assert page.get_attribute("#mute", "aria-pressed") != muted
+
+
+def serious(page: Page) -> list[str]:
+    """Return what axe-core finds that keeps people from using the page."""
+    package = importlib.util.find_spec("axe_playwright_python")
+    assert package is not None
+    assert package.origin is not None
+    page.evaluate((Path(package.origin).parent / "axe.min.js").read_text("utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        json.dumps([item["id"], item["help"], [node["html"] for node in item["nodes"]]])
+        for item in found["violations"]
+        if item["impact"] in ("serious", "critical", "moderate")
+    ]
+
+
+def test_axe_finds_nothing_serious(open_page: Open, china_jpg: Path) -> None:
+    page = open_page(reduced_motion="reduce")
+    assert serious(page) == []
+    add_photo(page, china_jpg)
+    for tab in TABS:
+        page.click(f"#tab-{tab}")
+        assert serious(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.click("#tab-sliders")
+    assert serious(page) == []
+    page.click("#camera")
+    assert serious(page) == []
+
+
+@pytest.mark.parametrize("width", SIZES)
+def test_it_fits_on_one_screen_and_nothing_jumps(
+    open_page: Open, china_jpg: Path, tmp_path: Path, width: int
+) -> None:
+    height = SIZES[width]
+    page = open_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
+
+    def picture(name: str) -> None:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.screenshot(path=tmp_path / f"{width}-{scheme}-{name}.png")
+        extent = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+        assert page.evaluate(extent) == [width, height]
+
+    picture("empty")
+    add_photo(page, china_jpg)
+    places = """() => ['#play', '#alternatives', '.tabs', '#stage'].map(
+        name => JSON.stringify(document.querySelector(name).getBoundingClientRect()))"""
+    before = page.evaluate(places)
+    for tab in TABS:
+        page.click(f"#tab-{tab}")
+        picture(tab)
+        assert page.evaluate(places) == before
+
+
+def test_nothing_jumps_when_the_answer_comes(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    page.evaluate(
+        "window.jumps = []; new PerformanceObserver(list => jumps.push(...list.getEntries()"
+        ".filter(e => !e.hadRecentInput).map(e => e.value))).observe({type: 'layout-shift'})"
+    )
+    waiting: list[Route] = []
+    page.route("**/api/match*", lambda route: waiting.append(route))
+    with page.expect_file_chooser() as chooser:
+        page.click("#choose")
+    chooser.value.set_files(china_jpg)
+    page.wait_for_selector("#working")
+    page.wait_for_timeout(1_000)  # a shift soon after a click counts as its answer
+    page.evaluate("jumps.length = 0")
+    waiting[0].continue_()
+    page.wait_for_selector("body[data-state=ready] #alternatives button")
+    page.wait_for_timeout(300)
+    assert page.evaluate("jumps.reduce((a, b) => a + b, 0)") < 0.02
