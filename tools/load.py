@@ -1,0 +1,172 @@
+"""Load the page's server: many uploads at once, none of which may go without an answer.
+
+    python tools/load.py photo.jpg [photo.jpg ...] --uploads 100 --clients 20
+
+Starts the installed command on this machine and lets clients post photos to it. A client that is
+told to come again (503) does so after as long as it was told. Printed are how long an upload took
+from the first try to its record, how often clients were sent away, and the server's memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import re
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+COMMAND = Path(sysconfig.get_path("scripts")) / "deepmersion"
+
+TIMEOUT_S = 120
+"""For one answer; a client that waits longer counts as lost."""
+
+MAX_TRIES = 200
+
+
+@dataclass
+class Report:
+    """What became of the uploads.
+
+    Attributes
+    ----------
+    took_s : list of float
+        From each upload's first try to its record, in seconds.
+    n_sent_away : int
+        Answers 503.
+    lost : list of str
+        What went wrong with uploads that got no proper answer.
+    memory_before_mib, memory_peak_mib : float
+        Resident memory of the server when it was ready, and the most that it was.
+    """
+
+    took_s: list[float] = field(default_factory=list)
+    n_sent_away: int = 0
+    lost: list[str] = field(default_factory=list)
+    memory_before_mib: float = 0.0
+    memory_peak_mib: float = 0.0
+
+    def __str__(self) -> str:
+        median, slow = np.percentile(self.took_s, [50, 95]) if self.took_s else (np.nan, np.nan)
+        return (
+            f"{len(self.took_s)} answered, {len(self.lost)} lost, {self.n_sent_away} times sent "
+            f"away; median {median:.2f} s, 95th percentile {slow:.2f} s; memory "
+            f"{self.memory_before_mib:.0f} MiB, at most {self.memory_peak_mib:.0f} MiB"
+        )
+
+
+def load(photos: Sequence[Path], n_uploads: int, n_clients: int) -> Report:
+    """Start a server, send uploads from several clients at once, and report.
+
+    Parameters
+    ----------
+    photos : sequence of Path
+        Sent in turn.
+    n_uploads, n_clients : int
+        Uploads in all, and clients that share them.
+    """
+    contents = [photo.read_bytes() for photo in photos]
+    report = Report()
+    process = subprocess.Popen(
+        [COMMAND, "serve", "--port", "0", "--networks", "lite"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        port = _port(process)
+        report.memory_before_mib = _memory_mib(process, "VmRSS")
+        left = iter(range(n_uploads))
+        lock = threading.Lock()
+        clients = [
+            threading.Thread(target=_client, args=(port, contents, left, lock, report))
+            for _ in range(n_clients)
+        ]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        report.memory_peak_mib = _memory_mib(process, "VmHWM")
+    finally:
+        process.terminate()
+        process.communicate()
+    return report
+
+
+def _port(process: subprocess.Popen[str]) -> int:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if found := re.search(r"http://127\.0\.0\.1:(\d+)/", line):
+            return int(found[1])
+    raise SystemExit("the server did not start")
+
+
+def _memory_mib(process: subprocess.Popen[str], name: str) -> float:
+    """Return a figure of Linux's about a process's memory; not a number elsewhere."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text("ascii")
+    except OSError:
+        return float("nan")
+    found = re.search(rf"{name}:\s+(\d+) kB", status)
+    return int(found[1]) / 1024 if found else float("nan")
+
+
+def _client(
+    port: int, contents: list[bytes], left: Iterator[int], lock: threading.Lock, report: Report
+) -> None:
+    """Take uploads from those that are left until there is none."""
+    while True:
+        with lock:
+            number = next(left, None)
+        if number is None:
+            return
+        start = time.perf_counter()
+        n_sent_away, failure = _upload(port, contents[number % len(contents)])
+        with lock:
+            report.n_sent_away += n_sent_away
+            if failure:
+                report.lost.append(failure)
+            else:
+                report.took_s.append(time.perf_counter() - start)
+
+
+def _upload(port: int, photo: bytes) -> tuple[int, str]:
+    """Post a photo until it is answered; return how often it was sent away, and what failed."""
+    for n_sent_away in range(MAX_TRIES):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
+        try:
+            connection.request("POST", "/api/match", photo, {"Content-Type": "image/jpeg"})
+            answer = connection.getresponse()
+            body = answer.read()
+        except OSError as error:
+            return n_sent_away, str(error)
+        finally:
+            connection.close()
+        if answer.status == 200:
+            return n_sent_away, ""
+        if answer.status != 503:
+            return n_sent_away, f"{answer.status} {body!r}"
+        time.sleep(float(answer.headers["Retry-After"]))
+    return MAX_TRIES, "sent away too often"
+
+
+def main() -> None:
+    """Parse the command line and print the report."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("photos", nargs="+", type=Path)
+    parser.add_argument("--uploads", type=int, default=100)
+    parser.add_argument("--clients", type=int, default=20)
+    options = parser.parse_args()
+    report = load(options.photos, options.uploads, options.clients)
+    print(report)
+    for lost in report.lost:
+        print(lost, file=sys.stderr)
+    sys.exit(bool(report.lost))
+
+
+if __name__ == "__main__":
+    main()

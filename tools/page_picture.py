@@ -1,0 +1,50 @@
+"""Make the README's picture of the page, as the tests look at it.
+
+    python tools/page_picture.py photo.jpg docs/page.png
+
+Needs Debian's chromium and the development packages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from webpage import add_photo, chromium, served
+
+WIDTH, HEIGHT = 1280, 800
+
+N_COLOURS = 128
+"""Few enough for a small file, enough that a photo still looks like one."""
+
+SETTLE_MS = 1_500
+
+
+def picture(photo: Path) -> Image.Image:
+    """Return the page with a photo on it and the mix that was found for it."""
+    with served() as address, chromium() as browser:
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+        page.goto(address)
+        add_photo(page, photo)
+        page.wait_for_timeout(SETTLE_MS)
+        return Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+
+
+def main() -> None:
+    """Parse the command line and write the file."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("photo", type=Path)
+    parser.add_argument("output", type=Path)
+    options = parser.parse_args()
+    small = picture(options.photo).quantize(N_COLOURS, dither=Image.Dither.NONE)
+    small.save(options.output, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
