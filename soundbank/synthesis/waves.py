@@ -52,9 +52,9 @@ PHASES = (
     Phase(-1.9, 1.7, 0.7, (-24, -14, -11, -13, -19, -28, -38, -50, -62), 1.6),
     Phase(-0.6, 0.8, 0.6, (-28, -16, -4, 1, 1, -2, -6, -13, -22), 1.8),
     Phase(0.0, 0.8, 1.3, (-38, -26, -13, -5, -3, -5, -8, -14, -24), 1.2),
-    Phase(0.6, 1.0, 2.2, (-50, -40, -30, -20, -15, -14, -15, -19, -28), 1.0),
+    Phase(0.6, 1.0, 2.2, (-50, -40, -30, -20, -17, -19, -22, -27, -36), 1.0),
 )
-"""Approach, break, wash, foam."""
+"""Approach, break, wash, foam. A brighter foam is taken for rain, by ear too."""
 
 FAR_DB = (-34, -27, -20, -17, -17, -20, -24, -31, -42)
 """Distant surf in each of `CENTRES_HZ`, against the tallest breaker."""
