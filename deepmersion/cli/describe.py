@@ -61,9 +61,9 @@ def _reasons(explanation: Explanation) -> list[str]:
     named = ", ".join(f"{what} {nats:+.2f}" for what, nats in parts.items())
     lines = [f"  why      {explanation.lead_nats:.2f} nats before the next mix: {named}"]
     for head, contributions in explanation.contributions.items():
-        lines.append(f"           {head:20} photo   mix  next   nats")
+        lines.append(f"           {head:20}  photo    mix   next   nats")
         lines += [
-            f"             {c.label[:18]:18} {c.photo:5.2f} {c.winner:5.2f} {c.runner_up:5.2f}"
+            f"             {c.label[:18]:18} {c.photo:6.3f} {c.winner:6.3f} {c.runner_up:6.3f}"
             f" {c.nats:+6.2f}"
             for c in contributions
         ]

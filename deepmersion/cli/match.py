@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from deepmersion.cli.exits import require_stdout
+from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.cli.options import PATH, duration, label_sets
 from deepmersion.cli.report import Report
 from deepmersion.cli.scenes import ChangingScenes
@@ -63,13 +64,6 @@ if TYPE_CHECKING:
     "to 1, all of them alike.",
 )
 @click.option(
-    "--networks",
-    type=click.Choice(["auto", "lite", "paper"]),
-    default="auto",
-    show_default=True,
-    help="Image networks; auto takes the paper's if they are there.",
-)
-@click.option(
     "--use",
     type=label_sets,
     metavar="objects,scenes",
@@ -84,25 +78,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What mixes are ranked by; 2018 is the rule of the first prototype.",
 )
-@click.option(
-    "--index",
-    type=PATH,
-    metavar="FILE",
-    help="Sound index.  [default: the shipped one]",
-)
-@click.option(
-    "--soundbank",
-    type=PATH,
-    metavar="DIR",
-    help="Sound bank that the index was made for.  [default: the shipped one]",
-)
-@click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    metavar="DEVICE",
-    help="Where the networks run: cpu, cuda, mps.",
-)
+@matcher_options
 def match(
     photos: tuple[str, ...],
     watched: Path | None,

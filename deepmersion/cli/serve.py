@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from deepmersion.cli.options import PATH
+from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.errors import RequestError
 
 PORT = 8017
@@ -35,27 +35,7 @@ OPEN_TO_OTHERS = (
     help="Port to listen on; 0 takes a free one.",
 )
 @click.option("--open", "open_page", is_flag=True, help="Open the page in your browser.")
-@click.option(
-    "--networks",
-    type=click.Choice(["auto", "lite", "paper"]),
-    default="auto",
-    show_default=True,
-    help="Image networks; auto takes the paper's if they are there.",
-)
-@click.option("--index", type=PATH, metavar="FILE", help="Sound index.  [default: the shipped one]")
-@click.option(
-    "--soundbank",
-    type=PATH,
-    metavar="DIR",
-    help="Sound bank that the index was made for.  [default: the shipped one]",
-)
-@click.option(
-    "--device",
-    default="cpu",
-    show_default=True,
-    metavar="DEVICE",
-    help="Where the networks run: cpu, cuda, mps.",
-)
+@matcher_options
 def serve(
     host: str,
     port: int,
