@@ -25,6 +25,8 @@ MASKED_DB = 60.0
 """Frequencies so far below the loudest one are not heard beside it. What lossy codecs leave of them
 differs from end to beginning, and must not count."""
 
+_MASKED = 10 ** (-MASKED_DB / 20)
+
 AUDIBLE_HZ = 16_000.0
 """Frequencies above this are not looked at, for the same reason: few adults hear them, and lossy
 codecs keep little of them."""
@@ -132,8 +134,10 @@ def spectral_fluxes(loop: np.ndarray, places: np.ndarray, sample_rate: int) -> n
     parts = np.array_split(places, -(-len(places) // PLACES_AT_ONCE))
     n_audible = int(AUDIBLE_HZ * FRAME_SAMPLES / sample_rate)
     spectra = np.concatenate([_spectra(loop, part)[..., :n_audible] for part in parts])
+    # Beside the loudest frequency of the same place, or of the sound on average.
+    spectra = np.maximum(spectra, spectra.max(axis=(1, 2), keepdims=True) * _MASKED)
     usual = spectra.mean(axis=(0, 1))
-    usual = np.maximum(usual, max(1e-12, usual.max() * 10 ** (-MASKED_DB / 20)))
+    usual = np.maximum(usual, max(1e-12, usual.max() * _MASKED))
     rises = np.maximum(np.diff(spectra / usual, axis=1), 0)
     return np.asarray(rises.mean(axis=2).max(axis=1), dtype=np.float64)
 

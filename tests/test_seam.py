@@ -41,9 +41,9 @@ def test_another_sound_shows_in_the_flux() -> None:
 
 
 def test_a_click_in_quiet_treble_counts_beside_loud_bass() -> None:
-    samples = tone(60, 4 * RATE, amplitude=0.3) + noise(4) * np.float32(0.02)
+    samples = tone(60, 4 * RATE, amplitude=0.3) + noise(4) * np.float32(0.2)
     whole = measure_seam(samples, RATE)
-    samples[0] += 0.02
+    samples[0] += 0.2
     clicked = measure_seam(samples, RATE)
     assert whole.flux_rank < 0.95
     assert clicked.flux_rank == 1

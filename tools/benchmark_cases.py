@@ -88,9 +88,11 @@ def make_index(n_entries: str, path: str) -> Measured:
             shift = start // 1000
             yield np.roll(objects[part], shift, axis=1), np.roll(scenes[part], shift, axis=1)
 
-    numbers = np.arange(1, n + 1)[:, None] >> np.arange(N_INDEX_SOUNDS)
+    # Of as many sounds as there are entries of one sound each among so many mixes.
+    n_sounds = min(N_INDEX_SOUNDS, n.bit_length())
+    numbers = np.arange(1, n + 1)[:, None] >> np.arange(n_sounds)
     header = Header("0" * 64, "0" * 64, 22_050, 60.0, 0.015, "2025-01-01T00:00:00+00:00")
-    names = tuple(f"sound-{i}" for i in range(N_INDEX_SOUNDS))
+    names = tuple(f"sound-{i}" for i in range(n_sounds))
     write_index(Path(path), header, names, (numbers & 1).astype(np.float32), blocks())
     return {}
 
