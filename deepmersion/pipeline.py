@@ -24,7 +24,7 @@ from deepmersion.mixing import mix_text, named_gains
 from deepmersion.photo import load_photo
 from deepmersion.prototype import search_as_in_2018
 from deepmersion.reading import Photo, read_ahead
-from deepmersion.resources import shipped_index
+from deepmersion.resources import shipped_index, shipped_soundbank
 from deepmersion.soundbank import SoundBank, open_bank
 from deepmersion.vision import Choice, Distributions, OnChoice, load_networks
 
@@ -216,12 +216,16 @@ class Matcher:
         self._resources.close()
 
     def _check_index(self, path: Path) -> None:
-        if self._index.header.soundbank != self.bank.fingerprint:
-            raise IndexFileError(
-                f"the index {path} was made for another sound bank than {self.bank.folder}; give "
-                "the right --soundbank, or build an index for this one with: "
-                f"deepmersion build-index --soundbank {self.bank.folder} -o FILE.h5"
-            )
+        if self._index.header.soundbank == self.bank.fingerprint:
+            return
+        shipped = self.bank.folder == shipped_soundbank()
+        name = "the shipped one" if shipped else str(self.bank.folder)
+        option = "" if shipped else f"--soundbank {self.bank.folder} "
+        raise IndexFileError(
+            f"the index {path} was made for another sound bank than {name}; give the right "
+            "--soundbank, or build an index for this one with: "
+            f"deepmersion build-index {option}-o FILE.h5"
+        )
 
     def match(
         self,
