@@ -21,6 +21,9 @@ FORMATS = {
 }
 """File suffix to libsndfile's format and encoding."""
 
+FILE_DURATION_S = 300.0
+"""Length of a written file when nobody says: five minutes, 25 MB as FLAC."""
+
 N_CHANNELS = 2
 BYTES_PER_SAMPLE = 2
 ENDLESS_BYTES = 0xFFFF_FFFF

@@ -21,6 +21,7 @@ from deepmersion.index import open_index
 from deepmersion.labels import object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, search, single_sounds
 from deepmersion.mixing import mix_text, named_gains
+from deepmersion.output import FILE_DURATION_S
 from deepmersion.photo import load_photo
 from deepmersion.prototype import search_as_in_2018
 from deepmersion.reading import Photo, read_ahead
@@ -42,9 +43,6 @@ N_LABELS = 5
 PHOTOS_AT_ONCE = 4
 """Photos that are decoded and go through the networks together. The paper's networks take them at
 full size, some 36 MB each, and must stay below 2 GB of memory."""
-
-FILE_DURATION_S = 300.0
-"""Length of a written file when nobody says: five minutes, 25 MB as FLAC."""
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,7 @@ from deepmersion.audio import SAMPLE_RATE
 from deepmersion.cli.options import duration, positive_duration, sound_card
 from deepmersion.cli.sound import quiet_libraries
 from deepmersion.errors import RequestError
-
-FILE_DURATION_S = 300.0
-"""Length of a file when nobody says: five minutes, some 25 MB as FLAC."""
+from deepmersion.output import FILE_DURATION_S
 
 VOLUME_DB = (-60.0, 40.0)
 """Softer is silence, and louder only drives the limiter."""

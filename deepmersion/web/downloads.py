@@ -17,8 +17,7 @@ from starlette.responses import FileResponse, Response
 from deepmersion.audio import SAMPLE_RATE
 from deepmersion.errors import OutputError
 from deepmersion.mixing import named_gains
-from deepmersion.output import write_file
-from deepmersion.pipeline import FILE_DURATION_S
+from deepmersion.output import FILE_DURATION_S, write_file
 from deepmersion.rendering import Renderer
 from deepmersion.soundbank import SoundBank
 from deepmersion.web import queries
