@@ -27,6 +27,13 @@ from deepmersion.vision import Distributions
 INPUT_SIDE = 224
 """Pixels on each side of the pictures that the backbone was trained on."""
 
+CANVAS_SIDE = 298
+"""Pixels on each side of the square that a photo is squashed to, and views are taken from: a view
+of a corner shows three quarters of the width and of the height."""
+
+VIEW_WEIGHTS = np.array([1 / 4, 1 / 4, 1 / 8, 1 / 8, 1 / 8, 1 / 8], dtype=np.float32)
+"""How much each of `views` counts: the whole photo as much as all its corners."""
+
 PIXEL_ZERO, PIXEL_SCALE = 127.0, 128.0
 """The backbone's weights expect (pixel - 127) / 128, as their original training had it."""
 
@@ -39,8 +46,8 @@ BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf7
 SCENE_HEAD = DATA / "lite-scenes.safetensors"
 
 
-def squash(image: np.ndarray) -> np.ndarray:
-    """Return a photo squashed to the square that the backbone takes, uint8 [224, 224, 3].
+def squash(image: np.ndarray, side: int) -> np.ndarray:
+    """Return a photo squashed to a square, uint8 [side, side, 3].
 
     As the scene photos of the training set were: nothing is cut off, for what stands at the edge
     of a place belongs to it too.
@@ -49,23 +56,45 @@ def squash(image: np.ndarray) -> np.ndarray:
     ----------
     image : ndarray, shape = (height, width, 3), uint8
         RGB.
+    side : int
+        In pixels.
     """
     from PIL import Image
 
-    size = (INPUT_SIDE, INPUT_SIDE)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
 
 
-def prepare(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Return photos as the backbone takes them: [photos, 3, 224, 224] float32 in about [-1, 1].
+def views(image: np.ndarray) -> np.ndarray:
+    """Return the pictures that a photo is looked at as, uint8 [6, 224, 224, 3].
+
+    The whole photo and its mirror image, then its four corners, in which things are larger, the
+    right ones mirrored. Averaging what is seen in such crops is an old remedy for what a network
+    makes of one picture (Krizhevsky et al. 2012, section 4.1). A photo and its mirror image have
+    the same six views.
 
     Parameters
     ----------
-    images : sequence of ndarray, shape = (height, width, 3), uint8
-        RGB, of any size; see `squash`.
+    image : ndarray, shape = (height, width, 3), uint8
+        RGB, of any size.
     """
-    pixels = np.stack([squash(image) for image in images]).transpose(0, 3, 1, 2)
-    return np.ascontiguousarray((pixels.astype(np.float32) - PIXEL_ZERO) / PIXEL_SCALE)
+    canvas = squash(image, CANVAS_SIDE)
+    whole = squash(canvas, INPUT_SIDE)
+    mirrored = canvas[:, ::-1]
+    near, far = slice(INPUT_SIDE), slice(CANVAS_SIDE - INPUT_SIDE, None)
+    corners = [side[rows, near] for side in (canvas, mirrored) for rows in (near, far)]
+    return np.stack([whole, whole[:, ::-1], *corners])
+
+
+def prepare(pictures: np.ndarray) -> np.ndarray:
+    """Return pictures as the backbone takes them: [pictures, 3, 224, 224], float32 in [-1, 1].
+
+    Parameters
+    ----------
+    pictures : ndarray, shape = (pictures, 224, 224, 3), uint8
+        RGB.
+    """
+    pixels = pictures.transpose(0, 3, 1, 2).astype(np.float32)
+    return np.ascontiguousarray((pixels - PIXEL_ZERO) / PIXEL_SCALE)
 
 
 def sha256_of(path: Path) -> str:
@@ -119,8 +148,8 @@ class Lite:
         return cls((entry and compiled.load(entry)) or _from_torch(entry, device), weights)
 
     def reduced(self, image: np.ndarray) -> np.ndarray:
-        """Return a photo as small as the network sees it."""
-        return squash(image)
+        """Return a photo as small as its views are taken from."""
+        return squash(image, CANVAS_SIDE)
 
     def classify(self, images: Sequence[np.ndarray]) -> Distributions:
         """Return what is seen in photos, each uint8 [height, width, 3] RGB of any size.
@@ -137,9 +166,18 @@ class Lite:
                 raise ValueError(
                     f"an image must be uint8 [height, width, 3], not {image.dtype} {image.shape}"
                 )
-        step = BATCH_SIZE // 2  # each photo is two pictures
-        parts = [self._run(prepare(images[i : i + step])) for i in range(0, len(images), step)]
+        step = BATCH_SIZE // len(VIEW_WEIGHTS)
+        parts = [self._see(images[i : i + step]) for i in range(0, len(images), step)]
         return Distributions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def _see(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the probabilities of objects and scenes, [photos, classes] each."""
+        pictures = np.concatenate([views(image) for image in images])
+        objects, scenes = (
+            np.einsum("v,pvc->pc", VIEW_WEIGHTS, probs.reshape(len(images), -1, probs.shape[1]))
+            for probs in self._run(prepare(pictures))
+        )
+        return objects, scenes
 
 
 def _from_torch(entry: Path | None, device: str) -> compiled.Run:

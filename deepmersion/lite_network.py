@@ -129,11 +129,7 @@ class SceneHead(nn.Module):
 
 
 class LiteNetwork(nn.Module):
-    """Both networks in one pass, from pictures to probabilities.
-
-    Each photo is seen twice, as it is and mirrored, and the two views' probabilities are
-    averaged: a place sounds the same from the other side.
-    """
+    """Both networks in one pass, from pictures to probabilities."""
 
     def __init__(self, backbone: EfficientNet, head: SceneHead) -> None:
         super().__init__()
@@ -153,12 +149,9 @@ class LiteNetwork(nn.Module):
         pictures : Tensor, shape = (pictures, 3, 224, 224), float32
             As `deepmersion.lite.prepare` returns them.
         """
-        features = extract(self.backbone, torch.cat([pictures, pictures.flip(3)]))
-        logits = (self.backbone._fc(features[:, :N_FEATURES]), self.head(features))
-        objects, scenes = (
-            views.softmax(dim=1).unflatten(0, (2, -1)).mean(dim=0) for views in logits
-        )
-        return objects, scenes
+        features = extract(self.backbone, pictures)
+        objects, scenes = self.backbone._fc(features[:, :N_FEATURES]), self.head(features)
+        return objects.softmax(dim=1), scenes.softmax(dim=1)
 
 
 def runner(network: LiteNetwork, device: str = "cpu") -> Run:

@@ -16,7 +16,7 @@ from material import distance
 
 from deepmersion import compiled, lite
 from deepmersion.compiled import DIGEST_BYTES, KEPT_ENTRIES, TOLERANCE
-from deepmersion.lite import Lite, prepare
+from deepmersion.lite import Lite, prepare, views
 from deepmersion.lite_network import LiteNetwork, example, runner
 from deepmersion.photo import load_photo
 
@@ -70,8 +70,9 @@ def test_a_compiled_network_agrees_with_pytorch_on_photos(
     run_compiled = compiled.load(tmp_path / "lite-0.onnx")
     assert run_compiled
     photos = [load_photo(china_jpg), load_photo(flower_jpg)]
-    for pictures in (prepare(photos), prepare(photos[:1]), prepare(photos * 4)):
-        for found, expected in zip(run_compiled(pictures), runner(network)(pictures), strict=True):
+    pictures = prepare(np.concatenate([views(photo) for photo in photos]))
+    for batch in (pictures, pictures[:1], np.tile(pictures, (2, 1, 1, 1))):
+        for found, expected in zip(run_compiled(batch), runner(network)(batch), strict=True):
             assert found.shape == expected.shape
             assert found.dtype == np.float32
             assert distance(found, expected) <= TOLERANCE

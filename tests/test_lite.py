@@ -11,7 +11,7 @@ from PIL import Image
 
 from deepmersion.errors import WeightsError
 from deepmersion.labels import miniplaces_labels, object_labels
-from deepmersion.lite import BATCH_SIZE, SCENE_HEAD, Lite
+from deepmersion.lite import BATCH_SIZE, SCENE_HEAD, VIEW_WEIGHTS, Lite, views
 from deepmersion.lite_network import SceneHead, load_backbone
 from deepmersion.photo import load_photo
 from deepmersion.vision import Distributions, load_networks
@@ -94,6 +94,24 @@ def test_slow_libraries_stay_out() -> None:
 def test_a_photo_and_its_mirror_image_are_the_same_place(lite: Lite, china: np.ndarray) -> None:
     mirrored = np.ascontiguousarray(china[:, ::-1])
     assert max(distances(lite.classify([china]), lite.classify([mirrored]))) < 1e-3
+
+
+def test_a_photo_and_its_mirror_image_have_the_same_views(china: np.ndarray) -> None:
+    mirrored = np.ascontiguousarray(china[:, ::-1])
+    one, other = (sorted(view.tobytes() for view in views(image)) for image in (china, mirrored))
+    assert one == other
+    assert len(set(one)) == len(one) == len(VIEW_WEIGHTS)
+
+
+def test_each_corner_has_a_view_and_the_right_ones_are_mirrored() -> None:
+    """Marks in the corners of a photo lie in the left corners of the corners' views."""
+    photo = np.zeros((600, 800, 3), dtype=np.uint8)
+    marks = {(0, 0): 50, (-1, 0): 100, (0, -1): 150, (-1, -1): 200}
+    for (row, column), mark in marks.items():
+        photo[row * 100 : row * 100 + 100 or None, column * 100 : column * 100 + 100 or None] = mark
+    for view, ((row, _), mark) in zip(views(photo)[2:], marks.items(), strict=True):
+        assert (view[row, 0] == mark).all()
+        assert view[row, -1].max() == 0, "the other corner lies outside"
 
 
 def test_photos_do_not_influence_each_other(

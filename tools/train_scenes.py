@@ -35,6 +35,7 @@ from deepmersion.lite import (
     SCENE_HEAD,
     Lite,
     prepare,
+    squash,
 )
 from deepmersion.lite_network import (
     N_FEATURES,
@@ -140,7 +141,8 @@ def see(backbone: torch.nn.Module, jpegs: list[bytes], view: View, chunk: int) -
     images = (look(jpeg, view, [SEED, chunk, place]) for place, jpeg in enumerate(jpegs))
     parts = []
     while batch := list(islice(images, BATCH_SIZE)):
-        parts.append(extract(backbone, torch.from_numpy(prepare(batch))))
+        pictures = np.stack([squash(image, INPUT_SIDE) for image in batch])
+        parts.append(extract(backbone, torch.from_numpy(prepare(pictures))))
     return torch.cat(parts).half().numpy()
 
 
@@ -198,7 +200,7 @@ def train(views: Tensor, scenes: Tensor, seed: int = SEED) -> SceneHead:
 
 @torch.inference_mode()
 def predict(head: SceneHead, plain: Tensor, mirrored: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return probabilities as `Lite` does: the mean of a photo's and its mirror image's."""
+    """Return the mean of the probabilities of photos and of their mirror images."""
     return (
         sum(
             ((head(x.float()) / temperature).softmax(dim=1) for x in (plain, mirrored)),
@@ -272,6 +274,21 @@ def shrunk(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(file))
 
 
+def whole(head: SceneHead) -> Lite:
+    """Return the networks as they are used, with a new scene head."""
+    return Lite(runner(LiteNetwork(load_backbone(), head)), weights={})
+
+
+def as_used(head: SceneHead, photos: Photos) -> Tensor:
+    """Return the scenes' probabilities as `Lite` gives them, the mean over its views."""
+    networks = whole(head)
+    seen = [
+        networks.classify([look(jpeg, "plain", [])]).scenes
+        for jpeg in tqdm(photos.jpegs, "dev, all views", unit="photo")
+    ]
+    return torch.from_numpy(np.concatenate(seen))
+
+
 def small_against_large(head: SceneHead, folder: Path) -> dict[str, float]:
     """Return how far full-size photos' distributions are from those of their shrunk versions.
 
@@ -280,7 +297,7 @@ def small_against_large(head: SceneHead, folder: Path) -> dict[str, float]:
     among the three best of the small one.
     """
     images = [load_photo(path) for path in sorted(folder.rglob("*.jpg"))]
-    networks = Lite(runner(LiteNetwork(load_backbone(), head)), weights={})
+    networks = whole(head)
     large, small = networks.classify(images), networks.classify([shrunk(i) for i in images])
     best = large.scenes.argmax(axis=1)
     near = np.argsort(small.scenes, axis=1)[:, -3:] == best[:, None]
@@ -327,6 +344,7 @@ def main(tar: Path, dev: Path, cache: Path, large: Path | None, output: Path) ->
     plain, mirrored = (features(unseen, view, cache, "dev") for view in ("plain", "mirrored"))
     report["one view"] = measure(predict(head, plain, plain), unseen.scenes)
     report["two views"] = measure(predict(head, plain, mirrored), unseen.scenes)
+    report["as used"] = measure(as_used(head, unseen), unseen.scenes)
     report["bytes"] = output.stat().st_size
     if large is not None:
         report["large against small"] = small_against_large(head, large)
