@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import soundfile
-from webpage import CHROMIUM, READY, chromium, served, touch, wait_until_heard
+from webpage import CHROMIUM, READY, chromium, served, touch, wait_until_settled
 
 import deepmersion
 
@@ -204,13 +204,7 @@ def test_four_sounds_take_little_of_a_processor(browser: Browser, page: Page) ->
     page.goto(f"{page.url}#mix=waves=1,birds=1,rain=1,fire=1")
     page.wait_for_function(f"() => {READY}")
     touch(page)
-    wait_until_heard(page)
-    page.wait_for_function("async () => (await import('/static/app.js')).player.voices.size === 4")
-    page.evaluate(
-        "import('/static/app.js').then(async ({ player }) => {"
-        "for (const voice of player.voices.values()) await voice.whole; })"
-    )
-    page.wait_for_timeout(2_500)  # until all is decoded and the fades are over
+    wait_until_settled(page, 4)
     protocol = browser.new_browser_cdp_session()
 
     def processor_s() -> float:

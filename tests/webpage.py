@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import commandline
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 CHROMIUM = shutil.which("chromium")
 
@@ -34,6 +36,10 @@ FLAGS = [
 on a desk), and has a camera that is none."""
 
 ENDS_WITHIN_S = 30
+"""A server that was told to end; a busy machine takes its time over it."""
+
+WAITS_S = 30
+"""For what must happen; nothing is known of how fast a machine is."""
 
 READY = "import('/static/app.js').then(page => page.ready).then(() => true)"
 """When the page listens to its buttons."""
@@ -81,13 +87,45 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+def new_page(of: Browser | BrowserContext, **options: Any) -> Page:
+    """Open an empty page that can be given files, however they are asked for."""
+    page = of.new_page(**options)
+    # A listener has Playwright intercept the chooser. Were it added no sooner than a file is
+    # chosen, that would race with the key that is pressed, and the chooser would be lost.
+    page.on("filechooser", lambda _: None)
+    return page
+
+
+def choose_file(page: Page, file: Path) -> None:
+    """Choose a file as a person does."""
+    with page.expect_file_chooser() as chooser:
+        page.click("#choose")
+    chooser.value.set_files(file)
+
+
 def add_photo(page: Page, photo: Path) -> None:
     """Choose a photo as a person does, and wait until its mix is named."""
     page.wait_for_function(f"() => {READY}")
-    with page.expect_file_chooser() as chooser:
-        page.click("#choose")
-    chooser.value.set_files(photo)
+    choose_file(page, photo)
     page.wait_for_selector("body[data-state=ready] #alternatives button")
+
+
+def hold_matches(page: Page) -> list[Route]:
+    """Keep photos from the server until their routes are continued."""
+    held: list[Route] = []
+    page.route("**/api/match*", lambda route: held.append(route))
+    return held
+
+
+def wait_until(condition: Callable[[], object], page: Page | None = None) -> None:
+    """Wait until something holds; what a page tells comes only while the page is waited for."""
+    deadline = time.monotonic() + WAITS_S
+    while not condition():
+        assert time.monotonic() < deadline
+        if page is None:
+            time.sleep(0.01)
+        else:
+            page.wait_for_timeout(10)
 
 
 def touch(page: Page) -> None:
@@ -106,13 +144,50 @@ AUDIBLE = 0.005
 SILENT = 0.0005
 
 
-def wait_until_heard(page: Page) -> None:
-    page.wait_for_function(
-        f"async () => (await import('/static/app.js')).player.level() > {AUDIBLE}"
+def wait_for_player(page: Page, condition: str) -> None:
+    """Wait until something holds of the page's `player`, and in time.
+
+    Playwright's own waiting takes the promise that an asynchronous condition returns for true.
+    """
+    page.evaluate(
+        f"""async () => {{
+            const {{ player }} = await import('/static/app.js');
+            const end = performance.now() + {1_000 * WAITS_S};
+            while (!({condition})) {{
+                if (performance.now() > end) throw new Error({json.dumps(f"never {condition}")});
+                await new Promise(done => setTimeout(done, 10));
+            }}
+        }}"""
     )
 
 
+def wait_until_heard(page: Page) -> None:
+    wait_for_player(page, f"player.level() > {AUDIBLE}")
+
+
 def wait_until_silent(page: Page) -> None:
-    page.wait_for_function(
-        f"async () => (await import('/static/app.js')).player.level() < {SILENT}"
+    wait_for_player(page, f"player.level() < {SILENT}")
+
+
+def wait_until_decoded(page: Page, n_sounds: int) -> None:
+    """Wait until a mix of some sounds is decoded as a whole."""
+    wait_for_player(
+        page, f"player.wanted?.size === {n_sounds} && player.voices.size === {n_sounds}"
+    )
+    page.evaluate(
+        """async () => {
+            const { player } = await import('/static/app.js');
+            for (const voice of player.voices.values()) await voice.whole;
+        }"""
+    )
+
+
+def wait_until_settled(page: Page, n_sounds: int) -> None:
+    """Wait until a mix is decoded as a whole, and nothing fades any more."""
+    wait_until_decoded(page, n_sounds)
+    wait_for_player(
+        page,
+        "[player.gate, ...[...player.voices.values()].map(({ fade }) => fade)].every("
+        "({ target, start, seconds }) => target > 0 && start + seconds < player.context.currentTime"
+        ")",
     )
