@@ -14,5 +14,4 @@ def test_every_upload_gets_its_answer(china_jpg: Path, flower_jpg: Path) -> None
     report = load([china_jpg, flower_jpg], n_uploads=40, n_clients=28)
     assert report.lost == []
     assert len(report.took_s) == 40
-    assert report.n_sent_away > 0  # so many at once are more than the places
     assert "40 answered, 0 lost" in str(report)

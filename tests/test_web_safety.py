@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import threading
-import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,14 +20,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from webpage import running
+from webpage import ENDS_WITHIN_S, running, wait_until
 from webserver import TIMEOUT_S, Answer, ask, connect, post, read_all, threaded
 
 from deepmersion.cache import cache_folder
 from deepmersion.pipeline import Ambience, Matcher
 from deepmersion.web.limits import Limits
 
-ENDS_WITHIN_S = 10
+SMALL_BUFFER_BYTES = 4096
+"""Of a socket: by itself it may grow to some megabytes, all of an answer."""
 
 
 @pytest.fixture(scope="module")
@@ -210,8 +211,7 @@ def test_two_photos_are_in_the_networks_some_wait_and_the_others_come_again(
         clients = [threading.Thread(target=upload) for _ in range(8)]
         for client in clients:
             client.start()
-        while len(answers) < 3 or held.now < 2:  # the others have their places
-            time.sleep(0.01)
+        wait_until(lambda: len(answers) >= 3 and held.now >= 2)  # the others have their places
         assert {answer.status for answer in answers} == {503}
         assert answers[0].headers["retry-after"] == "1"
         assert "try again" in answers[0].error
@@ -234,8 +234,7 @@ def test_nobody_works_for_a_client_that_has_gone(
     with threaded(held, tmp_path / "x", limits) as address:  # type: ignore[arg-type]
         first = threading.Thread(target=post, args=(address, photo))
         first.start()
-        while not held.now:
-            time.sleep(0.01)
+        wait_until(lambda: held.now)
         for _ in range(4):
             with connect(address) as gone:
                 gone.sendall(request)
@@ -279,12 +278,17 @@ def test_slow_clients_are_left(matcher: Matcher, tmp_path: Path) -> None:
 
 
 def test_who_takes_nothing_of_an_answer_is_left(matcher: Matcher, tmp_path: Path) -> None:
-    patience = Limits(stall_timeout_s=0.3)
-    with threaded(matcher, tmp_path / "x", patience) as address, connect(address) as stalled:
-        whole = int(ask(address, "/loops/white-noise", "HEAD").headers["content-length"])
-        stalled.sendall(b"GET /loops/white-noise HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        time.sleep(1.5)
-        assert len(read_all(stalled)) < whole
+    few = Limits(stall_timeout_s=0.3, connections=2)  # two are too many
+    with threaded(matcher, tmp_path / "x", few) as address:
+        with connect(address, receive_bytes=SMALL_BUFFER_BYTES) as stalled:
+            stalled.sendall(b"GET /loops/white-noise HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            begun = stalled.recv(1)
+            wait_until(lambda: ask(address, "/").status == 200)  # its connection is given up
+            head, _, received = (begun + read_all(stalled)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        announced = re.search(rb"content-length: (\d+)", head)
+        assert announced is not None
+        assert len(received) < int(announced[1])
 
 
 def test_requests_that_are_none_are_refused(address: str) -> None:
@@ -355,13 +359,20 @@ def test_ctrl_c_ends_it_whatever_is_going_on(china_jpg: Path) -> None:
     assert (stdout, stderr) == (b"", b"")
 
 
+def n_threads(process: subprocess.Popen[bytes]) -> int:
+    return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there a process's threads cannot be counted")
 def test_ctrl_c_ends_it_in_the_middle_of_a_photo() -> None:
     large = io.BytesIO()
     Image.new("RGB", (7_000, 7_000)).save(large, "PNG", compress_level=1)
     with running() as (process, address), connect(address) as uploading:
         head = "POST /api/match HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
         uploading.sendall(f"{head}Content-Length: {large.tell()}\r\n\r\n".encode())
+        idle = n_threads(process)
         uploading.sendall(large.getvalue())
+        wait_until(lambda: n_threads(process) > idle)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=ENDS_WITHIN_S)
     assert process.returncode == 0

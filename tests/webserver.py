@@ -64,10 +64,16 @@ def post(address: str, photo: bytes | Iterator[bytes], query: str = "", **header
     return ask(address, f"/api/match{query}", "POST", photo, JPEG | headers)
 
 
-def connect(address: str) -> socket.socket:
+def connect(address: str, receive_bytes: int | None = None) -> socket.socket:
+    """Return a connection, with a receive buffer of a certain size if one is given."""
     parts = urlsplit(address)
     assert parts.hostname is not None
-    return socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT_S)
+    connection = socket.socket()
+    connection.settimeout(TIMEOUT_S)
+    if receive_bytes is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    connection.connect((parts.hostname, parts.port))
+    return connection
 
 
 def read_all(connection: socket.socket) -> bytes:

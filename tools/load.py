@@ -142,8 +142,8 @@ def _upload(port: int, photo: bytes) -> tuple[int, str]:
             connection.request("POST", "/api/match", photo, {"Content-Type": "image/jpeg"})
             answer = connection.getresponse()
             body = answer.read()
-        except OSError as error:
-            return n_sent_away, str(error)
+        except (OSError, http.client.HTTPException) as error:
+            return n_sent_away, repr(error)
         finally:
             connection.close()
         if answer.status == 200:
