@@ -23,6 +23,14 @@ export class Fade {
     return Math.sqrt(this.from ** 2 + (this.target ** 2 - this.from ** 2) * share);
   }
 
+  /** Be at a gain at once. */
+  set(gain) {
+    Object.assign(this, { from: gain, target: gain, seconds: 0 });
+    this.node.gain.cancelScheduledValues(0);
+    this.node.gain.setValueAtTime(gain, this.context.currentTime);
+    clearTimeout(this.waiting);
+  }
+
   /**
    * Go to another gain.
    * @param {number} target

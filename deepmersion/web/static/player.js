@@ -2,7 +2,7 @@
  * One audio graph: looping sounds, each with its gain, then what all share.
  *
  *   loop ─> gain ─┐
- *   loop ─> gain ─┼─> gate (play, timer) ─> volume ─> limiter ─> mute ─> meter ─> speakers
+ *   loop ─> gain ─┼─> gate (play) ─> timer ─> volume ─> limiter ─> mute ─> meter ─> speakers
  *   loop ─> gain ─┘
  */
 import { Fade } from "./fade.js";
@@ -38,6 +38,7 @@ export class Player extends EventTarget {
     /** @type {Map<string, Voice>} */
     this.voices = new Map();
     this.gate = new Fade(context, 0);
+    this.timer = new Fade(context, 1);
     this.volume = new GainNode(context);
     this.silencer = new Fade(context, 1);
     this.meter = new AnalyserNode(context, { fftSize: 2048 });
@@ -47,8 +48,8 @@ export class Player extends EventTarget {
     // The node makes up for what it takes from full scale, to the power of 0.6 (Web Audio API,
     // section 1.19.6), which would make all louder: here it is taken back.
     const makeUp = new GainNode(context, { gain: linear(0.6 * LIMIT_DB * (1 - 1 / LIMIT_RATIO)) });
-    [this.gate.node, this.volume, limiter, makeUp, this.silencer.node, this.meter, context.destination]
-      .reduce((from, to) => from.connect(to));
+    const path = [this.gate.node, this.timer.node, this.volume, limiter, makeUp, this.silencer.node, this.meter];
+    [...path, context.destination].reduce((from, to) => from.connect(to));
   }
 
   /**
@@ -103,7 +104,13 @@ export class Player extends EventTarget {
 
   /** Play, or as soon as the browser allows it. */
   play() {
-    if (!this.playing) this.gate.to(1, CROSSFADE_S);
+    if (!this.playing) {
+      // The gate takes over what an earlier timer left, so that another one can begin at once.
+      const { currentTime } = this.context;
+      this.gate.set(this.gate.at(currentTime) * this.timer.at(currentTime));
+      this.timer.set(1);
+      this.gate.to(1, CROSSFADE_S);
+    }
     this.playing = true;
     // Until somebody has touched the page, browsers leave this promise open.
     this.context.resume().then(() => this.changed());
@@ -123,17 +130,17 @@ export class Player extends EventTarget {
   }
 
   /**
-   * Fade out so that the sound ends in some seconds.
+   * Fade out so that the sound ends in some seconds, whether or not it is fading in just now.
    * @param {number} seconds
    * @param {number} fadeS - Of these.
    */
   endIn(seconds, fadeS) {
-    this.gate.to(0, fadeS, () => this.pause(), seconds - fadeS);
+    this.timer.to(0, fadeS, () => this.pause(), seconds - fadeS);
   }
 
   /** Take back what `endIn` began. */
   goOn() {
-    if (this.playing) this.gate.to(1, PAUSE_S);
+    if (this.playing) this.timer.to(1, PAUSE_S);
   }
 
   /** @param {boolean} muted */
