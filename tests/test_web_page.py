@@ -345,6 +345,30 @@ def test_a_photo_can_be_dropped_and_pasted(
     page.wait_for_selector("#objects >> text=daisy", state="attached")
 
 
+def test_the_stage_shows_the_photo_that_came_last(
+    open_page: Open, china_jpg: Path, flower_jpg: Path
+) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+            const decode = createImageBitmap;
+            window.held = [];
+            window.createImageBitmap = photo => new Promise(done => {
+                held.push(() => decode(photo).then(done));
+            });
+        }"""
+    )
+    for n, photo in enumerate([china_jpg, flower_jpg], 1):
+        choose_file(page, photo)
+        page.wait_for_function("n => held.length === n", arg=n)
+    page.evaluate("held[1]()")
+    page.wait_for_selector("#photo")
+    picture = "document.getElementById('photo').toDataURL()"
+    shown = page.evaluate(picture)
+    page.evaluate("held[0]()")
+    assert page.evaluate(picture) == shown
+
+
 def test_something_moves_while_the_networks_work(open_page: Open, china_jpg: Path) -> None:
     page = open_page()
     held = hold_matches(page)
@@ -411,17 +435,45 @@ def test_the_camera_takes_a_picture(open_page: Open) -> None:
     assert "--use-fake-device-for-media-stream" in FLAGS
     page = open_page()
     page.click("#camera")
-    take(page)
+    page.click("#take")
     page.wait_for_selector("body[data-state=ready] #alternatives button")
-    assert page.evaluate("document.getElementById('photo').width") > 1
+    page.wait_for_function("() => document.getElementById('photo').width > 1")
     assert not page.is_visible("#viewfinder")
     assert page.evaluate("document.querySelector('#viewfinder video').srcObject.active") is False
 
 
-def take(page: Page) -> None:
-    """Press the button that takes a picture, when it is listened to."""
-    page.wait_for_function("() => document.getElementById('take').onclick")
+SLOW_CAMERA = """() => {
+    const play = HTMLMediaElement.prototype.play;
+    HTMLMediaElement.prototype.play = function () {
+        if (!this.srcObject) return play.call(this);
+        return new Promise(done => { window.showIt = () => play.call(this).then(done); });
+    };
+}"""
+"""Shows its first picture when it is told to."""
+
+
+def test_the_camera_can_be_left_before_it_shows_something(open_page: Open) -> None:
+    page = open_page()
+    page.evaluate(SLOW_CAMERA)
+    for leave in [lambda: page.click("#leave"), lambda: page.keyboard.press("Escape")]:
+        page.click("#camera")
+        page.wait_for_selector("#viewfinder[open]")
+        leave()
+        page.wait_for_function(
+            "() => document.querySelector('#viewfinder video').srcObject.active === false"
+        )
+        assert not page.is_visible("#viewfinder")
+
+
+def test_who_presses_before_the_camera_shows_something_gets_its_first_picture(
+    open_page: Open,
+) -> None:
+    page = open_page()
+    page.evaluate(SLOW_CAMERA)
+    page.click("#camera")
     page.click("#take")
+    page.evaluate("showIt()")
+    page.wait_for_selector("body[data-state=ready] #alternatives button")
 
 
 def test_live_looks_again_and_again(open_page: Open, china_jpg: Path) -> None:
@@ -462,7 +514,7 @@ def test_live_leaves_a_mix_alone_until_the_choice_changes(
 
     page.route("**/api/match*", another)
     page.click("#camera")
-    take(page)
+    page.click("#take")
     page.wait_for_selector("body[data-state=ready] #alternatives button")
     best = words(page)
     page.click("#alternatives button >> nth=0")

@@ -82,13 +82,15 @@ async function viewfinder() {
   const dialog = $("viewfinder");
   const video = dialog.querySelector("video");
   video.srcObject = stream;
-  dialog.showModal();
   try {
-    await video.play();
-    const taken = await new Promise((resolve) => {
-      $("take").onclick = () => resolve(true);
+    const taken = await new Promise((resolve, reject) => {
+      // It may be closed before there is a picture; who presses before that gets the first one.
+      const showing = video.play();
+      showing.catch(reject);
+      $("take").onclick = () => showing.then(() => resolve(true), reject);
       $("leave").onclick = () => resolve(false);
-      dialog.oncancel = () => resolve(false);
+      dialog.addEventListener("close", () => resolve(false), { once: true });
+      dialog.showModal();
     });
     return taken ? await picture(video) : null;
   } finally {
@@ -115,16 +117,18 @@ export async function snapshot() {
   }
 }
 
+let latest = null;
+
 /**
- * Show a photo on the stage, as far as the browser can.
+ * Show a photo on the stage, as far as the browser can, unless another has followed meanwhile.
  * @param {Blob} photo
  */
 export async function show(photo) {
+  latest = photo;
   const canvas = $("photo");
-  let image;
-  try {
-    image = await createImageBitmap(photo);
-  } catch {
+  const image = await createImageBitmap(photo).catch(() => null);
+  if (photo !== latest) return image?.close();
+  if (!image) {
     canvas.hidden = true; // the server may read what the browser cannot
     return;
   }
