@@ -7,20 +7,22 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from commandline import run, start, succeeded, the_error
 from material import noise, write
-from webpage import running, served
-from webserver import JPEG, ask, post, threaded
+from webpage import running, served, wait_until
+from webserver import JPEG, ask, connect, post, threaded
 
 import deepmersion
 from deepmersion.audio import load_loop
 from deepmersion.output import write_file
 from deepmersion.pipeline import Matcher
 from deepmersion.rendering import Renderer
+from deepmersion.web import downloads
 from deepmersion.web.limits import Limits
 from deepmersion.web.sounds import LOOP_HEADROOM_DB
 
@@ -121,7 +123,12 @@ def test_files_are_cached_and_sent_in_parts(address: str) -> None:
     assert (part.status, part.body) == (206, content[100:300])
     assert part.headers["content-range"] == f"bytes 100-299/{len(content)}"
     assert ask(address, url, headers={"Range": "bytes=-7"}).body == content[-7:]
-    assert ask(address, url, headers={"Range": f"bytes={len(content)}-"}).status == 416
+    beyond = ask(address, url, headers={"Range": f"bytes={len(content)}-"})
+    assert (beyond.status, beyond.error) == (416, "the file has no such part")
+    assert beyond.headers["content-range"] == f"bytes */{len(content)}"
+    malformed = ask(address, url, headers={"Range": "lines=1-2"})
+    assert malformed.status == 400
+    assert "Range" in malformed.error
     listed = ask(address, "/api/sounds")
     not_changed = ask(address, "/api/sounds", headers={"If-None-Match": listed.headers["etag"]})
     assert not_changed.status == 304
@@ -195,11 +202,51 @@ def test_no_more_than_some_mixes_are_rendered_at_once(matcher: Matcher, tmp_path
         for client in clients:
             client.join()
         # The place is free again, and no file is left.
-        assert ask(address, "/api/mix?mix=waves=1&duration=1").status == 200
+        wait_until(lambda: ask(address, "/api/mix?mix=waves=1&duration=1").status == 200)
     assert sorted(answer.status for answer in answers) == [200, 503]
     (busy,) = (answer for answer in answers if answer.status == 503)
     assert busy.headers["retry-after"] == "1"
     assert not list((tmp_path / "x").iterdir())
+
+
+@pytest.mark.parametrize("part", ["bytes=999999999-", "bytes=2-1", "lines=1-2", "bytes=0-9"])
+def test_no_file_is_left_of_a_mix_whatever_part_is_asked_for(
+    matcher: Matcher, tmp_path: Path, part: str
+) -> None:
+    folder = tmp_path / "x"
+    with threaded(matcher, folder) as address:
+        ask(address, "/api/mix?mix=waves=1&duration=1", headers={"Range": part})
+        wait_until(lambda: not list(folder.iterdir()))
+
+
+def test_a_mix_holds_its_place_until_it_is_sent(matcher: Matcher, tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    target = "/api/mix?mix=waves=1&duration=200&format=wav"  # far more than buffers hold
+    with threaded(matcher, folder, Limits(downloads_at_once=1)) as address:
+        with connect(address, receive_bytes=4096) as slow:
+            slow.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert slow.recv(12) == b"HTTP/1.1 200"
+            assert ask(address, target).status == 503
+            assert len(list(folder.iterdir())) == 1
+        wait_until(lambda: not list(folder.iterdir()))
+        assert ask(address, "/api/mix?mix=waves=1&duration=1").status == 200
+
+
+def test_no_file_is_left_when_its_client_goes_after_the_last_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abandoned = threading.Event()
+
+    def write_and_go(path: Path, *rest: Any) -> None:
+        write_file(path, *rest)
+        assert path.exists()
+        abandoned.set()
+
+    monkeypatch.setattr(downloads, "write_file", write_and_go)
+    bank = deepmersion.open_bank()
+    gains = np.ones(len(bank.names), dtype=np.float32)
+    downloads._write(bank, gains, 1.0, tmp_path / "x.wav", abandoned)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_told(matcher: Matcher, small_disk: Path) -> None:

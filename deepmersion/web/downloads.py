@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import threading
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 
 from deepmersion.audio import SAMPLE_RATE
 from deepmersion.errors import OutputError
@@ -21,6 +21,7 @@ from deepmersion.output import FILE_DURATION_S, write_file
 from deepmersion.rendering import Renderer
 from deepmersion.soundbank import SoundBank
 from deepmersion.web import queries
+from deepmersion.web.files import SentFile
 from deepmersion.web.limits import Limits
 from deepmersion.web.turns import Turns, in_thread
 
@@ -36,7 +37,7 @@ class _AbandonedError(Exception):
 
 
 class Downloads:
-    """Renders mixes into files, each of which is deleted when it has been sent.
+    """Renders mixes into files, each of which holds its place until it is sent and deleted.
 
     Parameters
     ----------
@@ -59,16 +60,18 @@ class Downloads:
         duration_s = queries.number(query, "duration", FILE_DURATION_S, 1, self._limits.download_s)
         suffix = queries.one_of(query, "format", tuple(TYPES))
         path = self._folder / f"{secrets.token_hex(8)}.{suffix}"
-        async with self._turns.place():
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(self._turns.place())
+            held.callback(path.unlink, missing_ok=True)
             await self._render(request, path, gains, duration_s)
-        return FileResponse(
-            path,
-            media_type=TYPES[suffix],
-            filename=f"{'-'.join(named_gains(gains, self._bank.names))[:60]}.{suffix}",
-            headers={"Cache-Control": "no-store"},
-            background=BackgroundTask(path.unlink, missing_ok=True),
-            stat_result=path.stat(),
-        )
+            return SentFile(
+                path,
+                media_type=TYPES[suffix],
+                filename=f"{'-'.join(named_gains(gains, self._bank.names))[:60]}.{suffix}",
+                headers={"Cache-Control": "no-store"},
+                stat_result=path.stat(),
+                held=held.pop_all(),
+            )
 
     async def _render(
         self, request: Request, path: Path, gains: np.ndarray, duration_s: float
@@ -97,6 +100,8 @@ def _write(
     assert renderer.n_samples is not None
     on_progress = partial(_check_wanted, abandoned)
     write_file(path, renderer.blocks(), SAMPLE_RATE, renderer.n_samples, on_progress)
+    if abandoned.is_set():  # after the last block, when whoever waited has tidied up already
+        path.unlink(missing_ok=True)
 
 
 def _check_wanted(abandoned: threading.Event, _written: int, _total: int) -> None:

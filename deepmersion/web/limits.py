@@ -37,7 +37,8 @@ class Limits:
     waiting_bytes : int
         What all of these may hold in memory together.
     downloads_at_once : int
-        Mixes being rendered, each of which keeps a core busy.
+        Mixes being rendered, each of which keeps a core busy, or sent, each of which lies on the
+        disk until then.
     download_s : float
         Length of a rendered mix; three hours of WAV are 1.9 GB.
     upload_timeout_s : float

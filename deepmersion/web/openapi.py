@@ -126,7 +126,7 @@ def _mix(names: Sequence[str], limits: Limits) -> Described:
                 "content": {kind: {"schema": _binary()} for kind in TYPES.values()},
             },
             **_ranges(),
-            "400": _json("A parameter is wrong.", "Error"),
+            "400": _json("A parameter is wrong, or the Range header malformed.", "Error"),
             "503": _busy(),
             "507": _json("The disk is full.", "Error"),
             **_refusals(),
@@ -203,10 +203,10 @@ def _busy() -> Described:
 
 
 def _ranges() -> Described:
-    plain = {"content": {"text/plain": {"schema": TEXT}}}
     return {
         "206": {"description": "A part of it (Range)."},
-        "416": {"description": "It has no such part.", **plain},
+        "400": _json("The Range header is malformed.", "Error"),
+        "416": _json("It has no such part.", "Error"),
     }
 
 

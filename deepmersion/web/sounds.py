@@ -11,11 +11,12 @@ from urllib.parse import quote
 import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from deepmersion.audio import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
 from deepmersion.rendering import LOUDNESS_LUFS
 from deepmersion.soundbank import BaseSound, SoundBank
+from deepmersion.web.files import SentFile
 from deepmersion.web.turns import in_thread
 
 TYPES = {
@@ -137,7 +138,7 @@ class Sounds:
             status = path.stat()
         except OSError as error:
             raise HTTPException(404, "the sound's file is no longer there") from error
-        return FileResponse(path, headers=headers, media_type=media_type, stat_result=status)
+        return SentFile(path, headers=headers, media_type=media_type, stat_result=status)
 
 
 def _samples_of_loop(sound: BaseSound) -> int | None:
