@@ -152,6 +152,18 @@ def test_too_many_bytes_are_refused_however_they_come(
             assert read_all(asking).startswith(b"HTTP/1.1 413 ")
 
 
+def test_an_upload_that_ends_just_beyond_the_limit_is_refused_at_once(
+    matcher: Matcher, tmp_path: Path
+) -> None:
+    for_ever = Limits(upload_bytes=10, upload_timeout_s=2 * TIMEOUT_S)
+    with threaded(matcher, tmp_path / "x", for_ever) as address, connect(address) as uploading:
+        uploading.sendall(  # all of it at once, so that its end is there with what is too much
+            b"POST /api/match HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\nb\r\n12345678901\r\n0\r\n\r\n"
+        )
+        assert read_all(uploading).startswith(b"HTTP/1.1 413 ")
+
+
 def png_that_claims(width: int, height: int) -> bytes:
     def chunk(kind: bytes, data: bytes) -> bytes:
         check = zlib.crc32(kind + data)

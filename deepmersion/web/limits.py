@@ -94,19 +94,23 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
         await discard(request, limits)
         raise too_large
     body = bytearray()
+    n_read = 0
     try:
         async with asyncio.timeout(limits.upload_timeout_s):
             async for chunk in request.stream():
-                body += chunk
-                if len(body) > limits.upload_bytes:
+                n_read += len(chunk)
+                if n_read <= limits.upload_bytes:
+                    body += chunk
+                elif n_read <= DISCARD_BYTES:
+                    body.clear()
+                else:
                     break
     except TimeoutError:
-        raise HTTPException(
-            408, "the photo came too slowly; try it once more", headers=CLOSE
-        ) from None
-    if len(body) > limits.upload_bytes:
-        body.clear()
-        await discard(request, limits)
+        if n_read <= limits.upload_bytes:
+            raise HTTPException(
+                408, "the photo came too slowly; try it once more", headers=CLOSE
+            ) from None
+    if n_read > limits.upload_bytes:
         raise too_large
     return bytes(body)
 
