@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -24,6 +27,7 @@ from deepmersion.pipeline import Matcher
 from deepmersion.rendering import Renderer
 from deepmersion.web import downloads
 from deepmersion.web.limits import Limits
+from deepmersion.web.queries import mix_pattern
 from deepmersion.web.sounds import LOOP_HEADROOM_DB
 
 
@@ -170,6 +174,33 @@ def test_a_mix_is_the_file_that_the_command_writes(
     np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("gain", ["0.50", ".5", "0.6708204", "1.50", f"0.{'0' * 23}1"])
+def test_gains_are_written_in_many_ways(address: str, gain: str) -> None:
+    assert ask(address, f"/api/mix?mix=waves=1,birds={gain}&duration=1").status == 200
+
+
+def test_a_mix_that_was_answered_can_be_saved(address: str, china_jpg: Path) -> None:
+    match = post(address, china_jpg.read_bytes(), "?chatter=0.6").json["matches"][0]
+    by_sound = ",".join(f"{name}={gain}" for name, gain in match["sounds"].items())
+    for mix in [match["mix"], by_sound]:
+        assert ask(address, f"/api/mix?mix={mix}&duration=1").status == 200
+
+
+def test_sounds_may_be_called_what_they_like(matcher: Matcher, tmp_path: Path) -> None:
+    """Names come as browsers encode them, as Python does, or as far as an address needs it."""
+    name = "rain, (1)=50%"
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    write(bank / f"{name}.wav", noise(2), 44_100)
+    app = SimpleNamespace(bank=deepmersion.open_bank(bank), using=matcher.using)
+    with threaded(app, tmp_path / "x") as address:  # type: ignore[arg-type]
+        for safe in ["", "!'()*", " ()"]:
+            mix = quote(f"{quote(name, safe=safe)}=0.5", safe="")
+            assert ask(address, f"/api/mix?mix={mix}&duration=1").status == 200
+        pattern = mix_pattern([name])
+        assert all(re.fullmatch(pattern, f"{quote(name, safe=safe)}=1") for safe in ["", "!'()*"])
+
+
 @pytest.mark.parametrize(
     ("query", "part"),
     [
@@ -179,6 +210,11 @@ def test_a_mix_is_the_file_that_the_command_writes(
         ("?mix=waves=0", "mix"),
         ("?mix=waves=-1", "mix"),
         ("?mix=waves=1,,birds=1", "mix"),
+        ("?mix=waves=1,birds=1,waves=0.5", "the mix names waves twice"),
+        ("?mix=waves=1,%2577aves=1", "the mix names waves twice"),
+        ("?mix=waves=0.000", "mix"),
+        ("?mix=waves=nan", "mix"),
+        ("?mix=waves=1e3", "mix"),
         ("?mix=waves=1&duration=0.5", "duration must be a number from 1 to 10800"),
         ("?mix=waves=1&duration=1e9", "duration"),
         ("?mix=waves=1&format=exe", "format must be one of: flac wav ogg mp3"),

@@ -57,7 +57,8 @@ class Downloads:
         """Answer with a file."""
         query = request.query_params
         gains = queries.mix(query, self._bank.names)
-        duration_s = queries.number(query, "duration", FILE_DURATION_S, 1, self._limits.download_s)
+        most_s = self._limits.download_s
+        duration_s = queries.number(query, "duration", min(FILE_DURATION_S, most_s), 1, most_s)
         suffix = queries.one_of(query, "format", tuple(TYPES))
         path = self._folder / f"{secrets.token_hex(8)}.{suffix}"
         async with AsyncExitStack() as held:

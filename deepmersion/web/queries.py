@@ -13,8 +13,12 @@ from starlette.exceptions import HTTPException
 
 from deepmersion.mixing import gains_vector
 
-GAIN = r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,6})?|0?\.[0-9]{0,5}[1-9])"
-"""A gain above zero, as a mix is written: ``1``, ``0.5``, ``.25``."""
+GAIN = r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,24})?|0?\.[0-9]{0,23}[1-9]0{0,24})"
+"""A gain above zero, as a mix is written: ``1``, ``0.50``, ``.25``. As many decimals as a float64
+above a hundredth may have, and some more; a float32 holds the least of them."""
+
+AS_BROWSERS = "!'()*"
+"""What JavaScript's encodeURIComponent leaves as it is, and Python's quote does not."""
 
 
 def whole_number(query: QueryParams, name: str, default: int, low: int, high: int) -> int:
@@ -57,28 +61,37 @@ def one_of(query: QueryParams, name: str, choices: Sequence[str]) -> str:
 
 
 def mix_pattern(names: Sequence[str]) -> str:
-    """Return the regular expression of a mix: ``waves=1,birds=0.5``.
+    """Return the regular expression of a mix: ``waves=1,birds=0.5``, each sound once.
 
     Names are percent-encoded, so that a comma or an equals sign in one does no harm.
     """
-    part = f"(?:{'|'.join(re.escape(quote(name, safe='')) for name in names)})={GAIN}"
-    return f"^{part}(?:,{part})*$"
+    encoded = {quote(name, safe=safe): None for name in names for safe in ("", AS_BROWSERS)}
+    part = f"(?:{'|'.join(map(re.escape, encoded))})={GAIN}"
+    return f"^(?!(?:.*,)?([^=]+)=.*,\\1=){part}(?:,{part})*$"
 
 
 def mix(query: QueryParams, names: Sequence[str]) -> np.ndarray:
     """Return the parameter ``mix`` as gains in the order of `names`, float32 [sounds].
 
+    The command's own notation is no choice: it sets a backslash where addresses have a percent
+    sign, and takes a name without a gain.
+
     Raises
     ------
     HTTPException
-        400 when it is missing or is no mix of these sounds.
+        400 when it is missing, is no mix of these sounds, or has one of them twice.
     """
-    text = query.get("mix", "")
-    if not re.fullmatch(mix_pattern(names)[1:-1], text):
-        raise HTTPException(
-            400,
-            "mix must be sounds with gains above zero, such as "
-            f"{quote(names[0], safe='')}=1; the sounds are {', '.join(names)}",
-        )
-    parts = [part.rpartition("=") for part in text.split(",")]
-    return gains_vector({unquote(name): float(gain) for name, _, gain in parts}, names)
+    gains: dict[str, float] = {}
+    for part in query.get("mix", "").split(","):
+        name, _, gain = part.rpartition("=")
+        name = unquote(name)
+        if name not in names or not re.fullmatch(GAIN, gain):
+            raise HTTPException(
+                400,
+                "mix must be sounds with gains above zero, such as "
+                f"{quote(names[0], safe=AS_BROWSERS)}=1; the sounds are {', '.join(names)}",
+            )
+        if name in gains:
+            raise HTTPException(400, f"the mix names {name} twice; name each sound once")
+        gains[name] = float(gain)
+    return gains_vector(gains, names)
