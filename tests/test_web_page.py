@@ -240,9 +240,18 @@ def test_objects_and_places_can_be_left_out(open_page: Open, china_jpg: Path) ->
     with page.expect_response(lambda answer: "use=scenes" in answer.url):
         page.uncheck("#use-objects")
     page.wait_for_function("() => document.querySelectorAll('#reasons tbody tr').length === 3")
-    page.wait_for_function("() => document.getElementById('use-scenes').disabled")
+    assert page.is_disabled("#use-scenes")
     with page.expect_response(re.compile("use=objects%2Cscenes")):
         page.check("#use-objects")
+
+
+def test_one_of_objects_and_places_stays_without_a_photo(open_page: Open) -> None:
+    page = open_page("#mix=rain=1")
+    page.click("#tab-sliders")
+    page.uncheck("#use-objects")
+    assert page.is_disabled("#use-scenes")
+    page.check("#use-objects")
+    assert page.is_enabled("#use-scenes")
 
 
 def test_chatter_goes_from_one_sound_to_everything(open_page: Open, flower_jpg: Path) -> None:
@@ -503,6 +512,38 @@ def test_live_looks_again_and_again(open_page: Open, china_jpg: Path) -> None:
     assert len(looks) == n_looks
 
 
+SLOW_TO_OPEN = """() => {
+    const media = navigator.mediaDevices;
+    const open = media.getUserMedia.bind(media);
+    window.opening = [];
+    media.getUserMedia = wish => new Promise(done => {
+        opening.push(async () => { const stream = await open(wish); done(stream); return stream; });
+    });
+    window.openOne = async () => {
+        const stream = await opening.shift()();
+        while (stream.active) await new Promise(done => setTimeout(done, 10));
+    };
+}"""
+"""A camera that opens when it is told to; then it is waited until it is closed again."""
+
+
+def test_live_that_is_switched_off_while_the_camera_opens_sends_nothing(open_page: Open) -> None:
+    page = open_page("#mix=rain=1")
+    looks: list[str] = []
+    page.on("request", lambda request: looks.append(request.url))
+    page.click("#tab-more")
+    page.evaluate(SLOW_TO_OPEN)
+    for _ in range(3):  # on, off and on
+        page.click("#live-switch")
+    page.wait_for_function("() => opening.length === 2")
+    page.evaluate("openOne()")
+    with page.expect_response(re.compile("/api/match")):
+        page.evaluate("openOne()")
+    page.wait_for_selector("#live-left >> text=Next picture")
+    page.click("#live-switch")
+    assert len([url for url in looks if "/api/match" in url]) == 1
+
+
 def test_live_leaves_a_mix_alone_until_the_choice_changes(
     open_page: Open, china_jpg: Path, flower_jpg: Path
 ) -> None:
@@ -520,6 +561,7 @@ def test_live_leaves_a_mix_alone_until_the_choice_changes(
     page.click("#alternatives button >> nth=0")
     chosen = words(page)
     assert chosen != best
+    page.click("#play")  # and nobody asks for it to go on
     page.click("#tab-more")
     page.fill("#live-minutes", "0.05")
     with page.expect_response(re.compile("/api/match")):
@@ -528,6 +570,9 @@ def test_live_leaves_a_mix_alone_until_the_choice_changes(
     assert words(page) == chosen
     page.wait_for_selector("#objects >> text=daisy", state="attached")
     page.wait_for_function("x => document.getElementById('words').innerText !== x", arg=chosen)
+    assert page.get_attribute("#play", "aria-label") == "Play"
+    page.click("#play")
+    wait_until_heard(page)
 
 
 def test_media_keys_work(open_page: Open, china_jpg: Path) -> None:

@@ -41,9 +41,11 @@ function trouble(error) {
  * Play a mix, and say so.
  * @param {import("./mix.js").Mix} mix
  * @param {string} why
- * @param {boolean} touched - Whether a slider is being moved.
+ * @param {{touched?: boolean, live?: boolean}} how - Whether a slider is being moved, and whether
+ *   nobody asked for it: then what was paused, or ended by the timer, stays so.
  */
-async function play(mix, why, touched = false) {
+async function play(mix, why, { touched = false, live = false } = {}) {
+  const paused = state.mix.size > 0 && !player.playing;
   state.mix = mix;
   mixes.putInAddress(mix);
   const words = mixes.inWords(mix, bank.sounds);
@@ -56,15 +58,15 @@ async function play(mix, why, touched = false) {
   if (!touched) $("status").textContent = `${words}. ${$("why").textContent}`;
   try {
     const changing = player.setMix(mix, touched);
-    player.play();
+    if (!(live && paused)) player.play();
     await changing;
   } catch (error) {
     trouble(error);
   }
 }
 
-/** Choose one of the mixes that were answered. */
-function choose(rank) {
+/** Choose one of the mixes that were answered, or let it be chosen because nobody did (live). */
+function choose(rank, live = false) {
   const first = state.record.matches[0];
   const match = state.record.matches[rank];
   state.chosen = rank;
@@ -73,7 +75,7 @@ function choose(rank) {
   const chatter = $("chatter-on").checked;
   const why = rank === 0 ? because(state.record, chatter)
     : chatter ? "One of the mixes that fit best." : `Fits nearly as well: ${behind} nats behind the first mix.`;
-  return play(mixOf(match), why);
+  return play(mixOf(match), why, { live });
 }
 
 /** Show the mixes that do not play. The focus stays where it was. */
@@ -116,7 +118,7 @@ async function look(live = false) {
     showReasons(record, $("chatter-on").checked);
     settle();
     if (live && same) showAlternatives();
-    else await choose(0);
+    else await choose(0, live);
   } catch (error) {
     if (error.name !== "AbortError") trouble(error);
   } finally {
@@ -128,8 +130,6 @@ async function look(live = false) {
 function settle() {
   $("working").hidden = true;
   document.body.dataset.state = state.record || state.mix.size ? "ready" : "empty";
-  $("use-objects").disabled = !$("use-scenes").checked;
-  $("use-scenes").disabled = !$("use-objects").checked;
 }
 
 /**
@@ -165,10 +165,17 @@ function step(by) {
   if (n) choose((Math.max(0, state.chosen) + by + n) % n);
 }
 
-/** Let the photo be looked at again, with what was set anew. */
-function again() {
+/** Show what can be set: something of a photo has to count. */
+function showSettings() {
   paint($("chatter"));
   $("chatter").disabled = !$("chatter-on").checked;
+  $("use-objects").disabled = !$("use-scenes").checked;
+  $("use-scenes").disabled = !$("use-objects").checked;
+}
+
+/** Let the photo be looked at again, with what was set anew. */
+function again() {
+  showSettings();
   if (state.photo) look();
 }
 
@@ -209,7 +216,7 @@ async function begin() {
       state.chosen = -1;
       showAlternatives();
     }
-    play(mix, "Set by hand.", true);
+    play(mix, "Set by hand.", { touched: true });
   });
   transport(player);
   listen(take, trouble);
@@ -217,7 +224,7 @@ async function begin() {
   live(take, trouble);
   save(() => mixes.toText(state.mix), trouble);
   listenToControls();
-  paint($("chatter"));
+  showSettings();
   playAddress();
 }
 

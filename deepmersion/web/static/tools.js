@@ -62,30 +62,33 @@ export function timer(player) {
  * @param {(error: Error) => void} onTrouble
  */
 export function live(onPhoto, onTrouble) {
-  let on = false;
+  /** What stands for the time since it was switched on, so that nothing earlier goes on. */
+  let run = null;
   let stop = null;
   const button = $("live-switch");
-  const look = async () => {
+  const look = async (mine) => {
     try {
       $("live-left").textContent = "Looking";
-      await onPhoto(await snapshot(), true);
+      const photo = await snapshot();
+      if (run !== mine) return;
+      await onPhoto(photo, true);
     } catch (error) {
-      onTrouble(error);
+      if (run === mine) onTrouble(error);
     }
-    if (!on) return;
+    if (run !== mine) return;
     const seconds = MINUTE_S * $("live-minutes").valueAsNumber;
-    stop = countDown(seconds, (left) => { $("live-left").textContent = `Next picture in ${left}`; }, look);
+    stop = countDown(seconds, (left) => { $("live-left").textContent = `Next picture in ${left}`; }, () => look(mine));
   };
-  const set = (wanted) => {
-    on = wanted;
+  const set = (on) => {
+    run = on ? Symbol("run") : null;
     stop?.();
     button.ariaChecked = String(on);
     $("live-minutes").disabled = on;
     $("live-left").textContent = "The sound follows what the camera sees.";
-    if (on) look();
+    if (on) look(run);
   };
   $("live").addEventListener("submit", (event) => event.preventDefault());
-  button.addEventListener("click", () => { if (on || $("live").reportValidity()) set(!on); });
+  button.addEventListener("click", () => { if (run || $("live").reportValidity()) set(!run); });
 }
 
 /**
@@ -110,7 +113,7 @@ export function save(text, onTrouble) {
     try {
       const format = $("save-format").value;
       const seconds = MINUTE_S * $("save-minutes").valueAsNumber;
-      const file = await rendered(mix, Math.max(1, seconds), format, abort.signal);
+      const file = await rendered(mix, seconds, format, abort.signal);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(file);
       link.download = `${decodeURIComponent(mix).replace(/=[\d.]+/g, "").replaceAll(",", "-").slice(0, 60)}.${format}`;
