@@ -95,7 +95,8 @@ function showAlternatives() {
 
 function wanted() {
   const use = ["objects", "scenes"].filter((name) => $(`use-${name}`).checked).join(",");
-  return { use, chatter: $("chatter-on").checked ? Number($("chatter").value) : null };
+  const chatter = $("chatter-on").checked ? Number($("chatter").value) : null;
+  return { use, chatter, top: 1 + N_ALTERNATIVES };
 }
 
 /**
@@ -152,8 +153,10 @@ function playAddress() {
   try {
     const mix = mixes.fromText(text, bank.names);
     state.chosen = -1;
+    showAlternatives();
     document.body.dataset.state = "ready";
-    play(mix, "The mix in this page’s address. Add a photo to see what else fits.");
+    const why = "The mix in this page’s address.";
+    play(mix, state.record ? why : `${why} Add a photo to see what else fits.`);
   } catch (error) {
     say(error.message);
   }

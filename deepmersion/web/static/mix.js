@@ -4,6 +4,9 @@
 
 const ADDRESS = "#mix=";
 
+/** Browsers let the address be written some hundred times in half a minute; a slider moves faster. */
+const WRITE_AFTER_MS = 300;
+
 /**
  * Return a mix as text, such as `waves=1,birds=0.5`, the loudest first.
  * @param {Mix} mix
@@ -46,13 +49,18 @@ export function inAddress() {
   return location.hash.startsWith(ADDRESS) ? location.hash.slice(ADDRESS.length) : null;
 }
 
+let writing;
+
 /**
- * Put a mix into the page's address.
+ * Put a mix into the page's address, unless another follows within a moment.
  * @param {Mix} mix
  */
 export function putInAddress(mix) {
   const text = toText(mix);
-  history.replaceState(null, "", text ? ADDRESS + text : location.pathname);
+  clearTimeout(writing);
+  writing = setTimeout(() => {
+    history.replaceState(null, "", text ? ADDRESS + text : location.pathname);
+  }, WRITE_AFTER_MS);
 }
 
 /**

@@ -86,8 +86,13 @@ export class Player extends EventTarget {
     const begun = await this.bank.begin(name);
     if (this.wanted !== wanted || this.voices.has(name)) return;
     const voice = new Voice(this.context, begun, this.gate.node);
-    voice.whole?.catch((error) => this.dispatchEvent(new CustomEvent("trouble", { detail: error })));
     this.voices.set(name, voice);
+    voice.whole?.catch((error) => {
+      // Its beginning does not last: it has to be begun anew, when it is wanted the next time.
+      if (this.voices.get(name) === voice) this.voices.delete(name);
+      voice.fade.to(0, PAUSE_S, () => voice.end());
+      this.dispatchEvent(new CustomEvent("trouble", { detail: error }));
+    });
   }
 
   fadeTo(wanted, touched) {
