@@ -7,6 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +29,7 @@ from deepmersion.rendering import Renderer
 from deepmersion.web import downloads
 from deepmersion.web.limits import Limits
 from deepmersion.web.queries import mix_pattern
-from deepmersion.web.sounds import LOOP_HEADROOM_DB
+from deepmersion.web.sounds import LOOP_HEADROOM_DB, Sounds
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,21 @@ def test_files_are_cached_and_sent_in_parts(address: str) -> None:
     listed = ask(address, "/api/sounds")
     not_changed = ask(address, "/api/sounds", headers={"If-None-Match": listed.headers["etag"]})
     assert not_changed.status == 304
+
+
+def test_a_change_in_the_description_is_another_version(tmp_path: Path) -> None:
+    bank = deepmersion.open_bank()
+    first, *rest = bank.sounds
+    changes: list[dict[str, Any]] = [
+        {"title": "x"},
+        {"licence": "x"},
+        {"loudness_lufs": -1.0},
+        {"loops": not first.loops},
+        {"gain_db": 1.0},
+    ]
+    banks = [replace(bank, sounds=(replace(first, **change), *rest)) for change in changes]
+    banks += [replace(bank, title="x"), bank, replace(bank)]
+    assert len({Sounds(bank, tmp_path).version for bank in banks}) == len(banks) - 1
 
 
 def test_a_loop_is_made_of_a_recording_that_is_none(tmp_path: Path) -> None:

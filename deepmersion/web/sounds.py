@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from deepmersion import __version__
 from deepmersion.audio import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
 from deepmersion.rendering import LOUDNESS_LUFS
 from deepmersion.soundbank import BaseSound, SoundBank
@@ -28,6 +32,8 @@ TYPES = {
     ".wav": "audio/wav",
 }
 """What browsers decode, of what a bank may hold."""
+
+OTHER_TYPE = "application/octet-stream"
 
 EXACT = frozenset({".flac", ".oga", ".ogg", ".wav"})
 """Files of which browsers get every sample and no more, so that a loop stays one."""
@@ -52,11 +58,21 @@ class Sounds:
 
     bank: SoundBank
     folder: Path
-    _making: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _making: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @cached_property
+    def version(self) -> str:
+        """Of all that answers depend on: the files, their description, and this program."""
+        bank = self.bank
+        described = [
+            (sound.title, sound.licence, sound.loudness_lufs, sound.loops) for sound in bank.sounds
+        ]
+        told = json.dumps([__version__, bank.fingerprint, bank.title, described])
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     async def listed(self, request: Request) -> Response:
         """Answer with the sounds and how to play them."""
-        etag = f'"{self.bank.fingerprint}"'
+        etag = f'"{self.version}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
@@ -81,7 +97,7 @@ class Sounds:
 
     def _files(self, sound: BaseSound) -> list[dict[str, Any]]:
         """Return what can be played of a sound, the best first."""
-        version = self.bank.fingerprint[:12]
+        version = self.version
         name = quote(sound.name, safe="")
         loop = {
             "url": f"/loops/{name}?v={version}",
@@ -104,7 +120,7 @@ class Sounds:
         """Answer with a sound's file as it lies in the bank."""
         sound = self._named(request)
         suffix = sound.path.suffix.lower()
-        media_type = TYPES.get(suffix, "application/octet-stream")
+        media_type = TYPES.get(suffix, OTHER_TYPE)
         return await self._send(request, sound.path, media_type, suffix)
 
     async def loop(self, request: Request) -> Response:
@@ -112,13 +128,17 @@ class Sounds:
         sound = self._named(request)
         number = self.bank.names.index(sound.name)
         path = self.folder / f"{number}.flac"
-        async with self._making.setdefault(sound.name, asyncio.Lock()):
-            if not path.exists():
-                try:
-                    await in_thread(_write_loop, sound, path)
-                except OSError as error:
-                    raise HTTPException(507, "there is too little room on the disk") from error
+        if not path.exists():
+            async with self._making:  # one at a time, for each keeps a core busy
+                if not path.exists():
+                    await self._make_loop(sound, path)
         return await self._send(request, path, "audio/flac", "loop")
+
+    async def _make_loop(self, sound: BaseSound, path: Path) -> None:
+        try:
+            await in_thread(_write_loop, sound, path)
+        except OSError as error:
+            raise HTTPException(507, "there is too little room on the disk") from error
 
     def _named(self, request: Request) -> BaseSound:
         # Looked up among the bank's own, never joined to a folder.
@@ -128,7 +148,7 @@ class Sounds:
         raise HTTPException(404, "there is no sound of that name")
 
     async def _send(self, request: Request, path: Path, media_type: str, kind: str) -> Response:
-        version = self.bank.fingerprint[:12]
+        version = self.version
         etag = f'"{version}-{kind.lstrip(".")}"'
         asked = request.query_params.get("v")
         headers = {"ETag": etag, "Cache-Control": ONE_YEAR if asked == version else "no-cache"}
