@@ -256,6 +256,18 @@ def test_nobody_works_for_a_client_that_has_gone(
     assert held.all == 2
 
 
+def test_photos_that_come_slowly_keep_no_others_out(
+    matcher: Matcher, tmp_path: Path, china_jpg: Path
+) -> None:
+    few = Limits(photos_at_once=1, photos_waiting=1)
+    slow = b"POST /api/match HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
+    slow += b"Content-Length: 1000\r\n\r\nx"
+    with threaded(matcher, tmp_path / "x", few) as address, ExitStack() as connections:
+        for _ in range(4):
+            connections.enter_context(connect(address)).sendall(slow)
+        assert post(address, china_jpg.read_bytes()).status == 200
+
+
 def test_memory_for_what_waits_is_bounded(
     matcher: Matcher, tmp_path: Path, china_jpg: Path
 ) -> None:

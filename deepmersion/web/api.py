@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AsyncExitStack
 from io import BytesIO
 from typing import Any
@@ -51,11 +50,13 @@ class Matching:
         """Answer a photo with its record."""
         async with AsyncExitStack() as held:
             try:
-                working, matcher, options = await self._accept(request, held)
+                matcher, options = await self._accept(request, held)
             except HTTPException:
                 await discard(request, self._limits)
                 raise
             photo = await read_upload(request, self._limits)
+            # Not sooner: photos that come slowly would keep those out that are there.
+            working = await held.enter_async_context(self._turns.place())
             await request.is_disconnected()  # from here on the server notices when that happens
             async with working:
                 if await request.is_disconnected():
@@ -68,15 +69,16 @@ class Matching:
 
     async def _accept(
         self, request: Request, held: AsyncExitStack
-    ) -> tuple[asyncio.Semaphore, Matcher, dict[str, Any]]:
-        """Check all that can be before a photo is read, and take a place."""
+    ) -> tuple[Matcher, dict[str, Any]]:
+        """Check all that can be before a photo is read, and take memory for it."""
         options = _options(request)
         matcher = self._matchers[options.pop("use")]
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not kind.startswith("image/") and kind != "application/octet-stream":
             raise HTTPException(415, "send a photo's bytes, with a Content-Type such as image/jpeg")
-        place = self._turns.place(announced_bytes(request, self._limits))
-        return await held.enter_async_context(place), matcher, options
+        n_bytes = announced_bytes(request, self._limits)
+        await held.enter_async_context(self._turns.memory(n_bytes))
+        return matcher, options
 
     def _match(self, matcher: Matcher, photo: bytes, options: dict[str, Any]) -> dict[str, Any]:
         check_pixels(photo, self._limits)

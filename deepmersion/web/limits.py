@@ -33,9 +33,9 @@ class Limits:
     photos_at_once : int
         In the networks, each of which uses several cores by itself.
     photos_waiting : int
-        Uploads that may wait for these, two or three seconds' worth of work.
+        Photos that may wait for these, two or three seconds' worth of work.
     waiting_bytes : int
-        What all of these may hold in memory together.
+        What all of these, and those that are still being sent, may hold in memory together.
     downloads_at_once : int
         Mixes being rendered, each of which keeps a core busy, or sent, each of which lies on the
         disk until then.

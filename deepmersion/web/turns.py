@@ -35,27 +35,45 @@ class Turns:
         self._retry_after_s = retry_after_s
 
     @asynccontextmanager
-    async def place(self, n_bytes: int = 0) -> AsyncIterator[asyncio.Semaphore]:
-        """Hold a place and some memory, and give the semaphore to be held while working.
+    async def memory(self, n_bytes: int) -> AsyncIterator[None]:
+        """Hold some memory.
 
         Raises
         ------
         HTTPException
-            503 when all places or all memory are taken.
+            503 when there is less.
         """
-        if not self._free or n_bytes > self._free_bytes:
-            raise HTTPException(
-                503,
-                "there is more to do than can be done at once; try again in a moment",
-                headers={"Retry-After": str(self._retry_after_s), "Connection": "close"},
-            )
-        self._free -= 1
+        if n_bytes > self._free_bytes:
+            raise self._busy()
         self._free_bytes -= n_bytes
+        try:
+            yield
+        finally:
+            self._free_bytes += n_bytes
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[asyncio.Semaphore]:
+        """Hold a place, and give the semaphore to be held while working.
+
+        Raises
+        ------
+        HTTPException
+            503 when all places are taken.
+        """
+        if not self._free:
+            raise self._busy()
+        self._free -= 1
         try:
             yield self._working
         finally:
             self._free += 1
-            self._free_bytes += n_bytes
+
+    def _busy(self) -> HTTPException:
+        return HTTPException(
+            503,
+            "there is more to do than can be done at once; try again in a moment",
+            headers={"Retry-After": str(self._retry_after_s), "Connection": "close"},
+        )
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
