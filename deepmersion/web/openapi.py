@@ -10,6 +10,10 @@ from deepmersion.web.api import FLAGS, MAX_TOP, USES
 from deepmersion.web.downloads import TYPES
 from deepmersion.web.limits import Limits
 from deepmersion.web.queries import mix_pattern
+from deepmersion.web.sounds import OTHER_TYPE
+from deepmersion.web.sounds import TYPES as TYPES_BY_SUFFIX
+
+SOUND_TYPES = (*sorted(set(TYPES_BY_SUFFIX.values())), OTHER_TYPE)
 
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
 
@@ -39,8 +43,8 @@ def description(names: Sequence[str], limits: Limits) -> Described:
             "/api/match": {"post": _match()},
             "/api/sounds": {"get": _sounds()},
             "/api/mix": {"get": _mix(names, limits)},
-            "/sounds/{name}": {"get": _file(names, "The file of a sound.", "audio/ogg")},
-            "/loops/{name}": {"get": _file(names, "A sound as a seamless loop.", "audio/flac")},
+            "/sounds/{name}": {"get": _file(names, "The file of a sound.", SOUND_TYPES)},
+            "/loops/{name}": {"get": _file(names, "A sound as a seamless loop.", ["audio/flac"])},
         },
         "components": {"schemas": {"Ambience": _ambience(), "Error": _error()}},
     }
@@ -134,7 +138,7 @@ def _mix(names: Sequence[str], limits: Limits) -> Described:
     }
 
 
-def _file(names: Sequence[str], summary: str, kind: str) -> Described:
+def _file(names: Sequence[str], summary: str, kinds: Sequence[str]) -> Described:
     return {
         "summary": summary,
         "parameters": [
@@ -142,7 +146,10 @@ def _file(names: Sequence[str], summary: str, kind: str) -> Described:
             _parameter("v", TEXT),
         ],
         "responses": {
-            "200": {"description": "The file.", "content": {kind: {"schema": _binary()}}},
+            "200": {
+                "description": "The file.",
+                "content": {kind: {"schema": _binary()} for kind in kinds},
+            },
             "304": {"description": "As it was (If-None-Match)."},
             **_ranges(),
             "404": _json("There is no such sound.", "Error"),

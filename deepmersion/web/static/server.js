@@ -54,11 +54,11 @@ export const sounds = async () => body(await ask("/api/sounds"), "json");
 /**
  * Return what is seen in a photo and the mixes that fit it.
  * @param {Blob} photo
- * @param {{use: string, chatter: number | null}} wanted
+ * @param {{use: string, chatter: number | null, top: number}} wanted - `top` is how many mixes.
  * @param {AbortSignal} signal
  */
 export async function match(photo, wanted, signal) {
-  const query = new URLSearchParams({ top: "5", explain: "true", use: wanted.use });
+  const query = new URLSearchParams({ top: String(wanted.top), explain: "true", use: wanted.use });
   if (wanted.chatter !== null) query.set("chatter", String(wanted.chatter));
   const type = photo.type.startsWith("image/") ? photo.type : "application/octet-stream";
   const options = { method: "POST", body: photo, headers: { "Content-Type": type }, signal };
