@@ -70,10 +70,20 @@ class SoundBank:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the sounds' names, gains and files: an index belongs to one fingerprint."""
+        """SHA-256 of the sounds' files and all that decides how they are heard.
+
+        That is their order, names, gains, declared loudness (they are brought to one loudness by
+        it) and whether they are loops (others are closed). An index belongs to one fingerprint.
+
+        Raises
+        ------
+        SoundBankError
+            When a file cannot be read.
+        """
         digest = hashlib.sha256()
         for sound in self.sounds:
-            digest.update(f"{sound.name}\0{sound.gain_db:g}\0".encode())
+            heard_as = (sound.gain_db, sound.loudness_lufs, sound.loops)
+            digest.update("\0".join([sound.name, *map(str, heard_as), ""]).encode())
             try:
                 with sound.path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())

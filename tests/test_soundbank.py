@@ -178,6 +178,8 @@ TWO = """
 name = "rain"
 file = "rain.wav"
 gain_db = 1
+loudness_lufs = -20
+loops = true
 [[sound]]
 name = "birds"
 file = "Far-birds.flac"
@@ -203,6 +205,9 @@ CHANGES: list[tuple[Callable[[Path], object], bool]] = [
     (lambda folder: describe(folder, TWO.replace('"rain"', '"shower"')), True),
     (lambda folder: describe(folder, TWO.replace("gain_db = 1", "gain_db = 2")), True),
     (lambda folder: describe(folder, TWO.replace("gain_db = 1", "")), True),
+    (lambda folder: describe(folder, TWO.replace("-20", "-20.5")), True),
+    (lambda folder: describe(folder, TWO.replace("loudness_lufs = -20", "")), True),
+    (lambda folder: describe(folder, TWO.replace("true", "false")), True),
     (lambda folder: describe(folder, TWO.partition('[[sound]]\nname = "birds"')[0]), True),
     (lambda folder: describe(folder, 'title = "Mine"' + TWO), False),
     (lambda folder: describe(folder, TWO + 'title = "Birds"\nlicence = "MIT"'), False),
