@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import math
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from deepmersion.errors import PhotoError
+from deepmersion.reading import name_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -60,7 +61,7 @@ def load_photo(
     source : Path or binary file
         A binary file is read to its end and need not be seekable.
     name : str, optional
-        How errors call the photo; by default the path, or ``standard input``.
+        How errors call the photo; by default as `reading.name_of` does. ``-`` is standard input.
     min_side : int, optional
         Lets a JPEG be decoded at a half, a quarter or an eighth of its size, which is several
         times faster, as long as both sides keep at least this many pixels.
@@ -77,8 +78,9 @@ def load_photo(
         decoded, is damaged, smaller than `MIN_SIDE` or larger than Pillow's limit against
         decompression bombs.
     """
-    if name is None or name == "-":
-        name = str(source) if isinstance(source, Path) else "standard input"
+    name = name_of(source) if name is None else name
+    if name == "-" and not isinstance(source, Path):
+        name = "standard input"
     image = _decode(_read(source, name), name, min_side)
     if min(image.size) < MIN_SIDE:
         raise PhotoError(
@@ -125,17 +127,16 @@ def _decode(data: bytes, name: str, min_side: int | None) -> PILImage:
     """Return the decoded picture, not yet turned upright."""
     from PIL import Image, UnidentifiedImageError
 
-    bomb = (Image.DecompressionBombWarning, Image.DecompressionBombError)
     try:
-        # Pillow also warns of trifles such as odd EXIF data, which are no news to the user.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(data), formats=FORMATS)
-            if min_side is not None:
-                image.draft(None, (min_side, min_side))
-            image.load()
-    except bomb:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+        # Between its limit and twice that, Pillow only warns. How warnings are treated is a
+        # setting of the whole process, and several threads decode: so it is looked at here.
+        if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+            raise Image.DecompressionBombError
+        if min_side is not None:
+            image.draft(None, (min_side, min_side))
+        image.load()
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PhotoError(
             f"{name}: has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels; scale it down first"
         ) from None

@@ -24,7 +24,7 @@ from deepmersion.mixing import mix_text, named_gains
 from deepmersion.output import FILE_DURATION_S
 from deepmersion.photo import load_photo
 from deepmersion.prototype import search_as_in_2018
-from deepmersion.reading import Photo, read_ahead
+from deepmersion.reading import Photo, name_of, read_ahead
 from deepmersion.resources import shipped_index, shipped_soundbank
 from deepmersion.soundbank import SoundBank, open_bank
 from deepmersion.vision import Choice, Distributions, OnChoice, load_networks
@@ -52,7 +52,7 @@ class Ambience:
     Attributes
     ----------
     photo : str
-        Its path, or ``-`` for one from standard input.
+        What it is called (`deepmersion.reading.name_of`): its path, or ``-`` for standard input.
     networks : str
         Which image networks looked at it: ``"lite"`` or ``"paper"``.
     weights : mapping of str to str
@@ -260,7 +260,7 @@ class Matcher:
         chatter: float | None = None,
     ) -> Iterator[Ambience | PhotoError]:
         """Yield for each photo, in order, its ambience, or the error if it cannot be opened."""
-        opened = zip(map(_name, photos), read_ahead(self._open, photos), strict=True)
+        opened = zip(map(name_of, photos), read_ahead(self._open, photos), strict=True)
         while named := list(islice(opened, PHOTOS_AT_ONCE)):
             images = [image for _, image in named if not isinstance(image, PhotoError)]
             names = [name for name, image in named if not isinstance(image, PhotoError)]
@@ -271,7 +271,7 @@ class Matcher:
     def _open(self, photo: Photo) -> np.ndarray | PhotoError:
         try:
             source = Path(photo) if isinstance(photo, str) else photo
-            image = load_photo(source, min_side=self.networks.min_side)
+            image = load_photo(source, name_of(photo), min_side=self.networks.min_side)
             return self.networks.reduced(image)
         except PhotoError as error:
             return error
@@ -346,10 +346,6 @@ def match(
 def _check_heads(use: Sequence[str]) -> None:
     if not use or set(use) - set(HEADS):
         raise RequestError(f"the label sets to use are {' and '.join(HEADS)}, one or both")
-
-
-def _name(photo: Photo) -> str:
-    return str(photo) if isinstance(photo, str | Path) else "-"
 
 
 def _likeliest(probs: np.ndarray, labels: Sequence[str]) -> tuple[tuple[str, float], ...]:

@@ -12,11 +12,27 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 Photo = Path | str | BinaryIO
+"""A photo's path, or a binary file that is read to its end, such as standard input."""
 
 T = TypeVar("T")
 
+STDIN_NAME = "<stdin>"
+"""What Python calls it."""
+
 MAX_AHEAD = 4
 """Photos decoded ahead at most. A bound on memory: the largest that are accepted take 267 MB."""
+
+
+def name_of(photo: Photo) -> str:
+    """Return what a photo is called: its path, or the name of an open file.
+
+    Standard input is ``-``, and so is a file without a name, unless its ``name`` is set.
+    """
+    if isinstance(photo, str | Path):
+        return str(photo)
+    name = getattr(photo, "name", None)
+    # A pipe's name may be the number of its descriptor.
+    return name if isinstance(name, str) and name != STDIN_NAME else "-"
 
 
 def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[T]:
@@ -36,7 +52,8 @@ def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[
 
     def start(n: int) -> None:
         for photo in islice(remaining, n):
-            is_file = isinstance(photo, str | Path) and Path(photo).is_file()
+            # A Path's own is_file raises where a name is too long or a folder may not be entered.
+            is_file = isinstance(photo, str | Path) and os.path.isfile(photo)  # noqa: PTH113
             coming.append(pool.submit(load, photo).result if is_file else partial(load, photo))
 
     try:

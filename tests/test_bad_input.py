@@ -65,7 +65,9 @@ def test_bad_photos(china_jpg: Path, tmp_path: Path) -> None:
     (tmp_path / "folder.jpg").mkdir()
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "smaller-bomb.png")
     said = {
+        f"{'x' * 300}.jpg": os.strerror(errno.ENAMETOOLONG),
         "text.jpg": "not a photo",
         "empty.jpg": "is empty",
         "cut.jpg": "damaged or cut short",
@@ -73,6 +75,7 @@ def test_bad_photos(china_jpg: Path, tmp_path: Path) -> None:
         "missing.jpg": "no such file",
         "dot.png": "too few",
         "bomb.png": "pixels; scale it down",
+        "smaller-bomb.png": "pixels; scale it down",
     }
     result = run("match", *said, china_jpg, "--json", cwd=tmp_path)
     assert result.returncode == 1
@@ -84,6 +87,13 @@ def test_bad_photos(china_jpg: Path, tmp_path: Path) -> None:
         assert record == {"photo": name, "error": line.removeprefix("Error: ")}
         assert what in line
         assert name in line
+
+
+def test_damaged_exif_data_are_no_news(china_jpg: Path, tmp_path: Path) -> None:
+    with Image.open(china_jpg) as image:
+        image.save(tmp_path / "photo.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    result = succeeded(run("match", "--networks", "lite", "--json", tmp_path / "photo.jpg"))
+    assert result.stderr == b""
 
 
 def test_an_unreadable_photo(

@@ -7,6 +7,7 @@ import gc
 import io
 import signal
 import sys
+import warnings
 from importlib import import_module
 from typing import Any
 
@@ -85,6 +86,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminated)
     # Python's last collection of garbage would go through all of PyTorch for most of a second.
     atexit.register(gc.freeze)
+    # Pillow warns of trifles such as odd EXIF data, which are no news to the user. Set once: to set
+    # it for a while would be to set it for all threads that decode.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     # A file's name need not be text, and a terminal need not have every letter.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

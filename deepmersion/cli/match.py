@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -150,7 +151,8 @@ def _expanded(photos: Sequence[str]) -> list[str]:
 
     expanded: list[str] = []
     for photo in photos:
-        inside = photos_in(Path(photo)) if Path(photo).is_dir() else []
+        # A Path's own is_dir raises where a name is too long or a folder may not be entered.
+        inside = photos_in(Path(photo)) if os.path.isdir(photo) else []  # noqa: PTH112
         # An empty folder stays, and is an error of its own when its turn comes.
         expanded += map(str, inside) if inside else [photo]
     return expanded
