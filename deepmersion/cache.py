@@ -1,4 +1,4 @@
-"""The folder where fetched weights are kept, and how files get into it whole or not at all."""
+"""The folder where fetched weights are kept, and who may write there."""
 
 from __future__ import annotations
 
@@ -95,10 +95,3 @@ def locked(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def install(temporary: Path, path: Path) -> None:
-    """Give a finished file its final name, so that no reader ever sees half of it."""
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)

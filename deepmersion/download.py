@@ -6,14 +6,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepmersion.cache import install, require_space
+from deepmersion.cache import require_space
 from deepmersion.errors import WeightsError
+from deepmersion.files import install
 from deepmersion.identity import Identity, identity_of
-from deepmersion.transfer import BrokenError, OnProgress, n_bytes, receive
-
-
-def ignore(done: int, total: int | None) -> None:
-    """Take no notice of progress."""
+from deepmersion.progress import OnProgress, ignore
+from deepmersion.transfer import BrokenError, n_bytes, receive
 
 
 @dataclass(frozen=True)

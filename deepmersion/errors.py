@@ -5,6 +5,11 @@ command prints it behind ``Error: `` and exits with the class's exit code.
 """
 
 
+def in_one_line(error: Exception) -> str:
+    """Return an error's message without line breaks, or its kind if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class DeepmersionError(Exception):
     """Root of all errors that a user, a file or the machine can cause."""
 

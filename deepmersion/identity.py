@@ -41,24 +41,25 @@ def identities(path: Path) -> set[Identity]:
     OSError
         When the file cannot be read.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(0)
-        sha256, git_blob = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size)
-        while block := file.read(BLOCK_BYTES):
-            sha256.update(block)
-            git_blob.update(block)
-    return {Identity("sha256", sha256.hexdigest()), Identity("git-blob", git_blob.hexdigest())}
+    return _identities(path, "sha256", "git-blob")
 
 
 def identity_of(path: Path, kind: DigestKind) -> Identity:
     """Return a file's identity of one kind; raises OSError when the file cannot be read."""
+    (identity,) = _identities(path, kind)
+    return identity
+
+
+def _identities(path: Path, *kinds: DigestKind) -> set[Identity]:
     with path.open("rb") as file:
-        hasher = hashlib.sha256()
-        if kind == "git-blob":
-            size = file.seek(0, 2)
-            file.seek(0)
-            hasher = hashlib.sha1(b"blob %d\0" % size)
+        size = file.seek(0, 2)
+        file.seek(0)
+        hashers = {kind: _hasher(kind, size) for kind in kinds}
         while block := file.read(BLOCK_BYTES):
-            hasher.update(block)
-    return Identity(kind, hasher.hexdigest())
+            for hasher in hashers.values():
+                hasher.update(block)
+    return {Identity(kind, hasher.hexdigest()) for kind, hasher in hashers.items()}
+
+
+def _hasher(kind: DigestKind, size: int) -> hashlib._Hash:
+    return hashlib.sha256() if kind == "sha256" else hashlib.sha1(b"blob %d\0" % size)

@@ -29,7 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepmersion.errors import IndexFileError
+from deepmersion.errors import IndexFileError, in_one_line
+from deepmersion.files import install
 
 if TYPE_CHECKING:
     import h5py
@@ -312,9 +313,7 @@ def write_index(
         _require_space(temporary, len(gains) * (2 * sum(CLASSES.values()) + 4 * len(sounds)))
         with h5py.File(temporary, "w", libver=LIBRARY_BOUNDS) as file:
             _write(file, header, sounds, gains, blocks)
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        install(temporary, path)
     except (OSError, RuntimeError) as error:  # h5py raises either when a disk is full
         raise IndexFileError(
             f"the index {path} cannot be written ({_reason(error)}); "
@@ -337,7 +336,7 @@ def _require_space(temporary: Path, n_bytes: int) -> None:
 def _reason(error: Exception) -> str:
     """Return the operating system's own words, without the library's several lines."""
     number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number else " ".join(str(error).split())
+    return os.strerror(number) if number else in_one_line(error)
 
 
 def _write(
@@ -363,11 +362,3 @@ def _write(
         start = stop
     if start != len(gains):
         raise ValueError(f"{start} rows of predictions for {len(gains)} mixes")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,20 +7,18 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deepmersion.compute import require_device
 from deepmersion.errors import ClusterError, IndexFileError
+from deepmersion.files import check_place
 from deepmersion.index import CLASSES, Header, write_index
 from deepmersion.journal import Journal
 from deepmersion.listening import Block, Heard, Listener, heard_sounds
 from deepmersion.mixing import superimpositions
+from deepmersion.progress import OnProgress, OnShare
 from deepmersion.soundbank import SoundBank, open_bank
-
-if TYPE_CHECKING:
-    from deepmersion.transfer import OnProgress
 
 WINDOW_S = 60.0
 """How much of a mix SoundNet hears, in seconds: one round of the shipped sounds, so that a peal
@@ -34,9 +32,6 @@ more turn into trains and motorways."""
 BATCH_SIZE = 128
 """Mixes that go through the network together: what is computed once for all of them (see
 `deepmersion.superimposed`) is then a small part, and an interrupted build loses seconds."""
-
-Progress = Callable[[int, int], None]
-"""Called with the number of finished mixes and of all mixes."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ def build_index(
     device: str = "cpu",
     dask: str | None = None,
     settings: Settings | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnShare | None = None,
     on_fetch: OnProgress | None = None,
 ) -> Path:
     """Build the index of a sound bank and return its path.
@@ -78,6 +73,7 @@ def build_index(
         Address of a dask.distributed scheduler, on whose workers SoundNet then runs.
     settings : Settings or None
     on_progress : callable or None
+        Called with the number of finished mixes and of all mixes.
     on_fetch : callable or None
         Follows the download of SoundNet's weights, if they have yet to be fetched.
 
@@ -89,10 +85,9 @@ def build_index(
     """
     output = Path(output)
     settings = settings or Settings()
-    if not output.parent.is_dir():
-        raise IndexFileError(f"the folder {output.parent} does not exist; create it first")
-    if output.is_dir():
-        raise IndexFileError(f"{output} is a folder; give the name of a file")
+    partial = output.with_name(output.name + ".partial")
+    for path in (output, partial):
+        check_place(path, IndexFileError)
     bank = open_bank(soundbank)
     gains = superimpositions(len(bank.sounds), max_layers)
     if dask is None:
@@ -102,7 +97,6 @@ def build_index(
     header = _header(bank, settings)
     sounds = heard_sounds(bank, header.sample_rate, settings.window_s)
     job = {**asdict(header), "created": "", "max_layers": max_layers}
-    partial = output.with_name(output.name + ".partial")
     with ExitStack() as resources:
         if dask is None:
             hear_all = Listener(sounds, settings.level_rms, device, on_fetch).hear_all
@@ -148,7 +142,7 @@ def _fill(
     journal: Journal,
     hear_all: Callable[[Iterable[Block]], Iterable[Heard]],
     gains: np.ndarray,
-    on_progress: Progress | None,
+    on_progress: OnShare | None,
 ) -> None:
     missing = np.flatnonzero(~journal.finished())
     n_finished = len(gains) - len(missing)

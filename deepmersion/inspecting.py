@@ -13,9 +13,9 @@ from deepmersion.indexing import Settings
 from deepmersion.labels import soundnet_scene_labels
 from deepmersion.listening import mono_window
 from deepmersion.mixing import at_level
+from deepmersion.progress import OnProgress
 from deepmersion.seam import Seam, measure_seam
 from deepmersion.soundbank import BaseSound, SoundBank
-from deepmersion.transfer import OnProgress
 
 N_SCENES = 5
 """How many of the likeliest scenes are named."""

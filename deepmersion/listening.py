@@ -12,8 +12,8 @@ from deepmersion.errors import SoundBankError
 from deepmersion.mixing import ring_window
 
 if TYPE_CHECKING:
+    from deepmersion.progress import OnProgress
     from deepmersion.soundbank import BaseSound, SoundBank
-    from deepmersion.transfer import OnProgress
 
 SILENT_RMS = 10 ** (-70 / 20)
 """What is quieter than BS.1770's absolute gate is silence, however much it could be amplified."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +12,8 @@ from typing import BinaryIO
 import numpy as np
 
 from deepmersion.errors import OutputError
+from deepmersion.files import check_place, install
+from deepmersion.progress import OnShare
 
 FORMATS = {
     ".wav": ("WAV", "PCM_16"),
@@ -32,10 +34,6 @@ until the pipe ends."""
 
 PROBE_BYTES = 1 << 20
 """What is written to learn why writing failed: more than a disk's last free block."""
-
-Progress = Callable[[int, int], None]
-"""Called with the number of samples written and of all samples."""
-
 
 MAX_WAV_BYTES = 0xFFFF_FFFF - 1024
 """What the 32-bit sizes of a WAV file can say, and room for its header: 6.7 hours."""
@@ -62,22 +60,10 @@ def check_output(path: Path, duration_s: float, sample_rate: int) -> None:
         raise OutputError(
             f"{path} has no suffix of an audio format; end it in one of {', '.join(FORMATS)}"
         )
-    try:
-        _check_place(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({_reason(error)}); choose another") from error
+    check_place(path, OutputError)
     n_bytes = duration_s * sample_rate * N_CHANNELS * BYTES_PER_SAMPLE
     if path.suffix.lower() == ".wav" and n_bytes > MAX_WAV_BYTES:
         raise OutputError(f"{path}: {duration_s:g} s do not fit into a WAV file; write FLAC")
-
-
-def _check_place(path: Path) -> None:
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file")
-    if not path.parent.is_dir():
-        raise OutputError(f"the folder {path.parent} does not exist; create it first")
-    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise OutputError(f"{path} cannot be written; check the permissions")
 
 
 def write_file(
@@ -85,7 +71,7 @@ def write_file(
     blocks: Iterable[np.ndarray],
     sample_rate: int,
     n_samples: int,
-    on_progress: Progress | None = None,
+    on_progress: OnShare | None = None,
 ) -> None:
     """Write a stereo stream to an audio file, which appears under its name only when whole.
 
@@ -100,6 +86,7 @@ def write_file(
     n_samples : int
         How many samples there will be, for the progress.
     on_progress : callable or None
+        Called with the number of samples written and of all samples.
 
     Raises
     ------
@@ -121,9 +108,7 @@ def write_file(
                 written += len(block)
                 if on_progress:
                     on_progress(written, n_samples)
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        install(temporary, path)
     except (OSError, soundfile.SoundFileError) as error:
         raise OutputError(
             f"{path} cannot be written ({_reason(error, temporary)}); check the free space and "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from deepmersion.errors import PhotoError
+from deepmersion.errors import PhotoError, in_one_line
 from deepmersion.reading import name_of
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _read(source: Path | BinaryIO, name: str) -> bytes:
     except PermissionError:
         raise PhotoError(f"{name}: may not be read; check the file's permissions") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or _one_line(error)
+        reason = getattr(error, "strerror", None) or in_one_line(error)
         raise PhotoError(f"{name}: cannot be read ({reason}); check the path") from error
     if not data:
         raise PhotoError(f"{name}: is empty; give a photo")
@@ -148,13 +148,9 @@ def _decode(data: bytes, name: str, min_side: int | None) -> PILImage:
         # Damaged data makes Pillow's decoders raise OSError, SyntaxError, ValueError,
         # struct.error, IndexError and others; to the user it is all the same.
         raise PhotoError(
-            f"{name}: is damaged or cut short ({_one_line(error)}); get the photo again"
+            f"{name}: is damaged or cut short ({in_one_line(error)}); get the photo again"
         ) from error
     return image
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _what_it_is(data: bytes) -> str:

@@ -18,11 +18,12 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from deepmersion.cache import install, require_space
-from deepmersion.download import ignore
+from deepmersion.cache import require_space
 from deepmersion.errors import WeightsError
+from deepmersion.files import install
 from deepmersion.identity import Identity, identity_of
-from deepmersion.transfer import OnProgress, n_bytes
+from deepmersion.progress import OnProgress, ignore
+from deepmersion.transfer import n_bytes
 
 if TYPE_CHECKING:
     import numpy as np

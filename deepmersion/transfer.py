@@ -8,13 +8,11 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from deepmersion.errors import WeightsError
-
-OnProgress = Callable[[int, int | None], None]
-"""Called with the bytes done so far and the bytes in all, where that is known."""
+from deepmersion.progress import OnProgress
 
 CHUNK_BYTES = 1 << 18
 

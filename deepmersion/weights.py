@@ -11,11 +11,12 @@ import shutil
 from pathlib import Path
 
 from deepmersion import soundnet_weights
-from deepmersion.cache import cache_folder, install, locked, make_cache_folder, require_space
+from deepmersion.cache import cache_folder, locked, make_cache_folder, require_space
 from deepmersion.download import PATIENCE, Patience, download, n_fetched
 from deepmersion.errors import WeightsError
+from deepmersion.files import install
 from deepmersion.identity import DigestKind, Identity, identities, identity_of
-from deepmersion.transfer import OnProgress
+from deepmersion.progress import OnProgress
 from deepmersion.weights_specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get, spec_of
 
 __all__ = [

@@ -225,6 +225,8 @@ def test_sounds_that_cannot_be_heard_are_named(
     [
         ("missing/a.h5", "bank", None, IndexFileError),
         (".", "bank", None, IndexFileError),
+        ("x" * 300, "missing", None, IndexFileError),
+        ("x" * 250, "missing", None, IndexFileError),  # FILE.partial is too long
         ("a.h5", "missing", None, SoundBankError),
         ("a.h5", "bank", 0, RequestError),
     ],

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import click
 
-from deepmersion.errors import DeepmersionError
+from deepmersion.errors import DeepmersionError, in_one_line
 
 
 class WrongRequest(click.ClickException):
@@ -33,11 +33,6 @@ def one_line_error(error: DeepmersionError) -> click.ClickException:
     """Return a deepmersion error as click shows it."""
     kind = WrongRequest if error.exit_code == WrongRequest.exit_code else click.ClickException
     return kind(in_one_line(error))
-
-
-def in_one_line(error: Exception) -> str:
-    """Return an error's message without line breaks."""
-    return " ".join(str(error).split())
 
 
 def system_error(error: OSError) -> click.ClickException:

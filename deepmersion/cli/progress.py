@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-OnProgress = Callable[[int, int | None], None]
+from deepmersion.progress import OnProgress
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deepmersion.cli.describe import describe
-from deepmersion.cli.exits import in_one_line
+from deepmersion.errors import in_one_line
 
 if TYPE_CHECKING:
     from deepmersion.pipeline import Ambience

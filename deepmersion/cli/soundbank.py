@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deepmersion.cli.exits import in_one_line
 from deepmersion.cli.options import PATH
 from deepmersion.cli.progress import progress_bar
-from deepmersion.errors import SoundBankError, WeightsError
+from deepmersion.errors import SoundBankError, WeightsError, in_one_line
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,61 @@
+"""Writing files: whether one can be written, and how it gets its name whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from deepmersion.errors import DeepmersionError, in_one_line
+
+
+def check_place(path: Path, kind: type[DeepmersionError]) -> None:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which may exist already.
+    kind : type
+        What to raise.
+
+    Raises
+    ------
+    DeepmersionError
+        Of that kind, when the path is a folder, its folder is missing or not writable, or its
+        name is none that a file can have.
+    """
+    try:
+        if path.is_dir():
+            raise kind(f"{path} is a folder; give the name of a file")
+        if not path.parent.is_dir():
+            raise kind(f"the folder {path.parent} does not exist; create it first")
+        if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            raise kind(f"{path} cannot be written; check the permissions")
+    except OSError as error:
+        reason = error.strerror or in_one_line(error)
+        raise kind(f"{path} cannot be written ({reason}); choose another") from error
+
+
+def install(temporary: Path, path: Path) -> None:
+    """Give a finished file its final name, so that no reader ever sees half of it.
+
+    Not even after a power failure: what it holds is on the disk before it has the name.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written to the disk, or not have that name.
+    """
+    # Windows refuses this for a file that was opened for reading.
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    # The name itself is on the disk when its folder is. Windows cannot open a folder, and some
+    # file systems cannot do this; an older file of that name may then come back.
+    with suppress(OSError):
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
