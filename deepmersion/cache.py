@@ -21,10 +21,21 @@ def cache_folder() -> Path:
 
     The environment variable ``DEEPMERSION_CACHE`` names it; without one it is the user's cache
     folder as the operating system has it, such as ``~/.cache/deepmersion``.
+
+    Raises
+    ------
+    WeightsError
+        When the variable names the home of a user that there is not.
     """
     chosen = os.environ.get("DEEPMERSION_CACHE")
     if chosen:
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:
+            raise WeightsError(
+                f"the environment variable DEEPMERSION_CACHE names {chosen}, and there is no such "
+                "user: correct it"
+            ) from error
     from platformdirs import user_cache_path
 
     return user_cache_path("deepmersion", appauthor=False)
@@ -36,7 +47,7 @@ def make_cache_folder() -> Path:
     Raises
     ------
     WeightsError
-        When it cannot be made.
+        When it cannot be made, or `cache_folder` cannot be known.
     """
     folder = cache_folder()
     try:

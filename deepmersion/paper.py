@@ -21,9 +21,9 @@ from torchvision.models import VGG16_Weights, resnet18, vgg16
 
 from deepmersion.checkpoints import fill, read_state_dict
 from deepmersion.errors import WeightsError
-from deepmersion.labels import places365_labels
+from deepmersion.labels import object_labels, places365_labels
 from deepmersion.vision import Distributions
-from deepmersion.weights import SPECS, WeightsSpec, verify, weights_path
+from deepmersion.weights import SPECS, WeightsSpec, is_missing, verify
 
 BATCH_SIZE = 4
 """Photos that go through the networks at once. VGG-16's first layers are wide, some 50 MB a
@@ -155,9 +155,8 @@ class Paper:
             for batch in _batches(images)
         ]
         if not batches:
-            return Distributions(
-                np.empty((0, 1000), np.float32), np.empty((0, len(self.scene_labels)), np.float32)
-            )
+            n_classes = len(object_labels()), len(self.scene_labels)
+            return Distributions(*(np.empty((0, n), np.float32) for n in n_classes))
         objects, scenes = zip(*batches, strict=True)
         return Distributions(np.concatenate(objects), np.concatenate(scenes))
 
@@ -176,7 +175,7 @@ def _batches(images: Sequence[np.ndarray]) -> Iterator[list[Image.Image]]:
 
 def require(specs: Sequence[WeightsSpec]) -> None:
     """Raise WeightsError with what to do when any of the paper's weights is not there at all."""
-    missing = [spec for spec in specs if not weights_path(spec).is_file()]
+    missing = [spec for spec in specs if is_missing(spec)]
     if missing:
         names = " and ".join(spec.name for spec in missing)
         files = " and ".join(str(spec.url) for spec in missing)

@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from deepmersion.cache import require_space
+from deepmersion.download import part_path
 from deepmersion.errors import WeightsError
 from deepmersion.files import install
 from deepmersion.identity import Identity, identity_of
@@ -128,6 +129,12 @@ def _follow(pip: subprocess.Popen[bytes], folder: Path, on_progress: OnProgress)
             continue
 
 
+def n_fetched_of_archive(cache: Path) -> int:
+    """Return how many bytes of the archive are there that another process fetches into `cache`."""
+    mirrored = part_path(cache / ARCHIVE_NAME)
+    return max(n_bytes(mirrored), *map(_largest_archive, cache.glob(f"{WORK_PREFIX}*")), 0)
+
+
 def _largest_archive(folder: Path) -> int:
     # Folders and files come and go while pip works; os.walk minds no vanished folder.
     archives = [
@@ -163,12 +170,13 @@ def _require(path: Path, identity: Identity) -> None:
 
 
 def convert_archive(archive: Path, target: Path) -> None:
-    """Write the weights of the published source archive as safetensors; see `convert_array`."""
-    _require(archive, ARCHIVE)
+    """Write the weights of the published source archive as safetensors; see `convert_array`.
+
+    The caller has checked that it is the published one, which holds the array as a file.
+    """
     with tarfile.open(archive) as tar:
         member = tar.extractfile(ARRAY_MEMBER)
-        if member is None:
-            raise WeightsError(f"{archive} holds no {ARRAY_MEMBER}: fetch it again")
+        assert member is not None
         _convert(member.read(), target)
 
 

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from deepmersion.errors import WeightsError
+from deepmersion.errors import WeightsError, in_one_line
 from deepmersion.progress import OnProgress
 
 CHUNK_BYTES = 1 << 18
@@ -94,8 +94,8 @@ def _open(url: str, have: int, timeout_s: float) -> http.client.HTTPResponse:
     headers = {"User-Agent": "deepmersion", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-    request = urllib.request.Request(url, headers=headers)
     try:
+        request = urllib.request.Request(url, headers=headers)
         response = urllib.request.urlopen(request, timeout=timeout_s, context=_tls_context())
     except urllib.error.HTTPError as error:
         if error.code in PASSING_STATUSES:
@@ -103,6 +103,11 @@ def _open(url: str, have: int, timeout_s: float) -> http.client.HTTPResponse:
         raise WeightsError(
             f"{url} could not be fetched (the server answers {error.code} {error.reason}): bring "
             "the file from elsewhere and use `deepmersion weights import FILE`"
+        ) from error
+    except (http.client.InvalidURL, UnicodeError) as error:
+        raise WeightsError(
+            f"{url} is no valid address ({in_one_line(error)}): correct it where you gave it "
+            "(DEEPMERSION_MIRROR), in ASCII"
         ) from error
     except (OSError, http.client.HTTPException) as error:
         if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):

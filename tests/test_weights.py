@@ -100,8 +100,9 @@ def test_vgg16_is_what_torchvision_publishes() -> None:
 def test_groups_name_each_once() -> None:
     assert [spec.name for spec in expand(("paper", "vgg16"))] == ["vgg16", "places365"]
     assert [spec.name for spec in expand(("all",))] == ["soundnet", "vgg16", "places365"]
-    with pytest.raises(RequestError, match="alexnet: choose among soundnet, vgg16, places365"):
-        expand(("alexnet",))
+    choices = "soundnet, vgg16, places365, paper, all"
+    with pytest.raises(RequestError, match=f"papers: choose among {choices}"):
+        expand(("papers",))
 
 
 def test_cache_folder_is_the_users_unless_named(
@@ -111,6 +112,23 @@ def test_cache_folder_is_the_users_unless_named(
     monkeypatch.delenv("DEEPMERSION_CACHE")
     assert weights.cache_folder().name.lower() == "deepmersion"
     assert weights.cache_folder() != cache
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_cache_folder_of_nobodys_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPMERSION_CACHE", "~no-such-user/cache")
+    with pytest.raises(WeightsError, match=r"DEEPMERSION_CACHE names ~no-such-user/cache"):
+        weights.fetch("vgg16")
+
+
+def test_a_cache_folder_that_cannot_be_looked_into_holds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A name that is too long, which even root cannot pass over.
+    monkeypatch.setenv("DEEPMERSION_CACHE", f"/{'x' * 300}")
+    assert not weights.is_present("vgg16")
+    with pytest.raises(WeightsError, match=r"vgg16-397923af\.pth cannot be read"):
+        weights.verify("vgg16")
 
 
 # Fetching
@@ -160,6 +178,17 @@ def test_mirror_is_asked_instead(server: Loopback, monkeypatch: pytest.MonkeyPat
     (server.folder / "vgg16-397923af.pth").rename(mirrored / "vgg16-397923af.pth")
     monkeypatch.setenv("DEEPMERSION_MIRROR", server.url("mirror/"))
     assert weights.fetch("vgg16").read_bytes() == CONTENTS["vgg16"]
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("mirror", ["http://127.0.0.1:9/fü", "http://127.0.0.1:9/a b"])
+def test_a_mirror_whose_address_is_none_is_one_clear_line(
+    monkeypatch: pytest.MonkeyPatch, mirror: str
+) -> None:
+    monkeypatch.setenv("DEEPMERSION_MIRROR", mirror)
+    with pytest.raises(WeightsError, match=r"is no valid address.*DEEPMERSION_MIRROR") as error:
+        weights.fetch("vgg16")
+    assert "\n" not in str(error.value)
 
 
 def test_wrong_file_behind_the_address_is_never_kept(server: Loopback, cache: Path) -> None:
@@ -227,6 +256,27 @@ def test_import_refuses_other_files_and_takes_the_rest(cache: Path, tmp_path: Pa
     assert result.stderr.count("\n") == 1
     assert not (cache / "vgg16-397923af.pth").exists()
     assert weights.verify("places365")
+
+
+@pytest.mark.usefixtures("server")
+def test_import_names_a_missing_file_and_takes_the_rest(tmp_path: Path) -> None:
+    whole = tmp_path / "places"
+    whole.write_bytes(CONTENTS["places365"])
+    result = run("import", str(tmp_path / "missing"), str(tmp_path), str(whole))
+    assert result.exit_code == 1
+    missing, folder = result.stderr.splitlines()
+    assert missing.startswith(f"Error: {tmp_path / 'missing'} cannot be read (No such file")
+    assert folder.startswith(f"Error: {tmp_path} cannot be read (Is a directory")
+    assert weights.verify("places365")
+
+
+@pytest.mark.usefixtures("server")
+def test_an_import_that_cannot_be_written_is_one_clear_line(cache: Path, tmp_path: Path) -> None:
+    (cache / f"{SPECS['places365'].filename}.tmp").mkdir(parents=True)
+    whole = tmp_path / "places"
+    whole.write_bytes(CONTENTS["places365"])
+    with pytest.raises(WeightsError, match=r"places cannot be taken into .*\(Is a directory\)"):
+        weights.import_file(whole)
 
 
 @pytest.mark.usefixtures("server")

@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import click
 
+from deepmersion.cli.options import PATH
 from deepmersion.cli.progress import progress_bar
 from deepmersion.download import n_fetched
-from deepmersion.errors import DeepmersionError
+from deepmersion.errors import DeepmersionError, in_one_line
 from deepmersion.weights import (
     SPECS,
     WeightsSpec,
@@ -74,13 +75,7 @@ def _fetch_one(spec: WeightsSpec) -> None:
 
 
 @weights.command("import")
-@click.argument(
-    "files",
-    nargs=-1,
-    required=True,
-    metavar="FILE...",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
 def import_(files: tuple[Path, ...]) -> None:
     """Take in weights that were brought by hand.
 
@@ -131,7 +126,7 @@ def _each(items: Iterable[Item], action: Callable[[Item], None]) -> None:
         try:
             action(item)
         except DeepmersionError as error:
-            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            click.echo(f"Error: {in_one_line(error)}", err=True)
             failed = True
     if failed:
         click.get_current_context().exit(1)
