@@ -12,6 +12,9 @@ from deepmersion.soundbank import BaseSound
 SAMPLE_RATE = 44_100
 """Rate at which mixes are rendered, in Hz; the shipped sounds have it already."""
 
+N_CHANNELS = 2
+"""Everything that is played or written is stereo."""
+
 BASE_LOUDNESS_LUFS = -27.0
 """Integrated loudness to which every base sound is brought, so that equal gains sound equally
 loud. It is also what the shipped files have, which therefore play as they are."""
@@ -22,12 +25,19 @@ MIN_DURATION_S = 1.0
 MIN_RATE_HZ = 4_000
 """Below this the filters that measure loudness (BS.1770, annex 1) are not defined."""
 
+UNDECODABLE = (OSError, RuntimeError, TypeError, ValueError)
+"""What soundfile raises on a file that it cannot open or decode: errors of its own, which are
+RuntimeErrors; TypeError for what has no header by its name (``.raw``); and Python's."""
+
 DECODE_SAMPLES = 65_536
 """How much of a file is decoded at once, in samples: a second and a half."""
 
 CROSSFADE_S = 2.0
 """Length of the crossfade that closes a recording into a loop; long against any event's edge,
 short against the recording."""
+
+RING_MARGIN_S = 0.1
+"""How much of a loop's other end a resampler sees: its filter looks some milliseconds far."""
 
 MAX_CROSSFADE_SHARE = 0.25
 """A short recording gives up at most this share of itself to the crossfade."""
@@ -72,7 +82,8 @@ def load_loop(sound: BaseSound, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
         # What no loop plays, above the rate of mixes, must not count either.
         audible_rate = min(rate, SAMPLE_RATE)
         loudness = integrated_loudness(resample_ring(samples, rate, audible_rate), audible_rate)
-    if not math.isfinite(loudness):
+    # A declared loudness may be wrong, and silence would be divided by its own peak.
+    if not (math.isfinite(loudness) and samples.any()):
         raise SoundBankError(f"{sound.path} is silent; remove it from the sound bank")
     samples = resample_ring(samples, rate, sample_rate)
     if not sound.loops:
@@ -97,7 +108,7 @@ def decode(sound: BaseSound) -> tuple[np.ndarray, int]:
             # Piece by piece, to the end: the length that a header names may be none, or a lie.
             while len(part := file.read(DECODE_SAMPLES, dtype="float32", always_2d=True)):
                 parts.append(_stereo(part))
-    except (soundfile.SoundFileError, OSError, ValueError, TypeError) as error:
+    except UNDECODABLE as error:
         reason = str(error).rstrip(".").rsplit(": ", 1)[-1]
         raise SoundBankError(
             f"{sound.path} cannot be decoded ({reason}); "
@@ -152,7 +163,7 @@ def resample_ring(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     import soxr
 
     # The resampler's filter sees what lies beyond either end: in a loop, the other end.
-    margin = min(len(samples), rate // 10)
+    margin = min(len(samples), round(RING_MARGIN_S * rate))
     ring = np.concatenate([samples[-margin:], samples, samples[:margin]])
     start, length = round(margin * new_rate / rate), round(len(samples) * new_rate / rate)
     return np.asarray(soxr.resample(ring, rate, new_rate)[start : start + length])

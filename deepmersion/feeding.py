@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-N_CHANNELS = 2
+from deepmersion.audio import N_CHANNELS
 
 POLL_S = 0.02
 """How often the rendering thread looks for room: asking costs nothing, and a lock or a signal

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.audio import BASE_LOUDNESS_LUFS, DECODE_SAMPLES, SAMPLE_RATE, load_loop
+from deepmersion.audio import (
+    BASE_LOUDNESS_LUFS,
+    DECODE_SAMPLES,
+    SAMPLE_RATE,
+    UNDECODABLE,
+    load_loop,
+)
 from deepmersion.errors import SoundBankError
 from deepmersion.soundbank import BaseSound
 
@@ -94,7 +100,7 @@ def _open_seamless(sound: BaseSound) -> soundfile.SoundFile | None:
 
     try:
         file = soundfile.SoundFile(sound.path)
-    except (soundfile.SoundFileError, OSError):
+    except UNDECODABLE:
         return None  # loading it the ordinary way says what is wrong
     # Samples in floating point may be beyond full scale, or not finite: they are looked at first.
     if (

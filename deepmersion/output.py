@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from deepmersion.audio import N_CHANNELS
 from deepmersion.errors import OutputError
 from deepmersion.files import check_place, install
 from deepmersion.progress import OnShare
@@ -26,7 +27,6 @@ FORMATS = {
 FILE_DURATION_S = 300.0
 """Length of a written file when nobody says: five minutes, 25 MB as FLAC."""
 
-N_CHANNELS = 2
 BYTES_PER_SAMPLE = 2
 ENDLESS_BYTES = 0xFFFF_FFFF
 """What a WAV header says of a stream whose length is not known or does not fit; players then read

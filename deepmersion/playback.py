@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from deepmersion.audio import N_CHANNELS
 from deepmersion.errors import PlaybackError
-from deepmersion.feeding import N_CHANNELS, FadeOut, Feeder, Ring
+from deepmersion.feeding import FadeOut, Feeder, Ring
 
 BUFFER_S = 1.0
 """How much is rendered ahead: rides out a busy machine."""
@@ -28,7 +29,7 @@ DEVICE_LATENCY_S = 0.15
 that Ctrl-C is heard at once."""
 
 FADE_OUT_S = 0.3
-"""How fast Ctrl-C fades out: soft to the ear, and at once to the hand."""
+"""How fast Ctrl-C fades out, here and in a pipe: soft to the ear, and at once to the hand."""
 
 TAIL_S = DEVICE_LATENCY_S + 0.05
 """Silence after the end, more than the device holds: what it holds when it stops may be lost."""
@@ -68,6 +69,11 @@ def _sounddevice() -> ModuleType:
             "(Debian and Ubuntu: apt install libportaudio2; macOS: brew install portaudio) "
             "or write a file with -o"
         ) from error
+    except Exception as error:  # PortAudioError, whose module is then not to be had
+        raise PlaybackError(
+            f"PortAudio cannot be started, so nothing can be played ({_reason(error)}); start the "
+            "system's sound service, or write a file with -o"
+        ) from error
 
 
 def output_devices() -> list[tuple[int, str, bool]]:
@@ -76,7 +82,7 @@ def output_devices() -> list[tuple[int, str, bool]]:
     Raises
     ------
     PlaybackError
-        When PortAudio is missing.
+        When PortAudio is missing or cannot be started.
     """
     sounddevice = _sounddevice()
     default = sounddevice.default.device[1]
@@ -93,7 +99,7 @@ def check_playback(device: str | int | None = None) -> None:
     Raises
     ------
     PlaybackError
-        When PortAudio is missing, or there is no such sound card.
+        When PortAudio is missing or cannot be started, or there is no such sound card.
     """
     sounddevice = _sounddevice()
     try:
@@ -107,13 +113,16 @@ def check_playback(device: str | int | None = None) -> None:
 
 
 def _unusable(device: str | int | None, error: Exception) -> PlaybackError:
-    # PortAudio's own words; sounddevice may add those of the system's sound layer behind them.
-    reason = " ".join(str(error.args[0] if error.args else error).split())
     name = "default output device" if device is None else f"output device {device}"
     return PlaybackError(
-        f"the {name} cannot be used ({reason}); choose one that `deepmersion devices` lists, or "
-        "write a file with -o"
+        f"the {name} cannot be used ({_reason(error)}); choose one that `deepmersion devices` "
+        "lists, or write a file with -o"
     )
+
+
+def _reason(error: Exception) -> str:
+    # PortAudio's own words; sounddevice may add those of the system's sound layer behind them.
+    return " ".join(str(error.args[0] if error.args else error).split())
 
 
 def play(
@@ -133,7 +142,7 @@ def play(
     Raises
     ------
     PlaybackError
-        When there is no such device, or it vanishes.
+        When PortAudio cannot be used, there is no such device, or it vanishes.
     """
     sounddevice = _sounddevice()
     try:

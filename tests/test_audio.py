@@ -252,6 +252,14 @@ def test_what_is_no_recording_is_refused_in_one_line(
     assert_one_line(caught.value, path, part)
 
 
+def test_silence_that_is_declared_to_be_loud_is_refused_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    silent(path)
+    with pytest.raises(SoundBankError) as caught:
+        load_loop(sound(path, loudness_lufs=-27.0))
+    assert_one_line(caught.value, path, "is silent")
+
+
 def test_a_flac_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", noise(3.0))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

@@ -254,6 +254,30 @@ def test_no_portaudio(china_jpg: Path, tmp_path: Path) -> None:
     assert succeeded(run("match", china_jpg, "--json", env=without)).stdout
 
 
+def test_portaudio_that_cannot_be_started(china_jpg: Path, tmp_path: Path) -> None:
+    # The real sounddevice and PortAudio, but for how the library answers to its first call.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import _sounddevice\n"
+        "class Instead:\n"
+        "    def __init__(self, real, **instead):\n"
+        "        self.real, self.instead = real, instead\n"
+        "    def __getattr__(self, name):\n"
+        "        return self.instead.get(name) or getattr(self.real, name)\n"
+        "ffi = _sounddevice.ffi\n"
+        "internal_error = -9986\n"
+        "def dlopen(name):\n"
+        "    return Instead(ffi.dlopen(name), Pa_Initialize=lambda: internal_error)\n"
+        "_sounddevice.ffi = Instead(ffi, dlopen=dlopen)\n"
+    )
+    broken = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    for arguments in (["match", str(china_jpg)], ["devices"]):
+        error = the_error(run(*arguments, env=broken))
+        if error.startswith("PortAudio is not installed"):
+            pytest.skip(error)
+        assert error.startswith("PortAudio cannot be started")
+        assert "Internal PortAudio error" in error
+
+
 @pytest.fixture
 def no_sound_card(tmp_path: Path) -> dict[str, str]:
     if list(Path("/dev/snd").glob("pcm*p")):
@@ -361,6 +385,14 @@ def test_sound_banks_that_cannot_be(tmp_path: Path) -> None:
     }.items():
         for command in ("list", "check"):
             assert what in the_error(run("soundbank", command, bank))
+
+
+def test_a_sound_that_says_nothing_of_its_format_is_listed(tmp_path: Path) -> None:
+    bank = make_bank(tmp_path / "bank", 1)
+    (bank / "noise.raw").write_bytes(bytes(1000))
+    (bank / "soundbank.toml").write_text('[[sound]]\nname = "noise"\nfile = "noise.raw"\n')
+    listed = succeeded(run("soundbank", "list", bank)).stdout.decode().splitlines()
+    assert listed[1].endswith("cannot be decoded")
 
 
 def test_a_bad_sound_does_not_hide_the_others(soundnet_weights: Path, tmp_path: Path) -> None:

@@ -209,13 +209,16 @@ def test_a_seamless_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
     assert_one_line(caught.value, path)
 
 
-def test_a_file_that_cannot_be_used_is_named_before_anything_plays(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_bytes(b"no audio")
+@pytest.mark.parametrize("name", ["a.wav", "a.raw"])
+def test_a_file_that_cannot_be_used_is_named_before_anything_plays(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_bytes(b"no audio")
     for declared in (None, -27.0):
-        broken = bank(tmp_path, [sound(tmp_path / "a.wav", loudness_lufs=declared, loops=True)])
+        broken = bank(tmp_path, [sound(tmp_path / name, loudness_lufs=declared, loops=True)])
         with pytest.raises(SoundBankError) as caught:
             Renderer(broken, np.ones(1, np.float32))
-        assert_one_line(caught.value, "a.wav", "cannot be decoded")
+        assert_one_line(caught.value, name, "cannot be decoded")
 
 
 def test_only_sounds_that_are_heard_are_opened(noises: SoundBank, tmp_path: Path) -> None:

@@ -15,14 +15,12 @@ import numpy as np
 
 from deepmersion.audio import SAMPLE_RATE
 from deepmersion.cli.progress import progress_bar
+from deepmersion.playback import FADE_OUT_S
 
 if TYPE_CHECKING:
     from deepmersion.cli.sound_options import SoundOptions
     from deepmersion.rendering import Renderer
     from deepmersion.soundbank import SoundBank
-
-STOP_FADE_S = 0.3
-"""How fast Ctrl-C fades out what goes into a pipe, as it does at the speakers."""
 
 STOP_S = 0.7
 """How long the fade may take to get through a pipe; whoever reads may have stopped."""
@@ -106,7 +104,7 @@ def _pipe(sound: Sound) -> None:
     from deepmersion.output import write_wav_stream
 
     try:
-        with _stopping(lambda: sound.finish(STOP_FADE_S)):
+        with _stopping(lambda: sound.finish(FADE_OUT_S)):
             write_wav_stream(sys.stdout.buffer, sound.blocks(), SAMPLE_RATE, sound.n_samples)
     except KeyboardInterrupt:
         return  # a second Ctrl-C, or nobody has read what was left

@@ -53,9 +53,11 @@ def list_sounds(folder: Path | None) -> None:
 def _file(sound: BaseSound) -> str:
     import soundfile
 
+    from deepmersion.audio import UNDECODABLE
+
     try:
         info = soundfile.info(sound.path)
-    except (soundfile.SoundFileError, OSError):
+    except UNDECODABLE:
         return "cannot be decoded"
     loudness = "" if sound.loudness_lufs is None else f"  {sound.loudness_lufs:.1f} LUFS"
     return f"{info.duration:.1f} s  {info.samplerate} Hz{loudness}"
