@@ -273,9 +273,10 @@ def _check_dataset(path: Path, file: h5py.File, name: str) -> None:
         raise _damaged(path, f"{name} has elements of {dataset.dtype.itemsize} bytes")
     if dataset.dtype.kind == "u" and dataset.dtype != np.dtype("<u2"):
         raise _damaged(path, f"{name} has another byte order")
-    # What is packed, or has yet to be written, can claim more than the file holds.
-    if dataset.chunks is not None:
-        raise _damaged(path, f"{name} is stored in chunks")
+    # What is packed, or has yet to be written, can claim more than the file holds; and only what
+    # lies in one piece of its own has a place to read it from.
+    if dataset.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
+        raise _damaged(path, f"{name} is not stored in one piece")
     if not dataset.id.get_storage_size() == dataset.nbytes <= path.stat().st_size:
         raise _damaged(path, f"{name} claims more than the file holds")
 

@@ -28,6 +28,7 @@ from deepmersion.reading import Photo, name_of, read_ahead
 from deepmersion.resources import shipped_index, shipped_soundbank
 from deepmersion.soundbank import SoundBank, open_bank
 from deepmersion.vision import Choice, Distributions, OnChoice, load_networks
+from deepmersion.weights_specs import SOUNDNET_SHA256
 
 Rule = Literal["centred", "2018"]
 """What mixes are ranked by: see `deepmersion.matching` and `deepmersion.prototype`."""
@@ -78,7 +79,7 @@ class Ambience:
 
     @property
     def best(self) -> Match:
-        """The match with the lowest score."""
+        """The first match: with a chatter level the chatter mix, else the best of the index."""
         return self.matches[0]
 
     @property
@@ -98,10 +99,23 @@ class Ambience:
     def write(self, path: Path | str, duration_s: float = FILE_DURATION_S, **options: Any) -> None:
         """Write the best mix to an audio file (.wav, .flac, .ogg or .mp3).
 
+        Parameters
+        ----------
+        path : Path or str
+            Its suffix chooses the format. It appears there only when it is whole.
+        duration_s : float
+            In seconds.
+        **options
+            Those of `deepmersion.rendering.Renderer`.
+
         Raises
         ------
         OutputError
             When the file cannot be written.
+        RequestError
+            When a duration, fade or volume makes no sense.
+        SoundBankError
+            When a sound cannot be used.
         """
         from deepmersion.output import write_file
 
@@ -158,7 +172,8 @@ class Matcher:
     Raises
     ------
     SoundBankError, IndexFileError, WeightsError, RequestError
-        When one of them cannot be used, or the index was made for another sound bank.
+        When one of them cannot be used, the index was made for another sound bank or with other
+        weights of SoundNet, or there are no such networks, label sets, rule or device.
     """
 
     def __init__(
@@ -173,6 +188,7 @@ class Matcher:
         on_choice: OnChoice | None = None,
     ) -> None:
         _check_heads(use)
+        check_request(rule)
         self.bank = open_bank(soundbank)
         with ExitStack() as resources:
             path = shipped_index() if index is None else Path(index)
@@ -214,7 +230,13 @@ class Matcher:
         self._resources.close()
 
     def _check_index(self, path: Path) -> None:
-        if self._index.header.soundbank == self.bank.fingerprint:
+        if self._index.header.soundnet != SOUNDNET_SHA256:
+            raise IndexFileError(
+                f"the index {path} was made with other weights of SoundNet than the published "
+                "ones; build it anew with: deepmersion build-index"
+            )
+        made_for = self._index.header.soundbank, self._index.sounds
+        if made_for == (self.bank.fingerprint, self.bank.names):
             return
         shipped = self.bank.folder == shipped_soundbank()
         name = "the shipped one" if shipped else str(self.bank.folder)
@@ -243,8 +265,8 @@ class Matcher:
         ------
         PhotoError
             When the photo cannot be opened.
-        RequestError
-            When the chatter level is not from 0 to 1.
+        RequestError, IndexFileError
+            As `match_all` raises them.
         """
         (result,) = self.match_all([photo], top, explained=explained, chatter=chatter)
         if isinstance(result, PhotoError):
@@ -259,7 +281,24 @@ class Matcher:
         explained: bool = False,
         chatter: float | None = None,
     ) -> Iterator[Ambience | PhotoError]:
-        """Yield for each photo, in order, its ambience, or the error if it cannot be opened."""
+        """Yield for each photo, in order, its ambience, or the error if it cannot be opened.
+
+        The parameters are those of `match`.
+
+        Raises
+        ------
+        RequestError
+            When `top` is below 1, the chatter level is not from 0 to 1, or an explanation or
+            chatter is asked for with the rule of 2018.
+        IndexFileError
+            When the index is damaged where it is read.
+        """
+        check_request(self._rule, top, explained=explained, chatter=chatter)
+        return self._match_all(photos, top, explained, chatter)
+
+    def _match_all(
+        self, photos: Sequence[Photo], top: int, explained: bool, chatter: float | None
+    ) -> Iterator[Ambience | PhotoError]:
         opened = zip(map(name_of, photos), read_ahead(self._open, photos), strict=True)
         while named := list(islice(opened, PHOTOS_AT_ONCE)):
             images = [image for _, image in named if not isinstance(image, PhotoError)]
@@ -341,6 +380,25 @@ def match(
     """Return the best mixes for one photo; the options are those of `Matcher`."""
     with Matcher(**options) as matcher:
         return matcher.match(photo, top, explained=explained, chatter=chatter)
+
+
+def check_request(
+    rule: str, top: int = 1, *, explained: bool = False, chatter: float | None = None
+) -> None:
+    """Refuse what `Matcher` cannot be asked for, before any work is done.
+
+    Raises
+    ------
+    RequestError
+        When there is no such rule, or it knows neither explanations nor chatter, or no mix at all
+        is asked for.
+    """
+    if rule not in _SEARCHES:
+        raise RequestError(f"there is no rule {rule}; choose among {', '.join(_SEARCHES)}")
+    if rule != "centred" and (explained or chatter is not None):
+        raise RequestError("explanations and chatter go with the rule centred; leave the rule out")
+    if top < 1:
+        raise RequestError(f"{top} mixes are none; ask for one or more")
 
 
 def _check_heads(use: Sequence[str]) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
-from deepmersion.errors import WeightsError
+from deepmersion.errors import RequestError, WeightsError
 
 Choice = Literal["auto", "lite", "paper"]
 
@@ -91,7 +91,12 @@ def load_networks(
     ------
     WeightsError
         When the weights are missing or are not the published ones.
+    RequestError
+        When there are no such networks.
     """
+    if choice not in get_args(Choice):
+        known = ", ".join(get_args(Choice))
+        raise RequestError(f"there are no networks {choice}; choose among {known}")
     if choice == "paper":
         return _load_paper(device)
     if choice == "lite":

@@ -118,6 +118,12 @@ def with_attribute(name: str, value: object) -> Callable[[Path], None]:
     return change
 
 
+def other_sounds(path: Path) -> None:
+    shutil.copy(shipped_index(), path)
+    with h5py.File(path, "r+") as file:
+        file["sounds"][...] = file["sounds"][...][::-1]
+
+
 def cut_off(path: Path) -> None:
     whole = shipped_index().read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -136,6 +142,8 @@ BAD_INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (lambda path: path.mkdir(), "is not a file"),
     "other data": (no_index, "no sound index"),
     "other version": (with_attribute("version", 99), "version 99"),
+    "other SoundNet": (with_attribute("soundnet", np.bytes_(b"0" * 64)), "weights of SoundNet"),
+    "other sounds": (other_sounds, "another sound bank"),
     "other bank": (with_attribute("soundbank", np.bytes_(b"0" * 64)), "another sound bank"),
 }
 

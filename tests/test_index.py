@@ -310,6 +310,15 @@ def external(file: h5py.File) -> None:
     file.create_dataset("gains", GAINS.shape, np.float32, external=[("/etc/hostname", 0, 2000)])
 
 
+def compact(file: h5py.File) -> None:
+    del file["gains"]
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_layout(h5py.h5d.COMPACT)
+    space = h5py.h5s.create_simple(GAINS.shape)
+    gains = h5py.h5d.create(file.id, b"gains", h5py.h5t.NATIVE_FLOAT, space, properties)
+    gains.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(GAINS, np.float32))
+
+
 def group(file: h5py.File) -> None:
     del file["gains"]
     file.create_group("gains")
@@ -353,9 +362,10 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "vlen numbers": (replace("gains", shape=(N,), dtype=h5py.vlen_dtype(np.float32)), ""),
     "long names": (replace("sounds", NAMES.astype("S2000")), "2000 bytes"),
     "names not UTF-8": (replace("sounds", np.array([b"\xff", b"b", b"c"])), "damaged"),
-    "chunks": (replace("scenes", chunks=(64, 401)), "in chunks"),
-    "gzip": (replace("scenes", compression="gzip"), "in chunks"),
-    "lzf": (replace("scenes", compression="lzf"), "in chunks"),
+    "chunks": (replace("scenes", chunks=(64, 401)), "in one piece"),
+    "gzip": (replace("scenes", compression="gzip"), "in one piece"),
+    "lzf": (replace("scenes", compression="lzf"), "in one piece"),
+    "compact": (compact, "in one piece"),
     "floating-point predictions": (replace("scenes", SCENES), "unknown type"),
     "signed predictions": (replace("scenes", np.ones((N, 401), np.int16)), "unknown type"),
     "one byte": (replace("scenes", np.ones((N, 401), np.uint8)), "1 bytes"),
@@ -371,7 +381,7 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "one entry less": (replace("objects", np.ones((N - 1, 1000), np.uint16)), "shapes"),
     "one sound less": (replace("gains", GAINS[:, 1:]), "shapes"),
     "no entries": (replace("gains", GAINS[:0]), ""),
-    "compressed gains": (replace("gains", compression="gzip"), "in chunks"),
+    "compressed gains": (replace("gains", compression="gzip"), "in one piece"),
     "giant": (giant, "more than the file holds"),
     "predictions never written": (never_written, "more than the file holds"),
     "two certain classes": (set_value("scenes", (149, slice(2)), 0), "no log-probabilities"),

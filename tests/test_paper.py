@@ -42,7 +42,7 @@ from deepmersion.labels import object_labels, places365_labels
 from deepmersion.paper import BATCH_SIZE, Paper
 from deepmersion.soundbank import open_bank
 from deepmersion.vision import Distributions
-from deepmersion.weights import WeightsSpec, fetch, weights_path
+from deepmersion.weights import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
 
 HASTE = Patience(timeout_s=5.0, pauses_s=(0.01, 0.02))
 
@@ -205,7 +205,7 @@ def small_index(tmp_path: Path) -> tuple[Path, Path]:
     bank = open_bank(folder)
     random = np.random.default_rng(3)
     predictions = [np.log(random.dirichlet(np.ones(n), 3)).astype("f4") for n in (1000, 401)]
-    header = Header("0" * 64, bank.fingerprint, 22_050, 3.0, 0.01, "2020-01-01T00:00:00+00:00")
+    header = Header(SOUNDNET_SHA256, bank.fingerprint, 22_050, 3.0, 0.01, "2020-01-01T00:00")
     gains = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.float32)
     write_index(
         tmp_path / "index.h5", header, bank.names, gains, iter([(predictions[0], predictions[1])])

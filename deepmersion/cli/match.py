@@ -113,16 +113,15 @@ def match(
     options = SoundOptions(**sound)
     sources = _expanded(photos)
     _check_usage(sources, watched, options, as_json=as_json)
-    if rule != "centred" and (explained or chatter is not None):
-        raise click.UsageError("--explain and --chatter go with the rule centred; leave --rule out")
     require_stdout()
     scenes = None
     if watched is not None or (len(sources) > 1 and not as_json):
         scenes = ChangingScenes.of(sources, watched, options, crossfade_s)
     if options.output is not None or not as_json:
         options.check(scenes.each_s if scenes else None)
-    from deepmersion.pipeline import Matcher
+    from deepmersion.pipeline import Matcher, check_request
 
+    check_request(rule, top, explained=explained, chatter=chatter)
     report = Report(as_json, to_stderr=options.is_pipe)
     with Matcher(
         networks=networks,
