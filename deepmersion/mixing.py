@@ -1,4 +1,4 @@
-"""Superimpositions: which base sounds sound together, and the waveform of their mix."""
+"""Superimpositions: which base sounds sound together, at which level, and mixes as text."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from deepmersion.errors import RequestError
 from deepmersion.index import MAX_GAINS
+from deepmersion.matching import MAX_SOUNDS
 
 MAX_SUPERIMPOSITIONS = 100_000
 """More than these take hours on a desk computer, so they have to be asked for by max_layers."""
@@ -66,12 +67,12 @@ def superimpositions(n_sounds: int, max_layers: int | None = None) -> np.ndarray
 
 def _too_many(n_sounds: int, n_entries: int) -> RequestError:
     number = f"{n_entries:,}" if n_entries < 10**12 else f"some 10^{math.log10(n_entries):.0f}"
-    layers = next(
-        (k for k in (4, 3, 2) if count_superimpositions(n_sounds, k) <= MAX_SUPERIMPOSITIONS), 1
-    )
+    enough = count_superimpositions(n_sounds, MAX_SOUNDS) <= MAX_SUPERIMPOSITIONS
+    layers = MAX_SOUNDS if enough else 1
+    fewer = f"--max-layers {layers} ({count_superimpositions(n_sounds, layers):,} mixes)"
     return RequestError(
-        f"{n_sounds} sounds make {number} mixes; limit the number of sounds in a mix, for example "
-        f"--max-layers {layers} ({count_superimpositions(n_sounds, layers):,} mixes)"
+        f"{n_sounds} sounds make {number} mixes; limit the number of sounds in a mix with {fewer}, "
+        f"for `match` takes {MAX_SOUNDS} at most"
     )
 
 

@@ -54,7 +54,7 @@ def test_the_order_is_fixed() -> None:
 def test_twenty_sounds_are_refused_unless_layers_are_limited() -> None:
     with pytest.raises(RequestError) as caught:
         superimpositions(20)
-    assert_one_line(caught.value, "20 sounds", "1,048,575", "--max-layers 4", "6,195")
+    assert_one_line(caught.value, "20 sounds", "1,048,575", "--max-layers 2", "210 mixes")
     assert caught.value.exit_code == 2
     assert len(superimpositions(20, 4)) == 6195
 

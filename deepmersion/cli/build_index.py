@@ -29,7 +29,11 @@ from deepmersion.cli.progress import progress_bar
     help="Index file to write.",
 )
 @click.option(
-    "--max-layers", type=click.IntRange(1), metavar="N", help="The most sounds in one mix."
+    "--max-layers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The most sounds in one mix. `match` chooses among mixes of one or two sounds, for which "
+    "2 is enough; only its --rule 2018 takes more.  [default: no limit]",
 )
 @click.option("--resume", is_flag=True, help="Go on with an earlier build that was interrupted.")
 @click.option(
@@ -58,7 +62,7 @@ def build_index(
 
     \b
       deepmersion build-index -o index.h5
-      deepmersion build-index --soundbank recordings/ --max-layers 3 -o mine.h5
+      deepmersion build-index --soundbank recordings/ --max-layers 2 -o mine.h5
       deepmersion build-index --soundbank recordings/ --dask tcp://host:8786 -o mine.h5
     """
     from deepmersion import indexing
