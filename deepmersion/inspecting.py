@@ -10,14 +10,15 @@ import numpy as np
 from deepmersion.audio import SAMPLE_RATE, decode, load_loop, loudness_blocks, true_peak_db
 from deepmersion.index import open_index
 from deepmersion.indexing import Settings
-from deepmersion.labels import soundnet_scene_labels
+from deepmersion.labels import likeliest, soundnet_scene_labels
 from deepmersion.listening import mono_window
+from deepmersion.matching import single_entries
 from deepmersion.mixing import at_level
 from deepmersion.progress import OnProgress
 from deepmersion.seam import Seam, measure_seam
 from deepmersion.soundbank import BaseSound, SoundBank
 
-N_SCENES = 5
+N_NAMED = 5
 """How many of the likeliest scenes are named."""
 
 SHORT_S = 20.0
@@ -45,6 +46,12 @@ FLAT_SCENES = 150.0
 """A sound that could come from as many scenes says no more of a place than white noise, which
 SoundNet takes for any of 150. Recordings that it hears well lie far below, waves at 27 and
 birds at 42; a café, a storm and traffic lie above, and are seldom matched with their places."""
+
+_RANGE_GATE_LUFS = -70.0
+_RANGE_GATE_LU = 20.0
+_RANGE_PERCENTILES = (10, 95)
+"""Of loudness range, as EBU Tech 3342 defines it: what is quieter than either gate, absolute or
+below the mean, does not count, nor do the softest and the loudest moments."""
 
 _SHORT_TERM_BLOCKS = 27
 """Blocks of 0.4 s, each 0.1 s after the one before, in the 3 s of EBU's short-term loudness."""
@@ -119,12 +126,12 @@ def loudness_range(blocks: np.ndarray) -> float:
     power = np.convolve(10 ** (blocks / 10), np.ones(width) / width, mode="valid")
     with np.errstate(divide="ignore"):
         short_term = 10 * np.log10(power)
-    # Gated twice: what is silence, and what is 20 LU below the rest.
-    short_term = short_term[short_term >= -70]
+    # Gated twice: what is silence, and what lies far below the rest.
+    short_term = short_term[short_term >= _RANGE_GATE_LUFS]
     if not len(short_term):
         return 0.0
     mean = 10 * np.log10(np.mean(10 ** (short_term / 10)))
-    low, high = np.percentile(short_term[short_term >= mean - 20], [10, 95])
+    low, high = np.percentile(short_term[short_term >= mean - _RANGE_GATE_LU], _RANGE_PERCENTILES)
     return float(high - low)
 
 
@@ -188,19 +195,15 @@ def known_scenes(bank: SoundBank, index: Path) -> dict[str, np.ndarray]:
     with open_index(index) as opened:
         if opened.header.soundbank != bank.fingerprint:
             return {}
-        alone = np.flatnonzero((opened.gains > 0).sum(axis=1) == 1)
         return {
-            opened.sounds[int(opened.gains[entry].argmax())]: np.exp(
-                opened.log_probs("scenes", int(entry), int(entry) + 1)[0]
-            )
-            for entry in alone
+            name: np.exp(opened.log_probs("scenes", entry, entry + 1)[0])
+            for name, entry in zip(opened.sounds, single_entries(opened).tolist(), strict=True)
         }
 
 
-def likeliest_scenes(probs: np.ndarray) -> list[tuple[str, float]]:
+def likeliest_scenes(probs: np.ndarray) -> tuple[tuple[str, float], ...]:
     """Return the likeliest scenes and their probabilities, the likeliest first."""
-    order = np.argsort(-probs, kind="stable")[:N_SCENES]
-    return [(soundnet_scene_labels()[i], float(probs[i])) for i in order]
+    return likeliest(probs, soundnet_scene_labels(), N_NAMED)
 
 
 def effective_scenes(probs: np.ndarray) -> float:

@@ -43,6 +43,20 @@ cliff, a cathedral not any church, and such classes stay without a counterpart.
 """
 
 
+def likeliest(probs: np.ndarray, labels: Sequence[str], n: int) -> tuple[tuple[str, float], ...]:
+    """Return the `n` likeliest classes and their probabilities, the likeliest first.
+
+    Parameters
+    ----------
+    probs : ndarray, shape = (classes,)
+    labels : sequence of str
+        The classes' names.
+    n : int
+    """
+    order = np.argsort(-probs, kind="stable")[:n]
+    return tuple((labels[i], float(probs[i])) for i in order)
+
+
 @dataclass(frozen=True)
 class SharedClasses:
     """The classes that two networks both know, and how each network's own classes map there.

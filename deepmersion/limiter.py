@@ -96,10 +96,6 @@ class Limiter:
             return ready
         return np.asarray(ready * gain[:, None], dtype=np.float32)
 
-    def flush(self) -> np.ndarray:
-        """Return what is left of the stream after the last block."""
-        return self.process(np.zeros((self._margin, 2), dtype=np.float32))
-
     def _gain(self, pending: np.ndarray) -> np.ndarray | None:
         """Return the gain of all samples but a margin at either end; None where it is 1."""
         if np.abs(pending).max() <= self._ceiling * SURE_RATIO:

@@ -18,7 +18,7 @@ from deepmersion.compute import require_device
 from deepmersion.errors import IndexFileError, PhotoError, RequestError
 from deepmersion.explaining import Explanation, explain
 from deepmersion.index import open_index
-from deepmersion.labels import object_labels, shared_objects, shared_scenes
+from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, search, single_sounds
 from deepmersion.mixing import mix_text, named_gains
 from deepmersion.output import FILE_DURATION_S
@@ -342,8 +342,8 @@ class Matcher:
                 photo=name,
                 networks=self.networks.name,
                 weights=dict(self.networks.weights),
-                objects=_likeliest(seen.objects[i], object_labels()),
-                scenes=_likeliest(seen.scenes[i], self.networks.scene_labels),
+                objects=likeliest(seen.objects[i], object_labels(), N_LABELS),
+                scenes=likeliest(seen.scenes[i], self.networks.scene_labels, N_LABELS),
                 matches=tuple(matches[i][:top]),
                 bank=self.bank,
                 explanation=self._explain(seen, evidence, deciding[i], i) if explained else None,
@@ -404,8 +404,3 @@ def check_request(
 def _check_heads(use: Sequence[str]) -> None:
     if not use or set(use) - set(HEADS):
         raise RequestError(f"the label sets to use are {' and '.join(HEADS)}, one or both")
-
-
-def _likeliest(probs: np.ndarray, labels: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    order = np.argsort(-probs, kind="stable")[:N_LABELS]
-    return tuple((labels[i], float(probs[i])) for i in order)

@@ -72,7 +72,15 @@ class _Voice:
 
 
 class Change(NamedTuple):
-    """Another mix, ready to be played: gains at the standard loudness, and voices not yet heard."""
+    """Another mix, ready to be played.
+
+    Attributes
+    ----------
+    gains : ndarray, shape = (sounds,), float64
+        Linear, at which the mix has the standard loudness.
+    voices : dict of int to _Voice
+        Those of its sounds, by number, that are not heard yet.
+    """
 
     gains: np.ndarray
     voices: dict[int, _Voice]
@@ -145,7 +153,7 @@ class Renderer:
         missing = [number for number in map(int, np.flatnonzero(checked)) if number not in staying]
         return Change(checked, {number: _Voice(self._bank.sounds[number]) for number in missing})
 
-    def change_to(self, mix: Change | np.ndarray, crossfade_s: float) -> None:
+    def change_to(self, mix: Change, crossfade_s: float) -> None:
         """Go over to another mix from the next block on; may be called from another thread.
 
         Sounds that both mixes have go on. The power of the others is exchanged smoothly, so that
@@ -153,17 +161,12 @@ class Renderer:
 
         Parameters
         ----------
-        mix : Change, or ndarray, shape = (sounds,), float32
-            A mix that `prepare` made ready, or the gains of one that is still to be.
+        mix : Change
+            A mix that `prepare` made ready.
         crossfade_s : float
             In seconds.
-
-        Raises
-        ------
-        RequestError, SoundBankError
-            When gains cannot be made ready (see `prepare`).
         """
-        self._requested = self.prepare(mix) if isinstance(mix, np.ndarray) else mix, crossfade_s
+        self._requested = mix, crossfade_s
 
     def finish(self, fade_out_s: float, end_s: float = 0.0) -> None:
         """Fade out, and end; may be called from another thread.

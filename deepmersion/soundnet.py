@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from deepmersion.index import CLASSES
+
 SAMPLE_RATE = 22_050
 """Rate of the waveforms that SoundNet was trained on, in Hz."""
 
@@ -33,14 +35,21 @@ all the probability."""
 MIN_FEATURE_SAMPLES = 10 * SAMPLE_RATE
 """The features of pool5 look less far and are of use from shorter waveforms."""
 
-N_OBJECTS = 1000
-N_SCENES = 401
+N_OBJECTS, N_SCENES = CLASSES["objects"], CLASSES["scenes"]
 
 BATCH_NORM_EPSILON = 1e-5
+"""Torch7's, with which SoundNet was trained."""
 
 
 class Predictions(NamedTuple):
-    """What SoundNet hears: log-probabilities in nats, over ImageNet's objects and its scenes."""
+    """What SoundNet hears: log-probabilities in nats, over ImageNet's objects and its scenes.
+
+    Attributes
+    ----------
+    objects : ndarray, shape = (..., 1000), float32
+    scenes : ndarray, shape = (..., 401), float32
+        The other axes are the batch's and, before the average, the windows' of time.
+    """
 
     objects: np.ndarray
     scenes: np.ndarray
@@ -86,6 +95,13 @@ class SoundNet(nn.Module):
             Weights as `deepmersion.weights.ensure_soundnet` writes them.
         device : str or torch.device
             Where the network runs.
+
+        Raises
+        ------
+        OSError
+            When the file cannot be read.
+        SafetensorError, RuntimeError
+            When it holds other weights; `deepmersion.weights` checks that before.
         """
         from safetensors.torch import load_file
 
@@ -182,7 +198,18 @@ def predict(network: SoundNet, waveforms: np.ndarray) -> Predictions:
 
 
 def log_mean_probability(log_probs: np.ndarray) -> np.ndarray:
-    """Return the logarithm of the mean probability over the last axis but one."""
+    """Return the logarithm of the mean probability over the last axis but one.
+
+    Parameters
+    ----------
+    log_probs : ndarray, shape = (..., windows, classes)
+        In nats.
+
+    Returns
+    -------
+    ndarray, shape = (..., classes), float32
+        In nats.
+    """
     peak = log_probs.max(axis=-2, keepdims=True)
     mean = np.exp(log_probs - peak).mean(axis=-2)
     return np.asarray(np.log(mean) + peak[..., 0, :], dtype=np.float32)
@@ -192,10 +219,21 @@ def log_mean_probability(log_probs: np.ndarray) -> np.ndarray:
 def pool5_features(network: SoundNet, waveforms: np.ndarray) -> np.ndarray:
     """Return the features that the paper's section 5.1 classifies recordings by.
 
+    Parameters
+    ----------
+    network : SoundNet
+    waveforms : ndarray, shape = (batch, samples), float32 in [-1, 1]
+        Mono at 22,050 Hz; looped up when shorter than `MIN_FEATURE_SAMPLES`.
+
     Returns
     -------
     ndarray, shape = (batch, 512), float32
         Mean and maximum over time of layer pool5 (256 channels each).
+
+    Raises
+    ------
+    ValueError
+        As `predict_windows` raises it.
     """
     pool5 = network.trunk(_prepare(waveforms, network, MIN_FEATURE_SAMPLES))["pool5"]
     features: np.ndarray = torch.cat([pool5.mean(dim=2), pool5.amax(dim=2)], dim=1).cpu().numpy()

@@ -172,7 +172,7 @@ def test_a_sound_that_is_on_its_way_out_is_opened_again_ahead_of_time(tmp_path: 
     renderer = Renderer(pair, gains[0], fade_in_s=0)
     blocks = renderer.blocks()
     next(blocks)
-    renderer.change_to(gains[1], 1.0)
+    renderer.change_to(renderer.prepare(gains[1]), 1.0)
     next(blocks)
     back = renderer.prepare(gains[0])
     paths[0].unlink()

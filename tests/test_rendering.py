@@ -295,7 +295,7 @@ def changed(bank: SoundBank, before: np.ndarray, after: np.ndarray) -> np.ndarra
     renderer = Renderer(bank, before.astype(np.float32), fade_in_s=0)
     blocks = renderer.blocks()
     first = [next(blocks) for _ in range(4 * RATE // BLOCK_SAMPLES)]
-    renderer.change_to(after.astype(np.float32), 2.0)
+    renderer.change_to(renderer.prepare(after.astype(np.float32)), 2.0)
     return joined([*first, *itertools.islice(blocks, 8 * RATE // BLOCK_SAMPLES)])
 
 
