@@ -45,6 +45,7 @@ _UNREADABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 """What h5py raises on damaged files."""
 
 CLASSES = {"objects": 1000, "scenes": 401}
+"""How many classes SoundNet's heads have: ImageNet's, and those of Places2's first release."""
 
 PRECISION_NATS = 2.0**-11
 """Log-probabilities are rounded to this, far below what differs between two mixes."""
@@ -99,7 +100,17 @@ class Header:
 
 @dataclass(frozen=True)
 class SoundIndex:
-    """An open index. Its log-probabilities are read from the file when they are asked for."""
+    """An open index. Its log-probabilities are read from the file when they are asked for.
+
+    Attributes
+    ----------
+    path : Path
+    header : Header
+    sounds : tuple of str
+        Names of the base sounds.
+    gains : ndarray, shape = (entries, sounds), float32
+        Linear gains of each mix, none negative and at least one above zero.
+    """
 
     path: Path
     header: Header

@@ -34,9 +34,21 @@ BATCH_SIZE = 128
 `deepmersion.superimposed`) is then a small part, and an interrupted build loses seconds."""
 
 
+ROWS_AT_ONCE = 1024
+"""Rows that are copied from the journal to the index at once: 6 MB."""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What SoundNet is given of each mix (see the constants of this module)."""
+    """What SoundNet is given of each mix.
+
+    Attributes
+    ----------
+    window_s : float
+        How much of it SoundNet hears, in seconds.
+    level_rms : float
+        RMS that it is brought to, of full scale 1.
+    """
 
     window_s: float = WINDOW_S
     level_rms: float = LEVEL_RMS
@@ -64,7 +76,8 @@ def build_index(
     soundbank : Path, str or None
         Folder of base sounds; None for the shipped ones.
     max_layers : int or None
-        The most sounds in one mix; None for no limit.
+        The most sounds in one mix; None for no limit. Only the rule of 2018 chooses mixes of more
+        than `deepmersion.matching.MAX_SOUNDS`.
     resume : bool
         Go on with an earlier build of the same index that was interrupted.
     device : str
@@ -159,6 +172,6 @@ def _fill(
 
 def _rows(journal: Journal, n_rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     n_objects = CLASSES["objects"]
-    for start in range(0, n_rows, 1024):
-        rows = journal.read(start, min(start + 1024, n_rows))
+    for start in range(0, n_rows, ROWS_AT_ONCE):
+        rows = journal.read(start, min(start + ROWS_AT_ONCE, n_rows))
         yield rows[:, :n_objects], rows[:, n_objects:]

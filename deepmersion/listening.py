@@ -20,14 +20,30 @@ SILENT_RMS = 10 ** (-70 / 20)
 
 
 class Block(NamedTuple):
-    """Mixes to be heard together: their rows in the index, and their gains [mixes, sounds]."""
+    """Mixes to be heard together.
+
+    Attributes
+    ----------
+    rows : ndarray, shape = (mixes,), int64
+        Their rows in the index.
+    gains : ndarray, shape = (mixes, sounds), float32
+        Linear.
+    """
 
     rows: np.ndarray
     gains: np.ndarray
 
 
 class Heard(NamedTuple):
-    """What SoundNet hears in a block: its rows, and log-probabilities [mixes, 1000 + 401]."""
+    """What SoundNet hears in a block.
+
+    Attributes
+    ----------
+    rows : ndarray, shape = (mixes,), int64
+        As in the block.
+    log_probs : ndarray, shape = (mixes, 1000 + 401), float32
+        In nats: objects, then scenes.
+    """
 
     rows: np.ndarray
     log_probs: np.ndarray

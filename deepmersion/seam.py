@@ -31,6 +31,10 @@ AUDIBLE_HZ = 16_000.0
 """Frequencies above this are not looked at, for the same reason: few adults hear them, and lossy
 codecs keep little of them."""
 
+SMALLEST = 1e-12
+"""Powers and magnitudes below this are taken as this before a logarithm or a division. As a power
+it is -120 dB, far below the rounding of 16 bits."""
+
 N_PLACES = 500
 """Places that the loop point is compared with: ranks are then true to a per cent or two."""
 
@@ -108,7 +112,7 @@ def level_steps(loop: np.ndarray, places: np.ndarray, n_samples: int) -> np.ndar
     before = total[places + n_samples] - total[places]
     after = total[places + 2 * n_samples] - total[places + n_samples]
     # Sums of a running total are not exact: differences may lie just below zero.
-    levels = [10 * np.log10(np.maximum(x / n_samples, 1e-12)) for x in (before, after)]
+    levels = [10 * np.log10(np.maximum(x / n_samples, SMALLEST)) for x in (before, after)]
     return np.asarray(np.abs(levels[1] - levels[0]))
 
 
@@ -137,7 +141,7 @@ def spectral_fluxes(loop: np.ndarray, places: np.ndarray, sample_rate: int) -> n
     # Beside the loudest frequency of the same place, or of the sound on average.
     spectra = np.maximum(spectra, spectra.max(axis=(1, 2), keepdims=True) * _MASKED)
     usual = spectra.mean(axis=(0, 1))
-    usual = np.maximum(usual, max(1e-12, usual.max() * _MASKED))
+    usual = np.maximum(usual, max(SMALLEST, usual.max() * _MASKED))
     rises = np.maximum(np.diff(spectra / usual, axis=1), 0)
     return np.asarray(rises.mean(axis=2).max(axis=1), dtype=np.float64)
 

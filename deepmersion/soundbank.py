@@ -57,7 +57,16 @@ class BaseSound:
 
 @dataclass(frozen=True)
 class SoundBank:
-    """The base sounds of a folder, in the order in which gains refer to them."""
+    """The base sounds of a folder.
+
+    Attributes
+    ----------
+    folder : Path
+    title : str
+        What a person reads.
+    sounds : tuple of BaseSound
+        In the order in which gains refer to them.
+    """
 
     folder: Path
     title: str

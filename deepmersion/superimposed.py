@@ -68,6 +68,7 @@ TILE_MIXES = 8
 of 1 MB, about what a processor's core has as its own cache."""
 
 Map = Callable[[Callable[[Any], None], Iterable[Any]], None]
+"""Calls a function for each of several arguments, and returns when all calls have."""
 
 
 class SuperimposedSoundNet:
