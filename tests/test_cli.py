@@ -85,6 +85,13 @@ def test_a_match_with_lite_imports_no_library_that_only_others_need(china_jpg: P
     assert not found & others
 
 
+@pytest.mark.parametrize("command", ["match", "play", "serve", "build-index"])
+def test_help_shows_examples_line_by_line(command: str) -> None:
+    lines = succeeded(run(command, "--help")).stdout.decode().splitlines()
+    assert f"    deepmersion {command}" in [line[: 16 + len(command)] for line in lines]
+    assert not [line for line in lines if "\\" in line or line.count("deepmersion ") > 1]
+
+
 def test_help_names_every_command() -> None:
     text = succeeded(run("--help")).stdout.decode()
     commands = ("match", "play", "serve", "build-index", "devices", "soundbank", "index", "weights")

@@ -56,7 +56,7 @@ def build_index(
     device: str,
     dask: str | None,
 ) -> None:
-    r"""Mix the base sounds, let SoundNet hear every mix, and write what it hears.
+    """Mix the base sounds, let SoundNet hear every mix, and write what it hears.
 
     Finished mixes are kept in FILE.h5.partial until the index is whole.
 
@@ -64,7 +64,7 @@ def build_index(
       deepmersion build-index -o index.h5
       deepmersion build-index --soundbank recordings/ --max-layers 2 -o mine.h5
       deepmersion build-index --soundbank recordings/ --dask tcp://host:8786 -o mine.h5
-    """
+    """  # noqa: D301  (click looks for the sign itself)
     from deepmersion import indexing
 
     try:

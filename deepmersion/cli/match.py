@@ -96,7 +96,7 @@ def match(
     device: str,
     **sound: Any,
 ) -> None:
-    r"""Find the ambient sound that belongs to each PHOTO, and play it or write it.
+    """Find the ambient sound that belongs to each PHOTO, and play it or write it.
 
     Without -o and without --json the sound plays until Ctrl-C, or for --duration. Several photos
     play one after another, each for --duration (default 5m). A PHOTO may be a folder, which
@@ -109,7 +109,7 @@ def match(
       deepmersion match holiday/ --duration 2m --fade 10s
       deepmersion match --watch webcam/
       deepmersion match *.jpg --json
-    """
+    """  # noqa: D301  (click looks for the sign itself)
     options = SoundOptions(**sound)
     sources = _expanded(photos)
     _check_usage(sources, watched, options, as_json=as_json)

@@ -23,7 +23,7 @@ from deepmersion.cli.sound_options import SoundOptions, sound_options
     help="Sound bank that has the sounds.  [default: the shipped one]",
 )
 def play(mix: str, soundbank: Path | None, **sound: Any) -> None:
-    r"""Play or write a MIX: sounds and their gains, as `deepmersion match` prints them.
+    """Play or write a MIX: sounds and their gains, as `deepmersion match` prints them.
 
     A gain is linear and counts relative to the others; 1 if left out. A comma or an equals sign
     in a name stands behind a backslash.
@@ -32,7 +32,7 @@ def play(mix: str, soundbank: Path | None, **sound: Any) -> None:
       deepmersion play waves=1,birds=0.5
       deepmersion play waves,birds=0.5 --duration 45m --fade-out 5m
       deepmersion play rain -o - | mpv -
-    """
+    """  # noqa: D301  (click looks for the sign itself)
     options = SoundOptions(**sound)
     if options.is_pipe:
         require_stdout()

@@ -45,14 +45,14 @@ def serve(
     soundbank: Path | None,
     device: str,
 ) -> None:
-    r"""Serve a page that takes a photo and plays its sound in the browser.
+    """Serve a page that takes a photo and plays its sound in the browser.
 
     Photos stay on this machine: nothing is sent elsewhere, and nothing of them is kept.
 
     \b
       deepmersion serve --open
       deepmersion serve --soundbank recordings/ --index mine.h5
-    """
+    """  # noqa: D301  (click looks for the sign itself)
     _require_extra()
     from deepmersion.pipeline import Matcher
     from deepmersion.web.limits import Limits
