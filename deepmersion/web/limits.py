@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -144,11 +143,9 @@ def check_pixels(photo: bytes, limits: Limits) -> None:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(BytesIO(photo), formats=FORMATS) as image:
-                width, height = image.size
-    except Image.DecompressionBombError:
+        with Image.open(BytesIO(photo), formats=FORMATS) as image:
+            width, height = image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         width, height = limits.pixels, 2
     except Exception:  # damaged data raises anything
         return
