@@ -184,10 +184,29 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
+class _Client(Client):  # type: ignore[misc]
+    """A client that is closed when it cannot connect.
+
+    dask leaves such a one half open, and closes it when the garbage is collected. That may happen
+    while the next client holds the lock that closing waits for: a deadlock. Its thread would stay
+    as well.
+    """
+
+    def start(self, **options: Any) -> None:
+        """Connect; the constructor calls this."""
+        try:
+            super().start(**options)
+        except BaseException:
+            with suppress(Exception):  # what went wrong first is what is told
+                self.close()
+            self._loop_runner.stop()  # which `close` leaves out when dask has closed it halfway
+            raise
+
+
 @contextmanager
 def _client(address: str) -> Iterator[Client]:
     try:
-        client = Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
+        client = _Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except Exception as error:  # each kind of address fails in its own way
         raise ClusterError(
             f"the dask scheduler {address} cannot be reached ({_reason(error)}); check the "

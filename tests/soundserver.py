@@ -24,7 +24,8 @@ pcm.!default { type pulse }
 ctl.!default { type pulse }
 """
 
-WAIT_S = 20.0
+WAIT_S = 120.0
+"""How long anything may take: a busy machine needs long for a whole process to start."""
 
 
 @dataclass

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from commandline import run, start, succeeded, the_error
 from distributed import Client, LocalCluster
 from material import assert_one_line, distance, noise, tone, write
+from soundserver import wait_for
 
 import deepmersion
 from deepmersion import distributing, indexing, weights_specs
@@ -258,15 +260,26 @@ def test_a_scheduler_that_is_lost_is_an_error_and_keeps_what_is_finished(
     assert not output.exists()
 
 
+def io_loops() -> set[threading.Thread]:
+    """Return the threads in which dask's clients and clusters work."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("IO loop")}
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", ""])
 def test_a_scheduler_that_cannot_be_reached(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(distributing, "CONNECT_TIMEOUT_S", 0.5)
+    before = io_loops()
     with pytest.raises(ClusterError) as caught:
         build_index(tmp_path / "a.h5", folder, dask=address, settings=SETTINGS)
     assert_one_line(caught.value, address, "cannot be reached")
     assert list(tmp_path.iterdir()) == []
+    # The error's traceback still holds the client that failed.
+    clients = [thing for thing in gc.get_objects() if issubclass(type(thing), distributing._Client)]
+    assert clients
+    assert {client.status for client in clients} == {"closed"}
+    assert io_loops() <= before
 
 
 def test_without_the_extra_it_says_what_to_install(folder: Path, tmp_path: Path) -> None:
@@ -297,8 +310,7 @@ def test_ctrl_c_at_the_command(cluster: LocalCluster, folder: Path, tmp_path: Pa
         "build-index", "--soundbank", folder, "-o", output, "--dask", cluster.scheduler_address
     )
     try:
-        while process.poll() is None and not partial.exists():
-            time.sleep(0.01)
+        wait_for(lambda: partial.exists() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=60)
     finally:
