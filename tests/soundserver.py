@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from commandline import Result, run
 
 ALSA_CONF = """
 </usr/share/alsa/alsa.conf>
@@ -26,6 +27,10 @@ ctl.!default { type pulse }
 
 WAIT_S = 120.0
 """How long anything may take: a busy machine needs long for a whole process to start."""
+
+
+ATTEMPTS = 3
+"""How often something is played, until the machine has no gap in it."""
 
 
 @dataclass
@@ -74,6 +79,25 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+def played(recording: Path) -> np.ndarray:
+    """Return what a recording holds so far, int16 [samples, 2]."""
+    data = recording.read_bytes()
+    return np.frombuffer(data[: len(data) // 4 * 4], "<i2").reshape(-1, 2)
+
+
+def recorded(server: SoundServer, *arguments: str | Path) -> tuple[Result, np.ndarray]:
+    """Run a command that plays; return how it ended and what was heard.
+
+    What a busy machine leaves a gap in is played again.
+    """
+    for _ in range(ATTEMPTS):
+        with server.recording() as recording:
+            result = run(*arguments, "-v", env=server.environment)
+        if result.stderr.endswith(b"Underruns: 0\n"):
+            break
+    return result, played(recording)
 
 
 def missing() -> str:

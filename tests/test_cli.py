@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from commandline import COMMAND, run, start, succeeded
+from commandline import COMMAND, TIMEOUT_S, run, start, succeeded
 
 from deepmersion.cli.options import duration
 from deepmersion.resources import shipped_soundbank
@@ -352,7 +352,7 @@ def test_a_reader_who_goes_away_ends_it_quietly(options: list[str], china_jpg: P
     result = subprocess.run(
         ["bash", "-c", f"{command} | head -c 1000; exit ${{PIPESTATUS[0]}}"],
         capture_output=True,
-        timeout=120,
+        timeout=TIMEOUT_S,
         check=False,
     )
     assert result.returncode == 0, result.stderr.decode()
@@ -372,7 +372,7 @@ def test_a_signal_ends_an_endless_pipe_quietly(number: signal.Signals, china_jpg
     assert header[40:] == b"\xff\xff\xff\xff"
     heard = [process.stdout.read(RATE * 4)]
     process.send_signal(number)
-    rest, notes = process.communicate(timeout=20)
+    rest, notes = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0
     assert notes.decode().splitlines()[-1].startswith("  again ")
     samples = np.frombuffer(b"".join([*heard, rest]), "<i2").reshape(-1, 2)
@@ -387,7 +387,7 @@ def test_a_signal_ends_a_pipe_that_nobody_reads(china_jpg: Path) -> None:
     assert process.stdout.read(4) == b"RIFF"
     time.sleep(1)  # until the pipe is full
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=5) == 0
+    assert process.wait(timeout=TIMEOUT_S) == 0
     process.communicate()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commandline import COMMAND, Result, run, succeeded
+from commandline import COMMAND, TIMEOUT_S, Result, run, succeeded
 from material import distance
 
 from deepmersion import compiled, lite
@@ -165,7 +165,7 @@ def test_several_first_uses_at_once_leave_one_sound_entry(cache: Path, china_jpg
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)
     ]
-    ended = [process.communicate(timeout=300) for process in started]
+    ended = [process.communicate(timeout=TIMEOUT_S) for process in started]
     assert [process.returncode for process in started] == [0, 0]
     assert [stderr for _, stderr in ended] == [b"", b""]
     assert len({stdout for stdout, _ in ended}) == 1

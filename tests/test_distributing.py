@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commandline import run, start, succeeded, the_error
+from commandline import TIMEOUT_S, run, start, succeeded, the_error
 from distributed import Client, LocalCluster
 from material import assert_one_line, distance, noise, tone, write
 from soundserver import wait_for
@@ -312,7 +312,7 @@ def test_ctrl_c_at_the_command(cluster: LocalCluster, folder: Path, tmp_path: Pa
     try:
         wait_for(lambda: partial.exists() or process.poll() is not None)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=TIMEOUT_S)
     finally:
         process.kill()
     assert process.returncode == 1

@@ -10,12 +10,14 @@ import ssl
 import subprocess
 from collections import namedtuple
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import loopback
 import pytest
 from loopback import Loopback, Misbehaviour, serve
+from soundserver import WAIT_S
 
 from deepmersion import download
 from deepmersion.cache import locked
@@ -27,8 +29,11 @@ SIZE = 700_001
 CONTENT = bytes(hashlib.shake_256(b"stand-in").digest(SIZE))
 IDENTITY = Identity("sha256", hashlib.sha256(CONTENT).hexdigest())
 
-HASTE = Patience(timeout_s=0.5, pauses_s=(0.01, 0.02))
-"""No test is to wait as long as a person would."""
+HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
+"""No test is to wait as long as a person would between two attempts."""
+
+SILENT_S = 0.5
+"""How long a server that says nothing is waited for, where it is to say nothing."""
 
 
 @pytest.fixture
@@ -123,7 +128,7 @@ def test_lasting_server_error_gives_up_with_growing_pauses(
     monkeypatch.setattr("deepmersion.download.time.sleep", pauses.append)
     server.script = [Misbehaviour(status=500) for _ in range(9)]
     with pytest.raises(WeightsError, match="500") as error:
-        fetch(server, target, patience=Patience(0.5, (1.0, 2.0, 4.0)))
+        fetch(server, target, patience=Patience(WAIT_S, (1.0, 2.0, 4.0)))
     assert pauses == [1.0, 2.0, 4.0]
     assert "weights import" in str(error.value)
     assert not target.exists()
@@ -138,7 +143,7 @@ def test_missing_file_is_not_tried_again(server: Loopback, target: Path) -> None
 
 def test_silent_server_is_left_and_resumed(server: Loopback, target: Path) -> None:
     server.script = [Misbehaviour(stall_at=300_000)]
-    fetch(server, target)
+    fetch(server, target, patience=replace(HASTE, timeout_s=SILENT_S))
     assert target.read_bytes() == CONTENT
     assert server.ranges[1] == "bytes=300000-"
 
@@ -146,7 +151,7 @@ def test_silent_server_is_left_and_resumed(server: Loopback, target: Path) -> No
 def test_server_that_stays_silent_is_given_up(server: Loopback, target: Path) -> None:
     server.script = [Misbehaviour(stall_at=0) for _ in range(3)]
     with pytest.raises(WeightsError, match="timed out"):
-        fetch(server, target, patience=Patience(0.1, (0.01, 0.01)))
+        fetch(server, target, patience=replace(HASTE, timeout_s=SILENT_S))
 
 
 def test_part_is_kept_when_giving_up(server: Loopback, target: Path) -> None:
@@ -318,7 +323,7 @@ def test_identities_are_git_and_sha256_of_the_content(tmp_path: Path) -> None:
 def _hold_lock(path: Path, held: object, release: object) -> None:
     with locked(path, lambda: None):
         held.set()  # type: ignore[attr-defined]
-        release.wait(20)  # type: ignore[attr-defined]
+        release.wait(WAIT_S)  # type: ignore[attr-defined]
 
 
 def test_second_process_waits_for_the_first(tmp_path: Path) -> None:
@@ -326,7 +331,7 @@ def test_second_process_waits_for_the_first(tmp_path: Path) -> None:
     held, release = context.Event(), context.Event()
     other = context.Process(target=_hold_lock, args=(tmp_path / "file", held, release))
     other.start()
-    assert held.wait(20)
+    assert held.wait(WAIT_S)
     waits = 0
 
     def count() -> None:
@@ -337,7 +342,7 @@ def test_second_process_waits_for_the_first(tmp_path: Path) -> None:
 
     with locked(tmp_path / "file", count):
         assert waits >= 2
-    other.join(20)
+    other.join(WAIT_S)
     assert other.exitcode == 0
 
 
@@ -346,9 +351,9 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     held, release = context.Event(), context.Event()
     other = context.Process(target=_hold_lock, args=(tmp_path / "file", held, release))
     other.start()
-    assert held.wait(20)
+    assert held.wait(WAIT_S)
     other.kill()
-    other.join(20)
+    other.join(WAIT_S)
 
     def fail() -> None:
         raise AssertionError("the lock outlived its process")

@@ -19,9 +19,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from commandline import TIMEOUT_S
 from loopback import Misbehaviour, serve
 from material import noise, write
 from PIL import Image
+from soundserver import WAIT_S
 from standins import (
     places365_state,
     save_places365,
@@ -44,7 +46,7 @@ from deepmersion.soundbank import open_bank
 from deepmersion.vision import Distributions
 from deepmersion.weights import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
 
-HASTE = Patience(timeout_s=5.0, pauses_s=(0.01, 0.02))
+HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
 
 MAX_MEMORY_BYTES = 2_000_000_000
 
@@ -137,7 +139,7 @@ def test_twenty_photos_fit_into_two_gigabytes(specs: dict[str, WeightsSpec]) -> 
     # The first test, so that this process has not loaded the networks as well.
     told = json.dumps({name: asdict(spec) for name, spec in specs.items()})
     command = [sys.executable, "-c", CLASSIFY_TWENTY, told]
-    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S)
     peak_kib = int(answer.stdout)
     assert peak_kib * 1024 < MAX_MEMORY_BYTES
 

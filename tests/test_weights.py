@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from commandline import TIMEOUT_S
 from loopback import Loopback, Misbehaviour, serve
+from soundserver import WAIT_S
 
 from deepmersion import soundnet_weights, weights
 from deepmersion.cli.weights import weights as command
@@ -211,8 +213,8 @@ def test_folder_that_cannot_be_written_is_one_clear_line(
 
 
 def _fetch_in_process(spec: WeightsSpec, start: object) -> None:
-    start.wait(30)  # type: ignore[attr-defined]
-    weights.fetch(spec, patience=Patience(timeout_s=10))
+    start.wait(WAIT_S)  # type: ignore[attr-defined]
+    weights.fetch(spec, patience=Patience(timeout_s=WAIT_S))
 
 
 @pytest.mark.usefixtures("cache")
@@ -225,7 +227,7 @@ def test_processes_at_once_fetch_once(server: Loopback) -> None:
     for other in others:
         other.start()
     for other in others:
-        other.join(30)
+        other.join(WAIT_S)
     assert [other.exitcode for other in others] == [0, 0, 0]
     assert len(server.ranges) == 1
     assert weights.verify("vgg16").read_bytes() == CONTENTS["vgg16"]
@@ -358,7 +360,7 @@ def test_commands_import_nothing_slow() -> None:
         "print(sorted(slow & set(sys.modules)))"
     )
     answer = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=TIMEOUT_S
     )
     assert answer.stdout == "[]\n"
 
@@ -375,9 +377,13 @@ def test_bar_on_a_terminal_shows_rate_and_time_left() -> None:
     ours, theirs = os.openpty()
     size = {"COLUMNS": "90", "LINES": "24"}
     subprocess.run(
-        [sys.executable, "-c", code], check=True, stderr=theirs, env=os.environ | size, timeout=60
+        [sys.executable, "-c", code],
+        check=True,
+        stderr=theirs,
+        env=os.environ | size,
+        timeout=TIMEOUT_S,
     )
     os.close(theirs)
     shown = os.read(ours, 100_000).decode()
     os.close(ours)
-    assert re.search(r"vgg16:\s+50%.*4\.00M/8\.00M \[00:00<00:0\d, +\d\.\d+MB/s\]", shown)
+    assert re.search(r"vgg16:\s+50%.*4\.00M/8\.00M \[\d\d:\d\d<\d\d:\d\d, +[\d.]+[kM]?B/s\]", shown)
