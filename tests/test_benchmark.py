@@ -31,7 +31,8 @@ def test_the_small_benchmark_has_every_row(tmp_path: Path) -> None:
     page = tmp_path / "performance.md"
     script = str(CHECKOUT / "tools/benchmark.py")
     command = [sys.executable, script, "--small", "--output", str(page)]
-    subprocess.run(command, check=True, capture_output=True)
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
     text = page.read_text("utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `") or "| search" in line]
     for case in CASES:

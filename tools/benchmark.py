@@ -36,9 +36,19 @@ MAX_DIFFERENCE_NATS = 1e-3
 """By how much the fast way's log-probabilities may differ from the plain one's."""
 
 
+WINDOW_S = 20
+"""How much is heard of each mix where only the ways to build an index are compared."""
+
+N_BEST = 5
+"""How many mixes are searched for."""
+
+KIB_BYTES = 1024
+MB_BYTES = 1_000_000
+
+
 @dataclass(frozen=True)
 class Size:
-    """How much is measured."""
+    """How much is measured; `sounds` is how many of the shipped ones an index is built of."""
 
     repeats: int
     photos: int
@@ -47,12 +57,13 @@ class Size:
     plain_mixes: int
     mixes: int
     entries: tuple[int, ...]
+    sounds: int
     dask_layers: int
     dask_workers: str
 
 
-FULL = Size(3, 500, 2, 10, 8, 128, (10_000, 100_000, 1_000_000), 2, "processes")
-SMALL = Size(1, 3, 1, 2, 1, 3, (200, 400), 1, "threads")
+FULL = Size(3, 500, 2, 10, 8, 128, (10_000, 100_000, 1_000_000), 10, 2, "processes")
+SMALL = Size(1, 3, 1, 2, 1, 3, (200, 400), 2, 1, "threads")
 """Enough to see that it works."""
 
 
@@ -120,8 +131,9 @@ def spend(*command: str | Path) -> Spent:
         if process.returncode:
             raise click.ClickException(f"{shlex.join(map(str, command))} failed; see above")
         output.seek(0)
-        kilobytes = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-        return Spent(wall_s, usage.ru_utime + usage.ru_stime, kilobytes / 1000, output.read())
+        peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else KIB_BYTES)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        return Spent(wall_s, cpu_s, peak_bytes / MB_BYTES, output.read())
 
 
 def case(name: str, *arguments: object) -> Spent:
@@ -165,18 +177,19 @@ def match_rows(size: Size, folder: Path) -> Iterator[Row]:
 
 def build_rows(size: Size) -> Iterator[Row]:
     """Measure how fast mixes are heard."""
-    measured = case("listen", size.repeats, size.plain_mixes, size.mixes).measured
+    sizes = (size.repeats, size.sounds, size.plain_mixes, size.mixes)
+    measured = case("listen", WINDOW_S, *sizes).measured
     difference = measured["difference_nats"]
     if difference > MAX_DIFFERENCE_NATS:
         raise click.ClickException(f"the two ways to hear a mix differ by {difference:.2g} nats")
     plain, own, macs = measured["plain"], measured["own"], measured["macs_per_mix"]
     plain_way = "mix, resample, SoundNet, one by one"
-    name = "`build-index`, mixes of 20 s"
+    name = f"`build-index`, mixes of {WINDOW_S} s"
     yield Row(name, plain_way, "mixes/s", plain, own, more_is_better=True)
-    plain, own = ([20 * rate for rate in rates] for rates in (plain, own))
+    plain, own = ([WINDOW_S * rate for rate in rates] for rates in (plain, own))
     yield Row(f"{name}: sound", plain_way, "× real time", plain, own, more_is_better=True)
     product = [rate / 1e9 for rate in measured["product"]]
-    reached = [rate / 20 * macs / 1e9 for rate in own]
+    reached = [rate / WINDOW_S * macs / 1e9 for rate in own]
     yield Row(
         f"{name}: the network's own arithmetic",
         "a product of two large matrices",
@@ -193,14 +206,17 @@ def search_rows(size: Size, folder: Path) -> Iterator[Row]:
     for n in size.entries:
         path = folder / "index.h5"
         case("make-index", n, path)
-        turns = [(case("search-plain", path), case("search", path)) for _ in range(size.repeats)]
+        turns = [
+            (case("search-plain", path, N_BEST), case("search", path, N_BEST))
+            for _ in range(size.repeats)
+        ]
         path.unlink()
         plain, own = zip(*turns, strict=True)
         if any(a.measured["found"] != b.measured["found"] for a, b in turns):
             raise click.ClickException("the two ways to search an index differ")
         plain_cpu, own_cpu = ([x.measured["cpu_s"] for x in way] for way in (plain, own))
         plain_peak, own_peak = ([x.peak_mb for x in way] for way in (plain, own))
-        name = f"search, best 5 of {n:,}"
+        name = f"search, best {N_BEST} of {n:,}"
         yield Row(f"{name}: processor time", "the definition, in chunks", "s", plain_cpu, own_cpu)
         yield Row(f"{name}: peak memory", "the definition, in chunks", "MB", plain_peak, own_peak)
         per_entry.append([1e6 * seconds / n for seconds in own_cpu])
@@ -211,7 +227,8 @@ def search_rows(size: Size, folder: Path) -> Iterator[Row]:
 
 def dask_rows(size: Size) -> Iterator[Row]:
     """Measure what a cluster on this machine makes of building an index."""
-    measured = case("dask", size.repeats, size.dask_layers, size.dask_workers).measured
+    sizes = (size.repeats, size.sounds, size.dask_layers)
+    measured = case("dask", WINDOW_S, *sizes, size.dask_workers).measured
     name = "`build-index --dask`"
     yield Row(f"{name}, 1 worker of 1 thread", "no cluster", "s", measured["here"], measured["one"])
     yield Row(f"{name}, 2 workers", "no cluster", "s", measured["here"], measured["two"])

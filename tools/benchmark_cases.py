@@ -12,7 +12,9 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -23,11 +25,6 @@ PHOTO_SIZE = (4000, 3000)
 
 N_INDEX_SOUNDS = 20
 """All mixes of twenty sounds are 1,048,575: the made indexes are the first of these."""
-
-WINDOW_S = 20.0
-"""How much is heard of each mix where only the ways to build an index are compared."""
-
-N_BEST = 5
 
 MATRIX_SIDE = 2048
 """Of the matrix product that says what the processor can do."""
@@ -97,7 +94,7 @@ def make_index(n_entries: str, path: str) -> Measured:
     return {}
 
 
-def _search(path: str, find: Callable[..., object]) -> Measured:
+def _search(path: str, find: Callable[..., list[int]]) -> Measured:
     from deepmersion.index import open_index
     from deepmersion.labels import miniplaces_labels, shared_objects, shared_scenes
     from deepmersion.matching import Evidence
@@ -114,18 +111,21 @@ def _search(path: str, find: Callable[..., object]) -> Measured:
         return {"cpu_s": time.process_time() - start, "found": found}
 
 
-def search(path: str) -> Measured:
+def search(path: str, n_best: str) -> Measured:
     """Find the best mixes for one photo as `match` does."""
     from deepmersion import matching
 
-    return _search(path, lambda index, seen: matching.search(index, seen, N_BEST)[0][0].entry)
+    def find(index: Any, evidence: Any) -> list[int]:
+        return [match.entry for match in matching.search(index, evidence, int(n_best))[0]]
+
+    return _search(path, find)
 
 
-def search_plain(path: str) -> Measured:
+def search_plain(path: str, n_best: str) -> Measured:
     """Find them by the definition, some thousand entries at a time."""
     from deepmersion import matching
 
-    def find(index: Any, evidence: Any) -> int:
+    def find(index: Any, evidence: Any) -> list[int]:
         singles = matching.single_entries(index)
         alone = matching.centred_divergences(index, evidence, singles)[:, 0]
         shares = matching.power_shares(index.gains)
@@ -139,13 +139,38 @@ def search_plain(path: str) -> Measured:
                 centred = matching.centred_kl_divergence(seen.probs, log_q)[:, 0]
                 scores[part] += (1 - matching.SOUNDS_SHARE) * centred
         scores[np.count_nonzero(index.gains, axis=1) > matching.MAX_SOUNDS] = np.inf
-        return int(scores.argmin())
+        candidates = np.argsort(scores)[: matching.N_CANDIDATES]
+        return _alternatives(candidates, index.gains > 0, int(n_best))
 
     return _search(path, find)
 
 
-def listen(n_repeats: str, n_plain: str, n_mixes: str) -> Measured:
-    """Hear mixes of the shipped sounds, and multiply two matrices; all in turn."""
+def _alternatives(candidates: np.ndarray, sounding: np.ndarray, n: int) -> list[int]:
+    """Return the first of the candidates that share no sound, and then the others, `n` in all."""
+    chosen: list[int] = []
+    for entry in map(int, candidates):
+        if not any((sounding[entry] & sounding[other]).any() for other in chosen):
+            chosen.append(entry)
+    return [*chosen, *(int(entry) for entry in candidates if entry not in chosen)][:n]
+
+
+@contextmanager
+def _some_sounds(n: str) -> Iterator[Path]:
+    """Yield a folder with the first shipped sounds, described as they are there."""
+    from deepmersion.resources import shipped_soundbank
+
+    head, *entries = (shipped_soundbank() / "soundbank.toml").read_text("utf-8").split("[[sound]]")
+    with TemporaryDirectory() as folder:
+        description = "[[sound]]".join([head, *entries[: int(n)]])
+        (Path(folder) / "soundbank.toml").write_text(description, "utf-8")
+        for path in shipped_soundbank().glob("*.ogg"):
+            if path.name in description:
+                copyfile(path, Path(folder) / path.name)
+        yield Path(folder)
+
+
+def listen(window_s: str, n_repeats: str, n_sounds: str, n_plain: str, n_mixes: str) -> Measured:
+    """Hear mixes of shipped sounds, and multiply two matrices; all in turn."""
     import torch
 
     from deepmersion.indexing import LEVEL_RMS
@@ -154,10 +179,11 @@ def listen(n_repeats: str, n_plain: str, n_mixes: str) -> Measured:
     from deepmersion.soundbank import open_bank
     from deepmersion.soundnet import SAMPLE_RATE
 
-    bank = open_bank(None)
-    listener = Listener(heard_sounds(bank, SAMPLE_RATE, WINDOW_S), LEVEL_RMS)
+    with _some_sounds(n_sounds) as folder:
+        bank = open_bank(folder)
+        listener = Listener(heard_sounds(bank, SAMPLE_RATE, float(window_s)), LEVEL_RMS)
+        plain = _PlainListener(bank, float(window_s))
     gains = np.random.default_rng(0).permutation(superimpositions(len(bank.sounds)))
-    plain = _PlainListener()
     matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)
     measured: Measured = {"plain": [], "own": [], "product": []}
     for warm_up in (plain.hear, listener.hear):
@@ -183,15 +209,15 @@ def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
 class _PlainListener:
     """SoundNet over one mix after the other: mix, resample, predict."""
 
-    def __init__(self) -> None:
+    def __init__(self, bank: Any, window_s: float) -> None:
         from deepmersion.audio import SAMPLE_RATE, load_loop
         from deepmersion.mixing import ring_window
-        from deepmersion.soundbank import open_bank
         from deepmersion.soundnet import SoundNet
         from deepmersion.weights import ensure_soundnet
 
-        n_samples = round(WINDOW_S * SAMPLE_RATE)
-        loops = (load_loop(sound).mean(axis=1) for sound in open_bank(None).sounds)
+        self._window_s = window_s
+        n_samples = round(window_s * SAMPLE_RATE)
+        loops = (load_loop(sound).mean(axis=1) for sound in bank.sounds)
         self._sounds = np.stack([ring_window(loop, 0, n_samples) for loop in loops])
         self._network = SoundNet.load(ensure_soundnet())
 
@@ -227,13 +253,15 @@ class _PlainListener:
         layers = [m for m in self._network.modules() if isinstance(m, torch.nn.Conv1d)]
         hooks = [layer.register_forward_hook(count) for layer in layers]
         with torch.inference_mode():
-            self._network(torch.zeros(1, 1, round(WINDOW_S * SAMPLE_RATE)))
+            self._network(torch.zeros(1, 1, round(self._window_s * SAMPLE_RATE)))
         for hook in hooks:
             hook.remove()
         return total
 
 
-def dask(n_repeats: str, max_layers: str, in_processes: str) -> Measured:
+def dask(
+    window_s: str, n_repeats: str, n_sounds: str, max_layers: str, in_processes: str
+) -> Measured:
     """Build an index here, on a cluster of one worker, and on one of two, in turn."""
     from distributed import LocalCluster
 
@@ -248,9 +276,10 @@ def dask(n_repeats: str, max_layers: str, in_processes: str) -> Measured:
             seconds, _ = _timed(
                 lambda: indexing.build_index(
                     Path(folder) / "a.h5",
+                    bank,
                     dask=address,
                     max_layers=layers,
-                    settings=indexing.Settings(WINDOW_S),
+                    settings=indexing.Settings(float(window_s)),
                 )
             )
         return seconds
@@ -264,7 +293,7 @@ def dask(n_repeats: str, max_layers: str, in_processes: str) -> Measured:
             dashboard_address=":0",
         )
 
-    with cluster(1) as one, cluster(2) as two:
+    with _some_sounds(n_sounds) as bank, cluster(1) as one, cluster(2) as two:
         addresses = {
             "here": None, "one": one.scheduler_address, "two": two.scheduler_address
         }  # fmt: skip
