@@ -9,12 +9,13 @@ from synthesis.lengths import N_SAMPLES
 
 TITLE = "White noise"
 MADE = (
-    "Noise whose long-term spectrum is exactly flat from 30 Hz to 12 kHz, drawn independently "
-    "for left and right."
+    "Noise whose long-term spectrum is flat within about a decibel from 35 Hz to 12 kHz, drawn "
+    "independently for left and right."
 )
 
 LOW_HZ = 30.0
-"""Below this there is nothing to hear, only work for loudspeakers."""
+"""Half power at the bottom (-1 dB at 35 Hz): below there is nothing to hear, only work for
+loudspeakers."""
 
 HIGH_HZ = 14_000.0
 """Half power at the top (-1 dB at 12 kHz): the highest octave is what tires the ear."""
