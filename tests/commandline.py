@@ -39,6 +39,17 @@ def run(
     )
 
 
+def run_here(*arguments: str | Path) -> Result:
+    """Run the command in this process, where what it imports is imported already."""
+    from click.testing import CliRunner
+
+    from deepmersion.cli import main
+
+    words = [str(argument) for argument in arguments]
+    result = CliRunner().invoke(main, words, prog_name="deepmersion")
+    return Result(words, result.exit_code, result.stdout_bytes, result.stderr_bytes)
+
+
 def start(
     *arguments: str | Path,
     env: dict[str, str] | None = None,

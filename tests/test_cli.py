@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from commandline import COMMAND, TIMEOUT_S, run, start, succeeded
+from commandline import COMMAND, TIMEOUT_S, run, run_here, start, succeeded
 
 from deepmersion.cli.options import duration
 from deepmersion.resources import shipped_soundbank
@@ -154,7 +154,7 @@ def test_durations(text: str, seconds: float) -> None:
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_why(arguments: list[str]) -> None:
-    result = run(*arguments)
+    result = run_here(*arguments)
     assert result.returncode == 2
     assert result.stdout == b""
     assert b"\nError: " in result.stderr

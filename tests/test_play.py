@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from commandline import run, succeeded
+from commandline import run, run_here, succeeded
 from material import RATE, noise, write
 
 from deepmersion.cli.describe import command
@@ -66,7 +66,7 @@ def test_names_of_every_kind_go_through_a_shell(
     # A person adds options where there is room for them: after the command's name.
     play, *rest = words(command(ambience))
     path = tmp_path / "x.wav"
-    succeeded(run(play, "-o", path, "--duration", "1", *rest))
+    succeeded(run_here(play, "-o", path, "--duration", "1", *rest))
     expected = dithered(Renderer(bank, gains, duration_s=1).blocks())
     found, _ = soundfile.read(path, dtype="int16")
     np.testing.assert_array_equal(found, np.concatenate(list(expected)))
