@@ -248,16 +248,21 @@ def test_a_rate_that_the_device_does_not_play_is_resampled_here(server: SoundSer
 def test_a_signal_fades_out_and_is_no_failure(
     number: signal.Signals, server: SoundServer, china_jpg: Path
 ) -> None:
-    with server.recording() as recording:
-        process = starting(china_jpg, "-v", "--fade-in", "0", server=server)
-        wait_until_heard(recording)
-        time.sleep(1)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, said.decode()
-    assert said.decode().splitlines()[-1].startswith("Underruns: ")
-    heard = np.abs(played(recording).max(axis=1).astype(float))
-    end = int(np.flatnonzero(heard)[-1]) + 1
+    for _ in range(ATTEMPTS):  # a busy machine may be late
+        with server.recording() as recording:
+            process = starting(china_jpg, "-v", "--fade-in", "0", server=server)
+            wait_until_heard(recording)
+            time.sleep(1)
+            n_before = len(played(recording))
+            process.send_signal(number)
+            _, said = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0, said.decode()
+        assert said.decode().splitlines()[-1].startswith("Underruns: ")
+        heard = np.abs(played(recording).max(axis=1).astype(float))
+        end = int(np.flatnonzero(heard)[-1]) + 1
+        if end - n_before < RATE:
+            break
+    assert end - n_before < RATE, "it was not silent within a second"
     # The last tenth of a second is far softer than before, and there is no edge.
     tail, before = heard[end - RATE // 10 : end], heard[end - RATE : end - RATE // 2]
     assert tail.max() < 0.5 * before.max()
