@@ -247,9 +247,11 @@ def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) ->
 
     def offsets(start: int, stop: int) -> np.ndarray:
         gains = index.gains[start:stop]
-        shares = power_shares(gains)
-        others = SOUNDS_SHARE * shares @ alone - _choice(shares)[:, None]
-        return np.where(np.count_nonzero(gains, axis=1)[:, None] <= MAX_SOUNDS, others, np.inf)
+        few = np.count_nonzero(gains, axis=1) <= MAX_SOUNDS
+        shares = power_shares(gains[few])
+        others = np.full((len(gains), alone.shape[1]), np.inf)
+        others[few] = SOUNDS_SHARE * shares @ alone - _choice(shares)[:, None]
+        return others
 
     forms = [
         LinearForm(head, seen.classes.sound, (1 - SOUNDS_SHARE) * centred_weights(seen.probs))
