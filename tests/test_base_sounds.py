@@ -48,10 +48,7 @@ def test_every_file_is_as_long_loud_and_clean_as_promised(name: str) -> None:
     samples = shipped(name)
     assert samples.shape == (N_SAMPLES[name], 2)
     assert integrated_loudness(samples, SAMPLE_RATE) == pytest.approx(-27, abs=0.5)
-    # What lies below 14 kHz goes less than 6 dB higher between samples than at them.
-    seconds = np.array_split(samples, len(samples) // SAMPLE_RATE)
-    loud = [x for x in seconds if np.abs(x).max() > 10 ** ((-3.0 - 6.0) / 20)]
-    assert max((true_peak_db(x) for x in loud), default=-np.inf) <= -3.0
+    assert true_peak_db(samples) <= -3.0
     assert np.abs(samples.mean(axis=0, dtype=np.float64)).max() < 1e-4
 
 
