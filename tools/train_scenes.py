@@ -274,14 +274,14 @@ def shrunk(image: np.ndarray) -> np.ndarray:
     return np.asarray(Image.open(file))
 
 
-def whole(head: SceneHead) -> Lite:
+def networks_with(head: SceneHead) -> Lite:
     """Return the networks as they are used, with a new scene head."""
     return Lite(runner(LiteNetwork(load_backbone(), head)), weights={})
 
 
 def as_used(head: SceneHead, photos: Photos) -> Tensor:
     """Return the scenes' probabilities as `Lite` gives them, the mean over its views."""
-    networks = whole(head)
+    networks = networks_with(head)
     seen = [
         networks.classify([look(jpeg, "plain", [])]).scenes
         for jpeg in tqdm(photos.jpegs, "dev, all views", unit="photo")
@@ -297,7 +297,7 @@ def small_against_large(head: SceneHead, folder: Path) -> dict[str, float]:
     among the three best of the small one.
     """
     images = [load_photo(path) for path in sorted(folder.rglob("*.jpg"))]
-    networks = whole(head)
+    networks = networks_with(head)
     large, small = networks.classify(images), networks.classify([shrunk(i) for i in images])
     best = large.scenes.argmax(axis=1)
     near = np.argsort(small.scenes, axis=1)[:, -3:] == best[:, None]
