@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from deepmersion.pipeline import Matcher
+
 
 def _sklearn_photo(name: str) -> Path:
     from sklearn import datasets
@@ -25,6 +27,13 @@ def china_jpg() -> Path:
 def flower_jpg() -> Path:
     """A real photo, 640 × 427: a dahlia, from scikit-learn's own data."""
     return _sklearn_photo("flower.jpg")
+
+
+@pytest.fixture(scope="module")
+def matcher() -> Iterator[Matcher]:
+    """A matcher with the embedded networks, the shipped sounds and their index."""
+    with Matcher(networks="lite") as matcher:
+        yield matcher
 
 
 @pytest.hookimpl(tryfirst=True)

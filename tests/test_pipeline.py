@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,6 @@ from material import assert_one_line
 
 from deepmersion.errors import RequestError
 from deepmersion.pipeline import Matcher
-
-
-@pytest.fixture(scope="module")
-def matcher() -> Iterator[Matcher]:
-    with Matcher(networks="lite") as matcher:
-        yield matcher
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,6 @@ def address() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def matcher() -> Iterator[Matcher]:
-    with Matcher(networks="lite") as matcher:
-        yield matcher
-
-
 @pytest.mark.parametrize(
     ("query", "options"),
     [

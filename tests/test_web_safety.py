@@ -32,12 +32,6 @@ SMALL_BUFFER_BYTES = 4096
 
 
 @pytest.fixture(scope="module")
-def matcher() -> Iterator[Matcher]:
-    with Matcher(networks="lite") as matcher:
-        yield matcher
-
-
-@pytest.fixture(scope="module")
 def address(matcher: Matcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with threaded(matcher, tmp_path_factory.mktemp("server")) as address:
         yield address
