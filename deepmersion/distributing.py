@@ -166,30 +166,36 @@ def connected(
             _prepare(client, address, hearing)
             yield Cluster(client, hearing.name)
         finally:
-            with suppress(Exception):  # a lost scheduler has forgotten it anyhow
-                client.unregister_worker_plugin(hearing.name)
+            if client.status == "running":  # else dask would wait for a scheduler that is lost
+                with suppress(Exception):  # which may be lost meanwhile
+                    client.unregister_worker_plugin(hearing.name)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep dask from telling standard error what is told in one line here."""
-    logger = logging.getLogger("distributed")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    # Several of dask's loggers have handlers and levels of their own.
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 class _Client(Client):  # type: ignore[misc]
-    """A client that is closed when it cannot connect.
+    """A client that is closed whatever happens, and whose closing does not fail.
 
-    dask leaves such a one half open, and closes it when the garbage is collected. That may happen
-    while the next client holds the lock that closing waits for: a deadlock. Its thread would stay
-    as well.
+    dask leaves one that could not connect half open, and closes it when the garbage is collected.
+    That may happen while the next client holds the lock that closing waits for: a deadlock. One
+    that has lost its scheduler is closed by dask itself, and a second closing that meets the first
+    raises.
     """
 
     def start(self, **options: Any) -> None:
@@ -197,10 +203,14 @@ class _Client(Client):  # type: ignore[misc]
         try:
             super().start(**options)
         except BaseException:
-            with suppress(Exception):  # what went wrong first is what is told
-                self.close()
-            self._loop_runner.stop()  # which `close` leaves out when dask has closed it halfway
+            self.close()
             raise
+
+    def close(self, *arguments: Any, **options: Any) -> None:
+        """Disconnect, and end the thread."""
+        with suppress(Exception):  # what went wrong before, if anything, is what is to be told
+            super().close(*arguments, **options)
+        self._loop_runner.stop()  # which is left out where dask has closed it halfway
 
 
 @contextmanager

@@ -227,9 +227,19 @@ def test_a_scheduler_without_workers_is_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_scheduler_that_is_lost_is_an_error_and_keeps_what_is_finished(
-    folder: Path, tmp_path: Path
-) -> None:
+def io_loops() -> set[threading.Thread]:
+    """Return the threads in which dask's clients and clusters work."""
+    return {thread for thread in threading.enumerate() if thread.name.startswith("IO loop")}
+
+
+def clients() -> list[distributing._Client]:
+    """Return the clients that the program has made and that something still refers to."""
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), distributing._Client)]
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A scheduler with a worker in a process of its own, which may be killed."""
     code = (
         "import time; from distributed import LocalCluster\n"
         "if __name__ == '__main__':\n"
@@ -238,31 +248,60 @@ def test_a_scheduler_that_is_lost_is_an_error_and_keeps_what_is_finished(
         "    print(c.scheduler_address, flush=True); time.sleep(600)"
     )
     (tmp_path / "cluster.py").write_text(code)
-    scheduler = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, tmp_path / "cluster.py"], stdout=subprocess.PIPE, text=True
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("noticed", ["at once", "when dask has given it up"])
+def test_a_scheduler_that_is_lost_is_an_error_and_keeps_what_is_finished(
+    scheduler: subprocess.Popen[str],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    noticed: str,
+) -> None:
     assert scheduler.stdout
     address = scheduler.stdout.readline().strip()
+    if noticed != "at once":
+        monkeypatch.setattr(distributing, "CONNECT_TIMEOUT_S", 2.0)
+    before = io_loops()
     output = tmp_path / "a.h5"
 
     def kill(done: int, _all: int) -> None:
         if done == 4:
             scheduler.kill()
+            if noticed != "at once":
+                wait_for(lambda: {client.status for client in clients()} == {"closed"})
 
-    try:
-        with pytest.raises(ClusterError) as caught:
-            build_index(output, folder, dask=address, settings=SETTINGS, on_progress=kill)
-    finally:
-        scheduler.kill()
-        scheduler.wait()
-    assert_one_line(caught.value, "--resume")
+    with pytest.raises(ClusterError) as caught:
+        build_index(output, folder, dask=address, settings=SETTINGS, on_progress=kill)
+    assert_one_line(caught.value, "the dask scheduler was lost", "--resume")
+    assert [record.getMessage() for record in caplog.records] == []
     assert output.with_name("a.h5.partial").exists()
     assert not output.exists()
+    assert io_loops() <= before
 
 
-def io_loops() -> set[threading.Thread]:
-    """Return the threads in which dask's clients and clusters work."""
-    return {thread for thread in threading.enumerate() if thread.name.startswith("IO loop")}
+def test_what_fails_after_the_work_is_done_is_not_told(
+    cluster: LocalCluster, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(client: Client) -> None:
+        close(client)
+        raise RuntimeError("Cannot change state of expiring Timeout")
+
+    close = Client.close
+    monkeypatch.setattr(Client, "close", failing)
+    address = cluster.scheduler_address
+    output = tmp_path / "a.h5"
+    build_index(output, folder, dask=address, max_layers=1, settings=SETTINGS)
+    assert output.exists()
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense://x", "127.0.0.1", ""])
@@ -276,9 +315,7 @@ def test_a_scheduler_that_cannot_be_reached(
     assert_one_line(caught.value, address, "cannot be reached")
     assert list(tmp_path.iterdir()) == []
     # The error's traceback still holds the client that failed.
-    clients = [thing for thing in gc.get_objects() if issubclass(type(thing), distributing._Client)]
-    assert clients
-    assert {client.status for client in clients} == {"closed"}
+    assert {client.status for client in clients()} == {"closed"}
     assert io_loops() <= before
 
 
