@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,12 @@ from pathlib import Path
 import pytest
 
 from deepmersion.pipeline import Matcher
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, and let the commands hear it: a shell's background jobs are started deaf."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _sklearn_photo(name: str) -> Path:
