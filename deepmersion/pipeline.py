@@ -20,11 +20,11 @@ from deepmersion.explaining import Explanation, explain
 from deepmersion.index import open_index
 from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, search, single_sounds
-from deepmersion.mixing import mix_text, named_gains
 from deepmersion.output import FILE_DURATION_S
 from deepmersion.photo import load_photo
 from deepmersion.prototype import search_as_in_2018
 from deepmersion.reading import Photo, name_of, read_ahead
+from deepmersion.recipe import mix_text, named_gains
 from deepmersion.resources import shipped_index, shipped_soundbank
 from deepmersion.soundbank import SoundBank, open_bank
 from deepmersion.vision import Choice, Distributions, OnChoice, load_networks

@@ -15,9 +15,9 @@ from material import RATE, noise, write
 
 from deepmersion.cli.describe import command
 from deepmersion.matching import Match
-from deepmersion.mixing import gains_vector
 from deepmersion.output import dithered
 from deepmersion.pipeline import Ambience
+from deepmersion.recipe import gains_vector
 from deepmersion.rendering import Renderer
 from deepmersion.soundbank import open_bank
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from deepmersion.mixing import mix_text, named_gains
+from deepmersion.recipe import mix_text, named_gains
 from deepmersion.resources import shipped_soundbank
 
 if TYPE_CHECKING:

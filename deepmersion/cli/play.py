@@ -36,7 +36,7 @@ def play(mix: str, soundbank: Path | None, **sound: Any) -> None:
     options = SoundOptions(**sound)
     if options.is_pipe:
         require_stdout()
-    from deepmersion.mixing import gains_vector, parse_mix
+    from deepmersion.recipe import gains_vector, parse_mix
     from deepmersion.soundbank import open_bank
 
     bank = open_bank(soundbank)

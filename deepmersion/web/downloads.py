@@ -16,8 +16,8 @@ from starlette.responses import Response
 
 from deepmersion.audio import SAMPLE_RATE
 from deepmersion.errors import OutputError
-from deepmersion.mixing import named_gains
 from deepmersion.output import FILE_DURATION_S, write_file
+from deepmersion.recipe import named_gains
 from deepmersion.rendering import Renderer
 from deepmersion.soundbank import SoundBank
 from deepmersion.web import queries
