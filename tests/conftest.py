@@ -8,8 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from deepmersion.pipeline import Matcher
+
+# The same cases in every run, and as much time for each as the machine takes: a change is not to
+# fail by chance. With --hypothesis-profile=default other cases are tried each time.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:

@@ -120,7 +120,7 @@ def test_the_gain_moves_smoothly() -> None:
     assert np.abs(np.diff(gain)).max() < 3 / (REACH_S * RATE)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, N), max_size=12))
 def test_how_the_stream_is_cut_into_blocks_does_not_matter(cuts: list[int]) -> None:
     samples = np.stack([HARD["impulses"], HARD["white noise"] / 4], axis=1).astype(np.float32)

@@ -88,7 +88,7 @@ def linear_forms(draw: st.DrawFn) -> list[LinearForm]:
     return forms
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(forms=linear_forms(), n=st.sampled_from([1, 5, N - 1, N]))
 def test_the_lowest_of_any_linear_forms_are_found(
     index: SoundIndex, forms: list[LinearForm], n: int

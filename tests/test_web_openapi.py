@@ -90,7 +90,6 @@ def test_answers_are_as_described(
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
         max_examples=N_EXAMPLES,
-        deadline=None,
         database=None,
         phases=(Phase.explicit, Phase.generate),
         suppress_health_check=list(HealthCheck),
