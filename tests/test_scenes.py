@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,14 +30,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundServer]:
 
 
 class Running:
-    """A command that is running, and what it has printed so far."""
+    """A command that is running, and what it has printed so far, unless its output is read."""
 
     def __init__(
-        self, *arguments: str | Path, folder: Path, env: dict[str, str] | None = None
+        self,
+        *arguments: str | Path,
+        folder: Path,
+        env: dict[str, str] | None = None,
+        piped: bool = False,
     ) -> None:
         self._out, self._err = folder / "stdout", folder / "stderr"
         with self._out.open("wb") as out, self._err.open("wb") as err:
-            self.process = start(*arguments, env=env, stdout=out, stderr=err)
+            stdout = subprocess.PIPE if piped else out
+            self.process = start(*arguments, env=env, stdout=stdout, stderr=err)
 
     @property
     def out(self) -> bytes:
@@ -218,17 +224,25 @@ def test_a_pipe_follows_too_and_fades_out_when_stopped(
     china_jpg: Path, flower_jpg: Path, tmp_path: Path
 ) -> None:
     put(china_jpg, tmp_path / "1.jpg")
-    process = start("match", "--watch", tmp_path, "-o", "-", "--fade", "0.5")
-    assert process.stdout
-    heard = [process.stdout.read(44 + RATE * 4)]
+    running = Running(
+        "match", "--watch", tmp_path, "-o", "-", "--fade", "0.5",
+        folder=tmp_path, piped=True,
+    )  # fmt: skip
+    stdout = running.process.stdout
+    assert stdout
+    heard = [stdout.read(44 + RATE * 4)]
+    assert str(tmp_path / "1.jpg") in running.notes
     put(flower_jpg, tmp_path / "2.jpg")
-    for _ in range(30):  # three seconds, at the pace of a player
-        heard.append(process.stdout.read(RATE * 4 // 10))
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    rest, notes = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0
-    assert [str(tmp_path / f"{i}.jpg") in notes.decode() for i in (1, 2)] == [True, True]
+
+    def follows() -> bool:
+        heard.append(stdout.read(RATE * 4 // 10))
+        time.sleep(0.1)  # the pace of a player
+        return str(tmp_path / "2.jpg") in running.notes
+
+    wait_for(follows)
+    running.process.send_signal(signal.SIGINT)
+    rest, _ = running.process.communicate(timeout=TIMEOUT_S)
+    assert running.process.returncode == 0
     samples = np.frombuffer((b"".join(heard) + rest)[44:], "<i2").reshape(-1, 2)
     assert np.abs(samples[-100:]).max() < 0.05 * np.abs(samples[-RATE : -RATE // 2]).max()
 
