@@ -149,13 +149,14 @@ def quiet_libraries() -> Iterator[None]:
     before, ours = sys.stderr, os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        # In this order, at both ends, nothing is lost that another thread says meanwhile.
         sys.stderr = os.fdopen(ours, "w", 1, before.encoding, "backslashreplace", closefd=False)
+        os.dup2(nowhere, 2)
         yield
     finally:
         sys.stderr.flush()
-        sys.stderr = before
         os.dup2(ours, 2)
+        sys.stderr = before
         os.close(ours)
         os.close(nowhere)
 
