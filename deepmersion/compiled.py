@@ -139,7 +139,8 @@ def make(path: Path, network: nn.Module, example: np.ndarray) -> Run | None:
         with temporary.open("ab") as file:
             file.write(hashlib.sha256(content).digest())
         install(temporary, path)
-        _remove_old(path)
+        with suppress(OSError):  # another process may be removing them as well
+            _remove_old(path)
     except Exception:  # each version fails in its own way; PyTorch runs the network then
         return None
     finally:
@@ -187,4 +188,4 @@ def _remove_old(path: Path) -> None:
     ours = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{NAME_DIGITS}}}\.onnx")
     entries = [entry for entry in path.parent.iterdir() if ours.fullmatch(entry.name)]
     for old in sorted(entries, key=lambda p: p.stat().st_mtime)[:-KEPT_ENTRIES]:
-        old.unlink()
+        old.unlink(missing_ok=True)

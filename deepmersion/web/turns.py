@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
@@ -98,7 +98,7 @@ async def in_thread(function: Callable[..., T], *args: Any) -> T:
             result = function(*args)
         except BaseException as error:
             failure = error
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the server has ended meanwhile
             loop.call_soon_threadsafe(deliver, result, failure)
 
     threading.Thread(target=work, daemon=True).start()

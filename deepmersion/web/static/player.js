@@ -84,7 +84,10 @@ export class Player extends EventTarget {
   async voice(name, wanted) {
     if (this.voices.has(name)) return;
     const begun = await this.bank.begin(name);
-    if (this.wanted !== wanted || this.voices.has(name)) return;
+    if (this.wanted !== wanted || this.voices.has(name)) {
+      begun.whole?.catch(() => {}); // nobody waits for it any more
+      return;
+    }
     const voice = new Voice(this.context, begun, this.gate.node);
     this.voices.set(name, voice);
     voice.whole?.catch((error) => {
