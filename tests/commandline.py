@@ -82,3 +82,15 @@ def the_error(result: Result, exit_code: int = 1) -> str:
     # How deep the folders lie is no matter of the command's.
     assert len(re.sub(r"/[^\s:;,()]*/", "/", lines[0])) < 400, text
     return lines[0].removeprefix("Error: ")
+
+
+def all_shown(terminal: int) -> str:
+    """Return what a pseudo terminal is given until its other side is closed, and close it."""
+    shown = b""
+    while True:
+        try:
+            shown += os.read(terminal, 4096)
+        except OSError:  # Linux: the other side has been closed
+            break
+    os.close(terminal)
+    return shown.decode()

@@ -28,8 +28,7 @@ ctl.!default { type pulse }
 WAIT_S = 120.0
 """How long anything may take: a busy machine needs long for a whole process to start."""
 
-
-ATTEMPTS = 3
+ATTEMPTS = 10
 """How often something is played, until the machine has no gap in it."""
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from commandline import COMMAND, TIMEOUT_S, run, run_here, start, succeeded
+from commandline import COMMAND, TIMEOUT_S, all_shown, run, run_here, start, succeeded
 
 from deepmersion.cli.options import duration
 from deepmersion.resources import shipped_soundbank
@@ -286,16 +286,10 @@ def test_a_terminal_gets_bars(china_jpg: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = start("match", china_jpg, "-o", tmp_path / "x.wav", "--duration", "1", stdout=theirs)
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            shown += os.read(ours, 4096)
-        except OSError:  # Linux: the other side has been closed
-            break
-    os.close(ours)
+    shown = all_shown(ours)
     assert process.communicate()[1].endswith(b"(1 s)\n")
     assert process.returncode == 0
-    assert "█" in shown.decode()
+    assert "█" in shown
 
 
 # Files and pipes

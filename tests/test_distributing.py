@@ -17,7 +17,7 @@ import pytest
 from commandline import TIMEOUT_S, run, start, succeeded, the_error
 from distributed import Client, LocalCluster
 from material import assert_one_line, distance, noise, tone, write
-from soundserver import wait_for
+from soundserver import WAIT_S, wait_for
 
 import deepmersion
 from deepmersion import distributing, indexing, weights_specs
@@ -93,6 +93,7 @@ def test_a_worker_killed_half_way_changes_nothing(
             settings=SETTINGS,
             on_progress=kill_one,
         )
+        observer.wait_for_workers(2, timeout=WAIT_S)  # the nanny starts another
     assert victims, "the worker had nothing to lose"
     assert [done for done, _ in told] == list(range(N_MIXES + 1)), "a block was written twice"
     assert_alike(tmp_path / "a.h5", local)

@@ -32,7 +32,7 @@ IDENTITY = Identity("sha256", hashlib.sha256(CONTENT).hexdigest())
 HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
 """No test is to wait as long as a person would between two attempts."""
 
-SILENT_S = 0.5
+SILENT_S = 2.0
 """How long a server that says nothing is waited for, where it is to say nothing."""
 
 

@@ -171,11 +171,10 @@ def test_leaving_ends_the_thread_that_looks_ahead(tones: SoundBank) -> None:
         while not stop.is_set():
             yield scene(tones, 1)
 
-    before = threading.active_count()
     with following(tones, endless(), [], stop=stop) as stream:
         assert len(next(stream.blocks()))
-        assert threading.active_count() == before + 1
-    wait_for(lambda: threading.active_count() == before)
+        assert stream.busy
+    wait_for(lambda: not stream.busy)
 
 
 def test_a_sound_that_is_on_its_way_out_is_opened_again_ahead_of_time(tmp_path: Path) -> None:

@@ -70,10 +70,10 @@ def test_photos_in_turn_are_one_sound_at_the_speakers_and_in_a_pipe(
     server: SoundServer, china_jpg: Path, flower_jpg: Path
 ) -> None:
     photos: list[str | Path] = [china_jpg, "missing.jpg", flower_jpg, flower_jpg, china_jpg]
-    arguments: list[str | Path] = ["match", *photos, "--duration", "2", "--fade", "1"]
+    arguments: list[str | Path] = ["match", *photos, "--duration", "4", "--fade", "1"]
     piped = run(*arguments, "-o", "-")
     expected, _ = soundfile.read(io.BytesIO(piped.stdout), dtype="int16")
-    assert len(expected) == 4 * 2 * RATE
+    assert len(expected) == 4 * 4 * RATE
     result, heard = recorded(server, *arguments)
     notes = result.stderr.decode().splitlines()
     assert result.returncode == piped.returncode == 1
@@ -95,7 +95,7 @@ def test_photos_in_turn_are_one_sound_at_the_speakers_and_in_a_pipe(
     # The pipe's dither is at most one step and so is each rounding; PortAudio dithers as well.
     difference = heard[begin : begin + len(expected)].astype(int) - expected
     assert np.abs(difference).max() <= 3
-    assert not [s for s in np.split(expected, 80)[3:-5] if np.abs(s).max() < 100], "no silence"
+    assert not [s for s in np.split(expected, 160)[3:-5] if np.abs(s).max() < 100], "no silence"
 
 
 def test_each_photo_in_turn_has_its_own_mix(china_jpg: Path, flower_jpg: Path) -> None:
@@ -161,7 +161,7 @@ def test_new_photos_are_followed(
         wait_for(lambda: str(folder / "4.jpg") in running.lines)
         # What was rendered ahead is heard first, then the crossfade.
         n_before = len(played(recording))
-        wait_for(lambda: len(played(recording)) > n_before + 3 * RATE)
+        wait_for(lambda: len(played(recording)) > n_before + 5 * RATE)
         n_stopped = len(played(recording))
         running.stop()
     assert [line for line in running.lines if line[:1] == str(folder)[:1]] == [
@@ -179,9 +179,12 @@ def test_new_photos_are_followed(
     last = [line for line in running.lines if line.startswith("  again ")][-1].split("play ")[1]
     alone = succeeded(run("play", last, "-o", "-", "--duration", "10", "--fade-in", "0"))
     mix, _ = soundfile.read(io.BytesIO(alone.stdout))
-    part = heard[n_stopped - RATE : n_stopped - RATE // 2].astype(float)
-    likeliest = mix[find(part, mix) :][: len(part)]
-    assert np.corrcoef(part[:, 0], likeliest[:, 0])[0, 1] > 0.99
+    likeness = []
+    for begin in range(n_stopped - 2 * RATE, n_stopped, RATE // 2):  # a gap is in one or two
+        part = heard[begin : begin + RATE // 2].astype(float)
+        likeliest = mix[find(part, mix) :][: len(part)]
+        likeness.append(np.corrcoef(part[:, 0], likeliest[:, 0])[0, 1])
+    assert max(likeness) > 0.99
 
 
 def test_a_folder_that_vanishes_ends_it_in_one_line(

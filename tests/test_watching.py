@@ -29,6 +29,7 @@ class Watcher(threading.Thread):
         self.found: list[tuple[str, str]] = []
         self.error: PhotoError | None = None
         self.stop = threading.Event()
+        self.n_looks = 0
         self._folder = folder
 
     def run(self) -> None:
@@ -40,6 +41,7 @@ class Watcher(threading.Thread):
             self.error = error
 
     def _look(self, path: Path) -> int | PhotoError:
+        self.n_looks += 1
         try:
             return load_photo(path).size
         except PhotoError as error:
@@ -118,7 +120,7 @@ def test_a_broken_photo_is_named_once_and_passed_over(
     patience(HOUR_S)
     with watching(tmp_path) as watcher:
         (tmp_path / "broken.jpg").write_bytes(china_jpg.read_bytes()[:20_000])
-        time.sleep(1)
+        wait_for(lambda: watcher.n_looks > 0)
         put(flower_jpg, tmp_path / "whole.jpg")
         wait_for(lambda: watcher.names == ["whole.jpg"])  # which does not wait for the other
         assert len(watcher.found) == 1

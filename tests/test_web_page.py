@@ -115,7 +115,7 @@ def test_a_photo_is_seen_named_and_heard(open_page: Open, china_jpg: Path) -> No
     assert page.locator("#objects li").count() == 5
     assert "temple (east asia)" in page.inner_text("#why")
     assert page.locator("#alternatives button").count() == 4
-    assert page.evaluate("document.getElementById('photo').width") == 640
+    page.wait_for_function("() => document.getElementById('photo').width === 640")
     assert words(page) in page.inner_text("#status")
     assert len(mix_of(page)) >= 1
     wait_until_heard(page)
@@ -362,10 +362,10 @@ def test_a_timer_can_be_taken_back(open_page: Open, china_jpg: Path) -> None:
     page = open_page()
     add_photo(page, china_jpg)
     page.click("#tab-more")
-    page.fill("#timer-minutes", "0.05")
+    page.fill("#timer-minutes", "0.1")
     page.click("#timer-button")
     page.click("#timer-button")
-    page.wait_for_timeout(3_500)  # the timer's three seconds, and somewhat more
+    page.wait_for_timeout(6_500)  # the timer's six seconds, and somewhat more
     assert page.get_attribute("#play", "aria-label") == "Pause"
     wait_until_heard(page)
 
@@ -609,6 +609,7 @@ def test_live_leaves_a_mix_alone_until_the_choice_changes(
     page.click("#alternatives button >> nth=0")
     chosen = words(page)
     assert chosen != best
+    wait_until_heard(page)
     page.click("#play")  # and nobody asks for it to go on
     page.click("#tab-more")
     page.fill("#live-minutes", "0.05")

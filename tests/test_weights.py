@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from commandline import TIMEOUT_S
+from commandline import TIMEOUT_S, all_shown
 from loopback import Loopback, Misbehaviour, serve
 from soundserver import WAIT_S
 
@@ -384,6 +384,5 @@ def test_bar_on_a_terminal_shows_rate_and_time_left() -> None:
         timeout=TIMEOUT_S,
     )
     os.close(theirs)
-    shown = os.read(ours, 100_000).decode()
-    os.close(ours)
+    shown = all_shown(ours)
     assert re.search(r"vgg16:\s+50%.*4\.00M/8\.00M \[\d\d:\d\d<\d\d:\d\d, +[\d.]+[kM]?B/s\]", shown)
