@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepmersion.errors import IndexFileError, in_one_line
-from deepmersion.files import install
+from deepmersion.files import install, real_path
 
 if TYPE_CHECKING:
     import h5py
@@ -140,7 +140,7 @@ class SoundIndex:
         codes = np.empty((max(0, stop - start), CLASSES[head]), "<u2")
         self.read_codes(head, start, codes)
         values = codes * np.float32(-PRECISION_NATS)
-        if (abs(np.exp(values).sum(axis=1) - 1) > SUM_TOLERANCE).any():
+        if not _are_distributions(values):
             raise _damaged(self.path, f"{head} holds values that are no log-probabilities")
         return values
 
@@ -164,10 +164,18 @@ class SoundIndex:
         position = self._offsets[head] + start * codes.strides[0]
         descriptor, unread = self._file.id.get_vfd_handle(), memoryview(codes.data).cast("B")
         while unread:
-            n_read = os.preadv(descriptor, [unread], position)
+            try:
+                n_read = os.preadv(descriptor, [unread], position)
+            except OSError as error:
+                raise _damaged(self.path, f"{head} cannot be read: {error.strerror}") from error
             if not n_read:
                 raise _damaged(self.path, f"{head} is cut off")
             unread, position = unread[n_read:], position + n_read
+
+
+def _are_distributions(log_probs: np.ndarray) -> bool:
+    """Return whether the probabilities of every row sum to 1."""
+    return bool((abs(np.exp(log_probs).sum(axis=1) - 1) <= SUM_TOLERANCE).all())
 
 
 def _damaged(path: Path, reason: str) -> IndexFileError:
@@ -320,12 +328,13 @@ def write_index(
     """
     import h5py
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    real = real_path(path)
+    temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
     try:
         _require_space(temporary, len(gains) * (2 * sum(CLASSES.values()) + 4 * len(sounds)))
         with h5py.File(temporary, "w", libver=LIBRARY_BOUNDS) as file:
             _write(file, header, sounds, gains, blocks)
-        install(temporary, path)
+        install(temporary, real)
     except (OSError, RuntimeError) as error:  # h5py raises either when a disk is full
         raise IndexFileError(
             f"the index {path} cannot be written ({_reason(error)}); "
@@ -370,6 +379,8 @@ def _write(
     for block in blocks:
         stop = start + len(block[0])
         for dataset, log_probs in zip(datasets, block, strict=True):
+            if not _are_distributions(log_probs):
+                raise ValueError(f"mixes {start} to {stop - 1} have no probability distributions")
             dataset[start:stop] = np.clip(np.round(log_probs / -PRECISION_NATS), 0, MAX_CODE)
         start = stop
     if start != len(gains):

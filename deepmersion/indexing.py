@@ -85,6 +85,7 @@ def build_index(
     dask : str or None
         Address of a dask.distributed scheduler, on whose workers SoundNet then runs.
     settings : Settings or None
+        How SoundNet listens; None for what the shipped index was made with.
     on_progress : callable or None
         Called with the number of finished mixes and of all mixes.
     on_fetch : callable or None
@@ -94,13 +95,13 @@ def build_index(
     ------
     SoundBankError, RequestError, WeightsError, ClusterError, IndexFileError
         When the bank cannot be used, would make too many mixes, SoundNet's weights cannot be
-        had, the cluster cannot be used, or the file cannot be written.
+        had, the cluster cannot be used, or the file cannot be written, or is being built already.
     """
     output = Path(output)
     settings = settings or Settings()
+    check_place(output, IndexFileError)
     partial = output.with_name(output.name + ".partial")
-    for path in (output, partial):
-        check_place(path, IndexFileError)
+    check_place(partial, IndexFileError)
     bank = open_bank(soundbank)
     gains = superimpositions(len(bank.sounds), max_layers)
     if dask is None:

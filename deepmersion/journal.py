@@ -1,14 +1,16 @@
 """The journal of an index being built: finished rows survive whatever ends the program.
 
-A journal is one file: a header that says what is being built, one byte for every row (1 when it
-is finished), and the rows, float32. A row is written before its byte, so that a byte never
-vouches for a row that is not there. Rows may come in any order.
+A journal is one file: a header that says what is being built, a checksum of every row (0 until it
+is finished), and the rows, float32. A row is written before its checksum. After a power failure
+the disk may hold one and not the other: such a row does not count as finished. Rows may come in
+any order. Two programs cannot write one journal at the same time.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,8 +19,19 @@ import numpy as np
 
 from deepmersion.errors import IndexFileError
 
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing keeps two programs apart
+    fcntl = None  # type: ignore[assignment]
+
+FORMAT = 2
+"""Of the file; another one is not gone on with."""
+
 HEADER_BYTES = 4096
 """Room for the header: enough for its few fields, and a whole page."""
+
+CHECKSUM = np.dtype("<u4")
+"""CRC-32, with 1 in place of 0."""
 
 
 class Journal:
@@ -41,7 +54,8 @@ class Journal:
     Raises
     ------
     IndexFileError
-        When the journal to go on with belongs to another job, or the file cannot be made.
+        When the journal to go on with belongs to another job, another program is writing it, or
+        the file cannot be made.
     """
 
     def __init__(
@@ -50,23 +64,50 @@ class Journal:
         self.path = path
         self._row_bytes = 4 * n_columns
         self._shape = (n_rows, n_columns)
-        header = json.dumps({**job, "shape": self._shape}, sort_keys=True).encode()
+        header = json.dumps(
+            {**job, "journal": FORMAT, "shape": self._shape}, sort_keys=True
+        ).encode()
         header = header.ljust(HEADER_BYTES)
         if len(header) > HEADER_BYTES:
             raise ValueError("the job does not fit in the journal's header")
         try:
-            if resume and path.exists() and path.stat().st_size >= HEADER_BYTES:
-                self._file = path.open("r+b", buffering=0)
-                if self._file.read(HEADER_BYTES) != header:
-                    raise IndexFileError(
-                        f"{path} is from another sound bank, other weights or other options; "
-                        "build without --resume to begin anew"
-                    )
-            else:
-                self._file = path.open("w+b", buffering=0)
-                self._write(0, header + bytes(n_rows))
+            path.touch()  # and not emptied before it is known that nobody else is writing it
+            self._file = path.open("r+b", buffering=0)
         except OSError as error:
             raise self._failed(error) from error
+        try:
+            self._begin(header, resume=resume)
+        except BaseException as error:
+            self._file.close()
+            if isinstance(error, OSError):
+                raise self._failed(error) from error
+            raise
+
+    def _begin(self, header: bytes, *, resume: bool) -> None:
+        self._lock()
+        if resume and self._file.seek(0, os.SEEK_END) >= HEADER_BYTES:
+            if self._read(0, HEADER_BYTES) != header:
+                raise IndexFileError(
+                    f"{self.path} is from another sound bank, other weights or other options; "
+                    "build without --resume to begin anew"
+                )
+            return
+        self._file.truncate(0)
+        self._write(0, header + bytes(self._shape[0] * CHECKSUM.itemsize))
+
+    def _lock(self) -> None:
+        """Keep other programs from writing the file, until it is closed."""
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise IndexFileError(
+                f"{self.path} is being written by another build; wait until it is done, or give "
+                "another file"
+            ) from error
+        except OSError:
+            return  # a file system without locks
 
     def __enter__(self) -> Journal:
         return self
@@ -81,28 +122,27 @@ class Journal:
 
     def finished(self) -> np.ndarray:
         """Return which rows are finished, bool [rows]."""
-        self._file.seek(HEADER_BYTES)
-        flags = np.zeros(self._shape[0], dtype=np.uint8)
-        stored = np.frombuffer(self._file.read(self._shape[0]), dtype=np.uint8)
-        flags[: len(stored)] = stored
-        # After a power failure the disk may hold a row's byte, but not the row.
-        n_bytes = max(0, self._file.seek(0, os.SEEK_END) - self._offset(0))
-        flags[n_bytes // self._row_bytes :] = 0
-        return np.asarray(flags == 1)
+        n_bytes = self._shape[0] * CHECKSUM.itemsize
+        checksums = np.frombuffer(self._read(HEADER_BYTES, n_bytes).ljust(n_bytes, b"\0"), CHECKSUM)
+        whole = np.zeros(self._shape[0], dtype=bool)
+        for row in np.flatnonzero(checksums):
+            data = self._read(self._offset(int(row)), self._row_bytes)
+            whole[row] = _checksum(data) == checksums[row]
+        return whole
 
     def write(self, start: int, rows: np.ndarray) -> None:
         """Write finished rows, float32 [rows, columns], from row `start` on."""
         data = np.ascontiguousarray(rows, dtype=np.float32)
         try:
             self._write(self._offset(start), data.tobytes())
-            self._write(HEADER_BYTES + start, b"\1" * len(data))
+            checksums = np.array([_checksum(row.tobytes()) for row in data], CHECKSUM)
+            self._write(HEADER_BYTES + start * CHECKSUM.itemsize, checksums.tobytes())
         except OSError as error:
             raise self._failed(error) from error
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Return rows `start` to `stop`, float32 [rows, columns]."""
-        self._file.seek(self._offset(start))
-        data = self._file.read((stop - start) * self._row_bytes)
+        """Return rows `start` to `stop`, float32 [rows, columns]; all of them are finished."""
+        data = self._read(self._offset(start), (stop - start) * self._row_bytes)
         return np.frombuffer(data, dtype=np.float32).reshape(stop - start, -1)
 
     def remove(self) -> None:
@@ -111,7 +151,18 @@ class Journal:
         self.path.unlink(missing_ok=True)
 
     def _offset(self, row: int) -> int:
-        return HEADER_BYTES + self._shape[0] + row * self._row_bytes
+        return HEADER_BYTES + self._shape[0] * CHECKSUM.itemsize + row * self._row_bytes
+
+    def _read(self, position: int, n_bytes: int) -> bytes:
+        """Return some of the file, or less where it ends."""
+        data = bytearray()
+        try:
+            self._file.seek(position)
+            while len(data) < n_bytes and (part := self._file.read(n_bytes - len(data))):
+                data += part
+        except OSError as error:
+            raise self._failed(error, "read") from error
+        return bytes(data)
 
     def _write(self, position: int, data: bytes) -> None:
         view = memoryview(data)
@@ -119,9 +170,13 @@ class Journal:
         while view:
             view = view[self._file.write(view) :]
 
-    def _failed(self, error: OSError) -> IndexFileError:
+    def _failed(self, error: OSError, what: str = "written") -> IndexFileError:
         reason = os.strerror(error.errno) if error.errno else str(error)
         return IndexFileError(
-            f"{self.path} cannot be written ({reason}); "
+            f"{self.path} cannot be {what} ({reason}); "
             "check the folder, its permissions and the free space, then go on with --resume"
         )
+
+
+def _checksum(row: bytes) -> int:
+    return zlib.crc32(row) or 1

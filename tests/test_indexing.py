@@ -225,6 +225,7 @@ def test_sounds_that_cannot_be_heard_are_named(
     [
         ("missing/a.h5", "bank", None, IndexFileError),
         (".", "bank", None, IndexFileError),
+        ("bank", "bank", None, IndexFileError),
         ("x" * 300, "missing", None, IndexFileError),
         ("x" * 250, "missing", None, IndexFileError),  # FILE.partial is too long
         ("a.h5", "missing", None, SoundBankError),
@@ -234,13 +235,15 @@ def test_sounds_that_cannot_be_heard_are_named(
 def test_requests_that_cannot_be_met_are_refused_before_any_work(
     folder: Path,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     output: str,
     bank: str,
     max_layers: int | None,
     error: type[DeepmersionError],
 ) -> None:
     (tmp_path / "bank").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(error) as caught:
-        build_index(tmp_path / output, tmp_path / bank, max_layers=max_layers)
+        build_index(output, bank, max_layers=max_layers)
     assert_one_line(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]

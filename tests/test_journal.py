@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -110,12 +112,12 @@ def test_a_file_cut_off_anywhere_vouches_only_for_rows_that_are_there(path: Path
     with open_journal(path) as journal:
         journal.write(0, rows(0, ROWS))
     whole = path.read_bytes()
-    assert len(whole) == HEADER_BYTES + ROWS + ROWS * COLUMNS * 4
+    assert len(whole) == HEADER_BYTES + 4 * ROWS + ROWS * COLUMNS * 4
     for n_bytes in range(HEADER_BYTES, len(whole) + 1, 13):
         path.write_bytes(whole[:n_bytes])
         with open_journal(path) as journal:
             finished = [int(row) for row in np.flatnonzero(journal.finished())]
-            n_there = max(0, n_bytes - HEADER_BYTES - ROWS) // (4 * COLUMNS)
+            n_there = max(0, n_bytes - HEADER_BYTES - 4 * ROWS) // (4 * COLUMNS)
             assert finished == list(range(n_there))
             for row in finished:
                 assert np.array_equal(journal.read(row, row + 1), rows(row, row + 1))
@@ -123,14 +125,41 @@ def test_a_file_cut_off_anywhere_vouches_only_for_rows_that_are_there(path: Path
             assert np.array_equal(journal.read(0, ROWS), rows(0, ROWS))
 
 
-def test_a_flag_that_is_neither_yes_nor_no_is_no(path: Path) -> None:
+@pytest.mark.parametrize("part", ["the checksum", "the row"])
+def test_a_row_that_did_not_reach_the_disk_is_not_finished(path: Path, part: str) -> None:
+    """As after a power failure: the system writes parts of a file in any order."""
     with open_journal(path) as journal:
         journal.write(0, rows(0, ROWS))
     content = bytearray(path.read_bytes())
-    content[HEADER_BYTES + 3] = 255
+    if part == "the checksum":
+        begin, n_bytes = HEADER_BYTES + 3 * 4, 4
+    else:
+        begin, n_bytes = HEADER_BYTES + 4 * ROWS + 3 * 4 * COLUMNS, 4 * COLUMNS
+    content[begin : begin + n_bytes] = bytes(n_bytes)
     path.write_bytes(content)
     with open_journal(path) as journal:
         assert np.flatnonzero(~journal.finished()).tolist() == [3]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_journal_that_is_being_written_is_left_alone(path: Path, resume: bool) -> None:
+    with open_journal(path) as journal:
+        journal.write(0, rows(0, 10))
+        with pytest.raises(IndexFileError) as caught:
+            open_journal(path, resume=resume)
+        assert_one_line(caught.value, path, "another build")
+        assert journal.finished().sum() == 10
+    with open_journal(path) as journal:
+        assert journal.finished().sum() == 10
+
+
+def test_a_journal_that_is_refused_is_closed(path: Path) -> None:
+    path.write_bytes(b"something else" * 1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(IndexFileError):
+            open_journal(path)
+        gc.collect()
 
 
 KILLED = """
