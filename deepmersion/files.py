@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
 from deepmersion.errors import DeepmersionError, in_one_line
+
+
+def real_path(path: Path) -> Path:
+    """Return what a link leads to, which is what is to be written; other paths as they are."""
+    # A Path's own is_symlink raises where a name is too long.
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
 
 
 def check_place(path: Path, kind: type[DeepmersionError]) -> None:
@@ -22,15 +29,18 @@ def check_place(path: Path, kind: type[DeepmersionError]) -> None:
     Raises
     ------
     DeepmersionError
-        Of that kind, when the path is a folder, its folder is missing or not writable, or its
-        name is none that a file can have.
+        Of that kind, when the path is a folder, a device or a named pipe, its folder is missing
+        or not writable, or its name is none that a file can have.
     """
     try:
-        if path.is_dir():
+        real = real_path(path)
+        if real.is_dir():
             raise kind(f"{path} is a folder; give the name of a file")
-        if not path.parent.is_dir():
-            raise kind(f"the folder {path.parent} does not exist; create it first")
-        if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        if real.exists() and not real.is_file():
+            raise kind(f"{path} is a device or a named pipe; give the name of a file")
+        if not real.parent.is_dir():
+            raise kind(f"the folder {real.parent} does not exist; create it first")
+        if not os.access(real.parent, os.W_OK) or (real.exists() and not os.access(real, os.W_OK)):
             raise kind(f"{path} cannot be written; check the permissions")
     except OSError as error:
         reason = error.strerror or in_one_line(error)
@@ -40,7 +50,8 @@ def check_place(path: Path, kind: type[DeepmersionError]) -> None:
 def install(temporary: Path, path: Path) -> None:
     """Give a finished file its final name, so that no reader ever sees half of it.
 
-    Not even after a power failure: what it holds is on the disk before it has the name.
+    Not even after a power failure: what it holds is on the disk before it has the name. Who may
+    read an older file of that name, and nobody else, may read this one.
 
     Raises
     ------
@@ -50,6 +61,8 @@ def install(temporary: Path, path: Path) -> None:
     # Windows refuses this for a file that was opened for reading.
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
+    with suppress(OSError):  # there is no older one
+        shutil.copymode(path, temporary)
     temporary.replace(path)
     # The name itself is on the disk when its folder is. Windows cannot open a folder, and some
     # file systems cannot do this; an older file of that name may then come back.

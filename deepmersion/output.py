@@ -13,7 +13,7 @@ import numpy as np
 
 from deepmersion.audio import N_CHANNELS
 from deepmersion.errors import OutputError
-from deepmersion.files import check_place, install
+from deepmersion.files import check_place, install, real_path
 from deepmersion.progress import OnShare
 
 FORMATS = {
@@ -97,7 +97,8 @@ def write_file(
     import soundfile
 
     kind, encoding = FORMATS[path.suffix.lower()]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    real = real_path(path)
+    temporary = real.with_name(f".{real.name}.{os.getpid()}.partial")
     written = 0
     try:
         with soundfile.SoundFile(
@@ -108,7 +109,7 @@ def write_file(
                 written += len(block)
                 if on_progress:
                     on_progress(written, n_samples)
-        install(temporary, path)
+        install(temporary, real)
     except (OSError, soundfile.SoundFileError) as error:
         raise OutputError(
             f"{path} cannot be written ({_reason(error, temporary)}); check the free space and "
@@ -179,7 +180,9 @@ def write_wav_stream(
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"standard output cannot be written ({_reason(error)})") from error
+        raise OutputError(
+            f"standard output cannot be written ({_reason(error)}); send it elsewhere"
+        ) from error
 
 
 def _wav_header(sample_rate: int, n_samples: int | None) -> bytes:

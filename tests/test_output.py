@@ -53,6 +53,27 @@ def test_an_older_file_is_replaced(tmp_path: Path) -> None:
     assert soundfile.info(path).frames == N
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path, there: bool) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "b.wav"
+    if there:
+        target.write_bytes(b"older")
+    link = tmp_path / "a.wav"
+    link.symlink_to(target)
+    write_file(link, blocks_of(chord()), RATE, N)
+    assert link.is_symlink()
+    assert soundfile.info(target).frames == N
+    assert [path.name for path in target.parent.iterdir()] == ["b.wav"]
+
+
+def test_who_may_read_a_file_stays_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.touch(mode=0o600)
+    write_file(path, blocks_of(chord()), RATE, N)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, OSError])
 def test_an_interrupted_file_leaves_nothing(
@@ -104,6 +125,8 @@ def test_wav_files_end_where_their_sizes_do(tmp_path: Path) -> None:
         ("a", ".wav, .flac, .ogg, .mp3"),
         (".wav", ".wav, .flac, .ogg, .mp3"),
         ("folder.wav", "is a folder"),
+        ("pipe.wav", "is a device or a named pipe"),
+        ("linked.wav", "is a device or a named pipe"),
         ("missing/a.wav", "does not exist"),
         ("file.wav/a.wav", "does not exist"),
         ("a" * 300 + ".wav", "cannot be written"),
@@ -112,6 +135,8 @@ def test_wav_files_end_where_their_sizes_do(tmp_path: Path) -> None:
 def test_targets_that_cannot_be_are_refused(tmp_path: Path, name: str, part: str) -> None:
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "file.wav").touch()
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "linked.wav").symlink_to(os.devnull)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(OutputError) as caught:
         check_output(tmp_path / name, 1.0, RATE)
