@@ -16,8 +16,8 @@ def chatter_match(singles: Sequence[Match], level: float) -> Match:
     """Return the chatter mix as a match.
 
     SoundNet has not heard this mix. Its divergences and its score are the means of its sounds'
-    own, weighted by their shares of the power. That is a bound: the divergence is convex, so
-    from the weighted mean of the sounds' distributions it cannot be larger.
+    own, weighted by their shares of the power. For the divergences that is a bound: they are
+    convex, so from the weighted mean of the sounds' distributions they cannot be larger.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What decided between the best mix for a photo and the next one.
+    """What decided between the best mix for a photo and the runner-up.
 
     Attributes
     ----------

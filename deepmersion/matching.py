@@ -38,7 +38,7 @@ A second sound is worth adding when it fits worse than the first by less than 2 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -225,10 +225,10 @@ def centred_divergences(
 
 
 def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) -> list[list[Match]]:
-    """Return the best mixes of an index for each photo, the best first.
+    """Return the best mix of an index for each photo, and alternatives, the lowest score first.
 
-    Those after the best are alternatives, the best that share no sound with one before; when
-    there are no more of them, the next best mixes follow.
+    Alternatives are the best mixes that share no sound with the best one or with each other; when
+    there are no more of them, the next best mixes.
 
     Parameters
     ----------
@@ -237,6 +237,11 @@ def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) ->
         By label set (`HEADS`), one or both; the same photos in each.
     top : int
         How many mixes.
+
+    Returns
+    -------
+    list of list of Match
+        For each photo `top` matches, or as many as the index has.
 
     Raises
     ------
@@ -265,7 +270,7 @@ def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) ->
 
 
 def single_sounds(index: SoundIndex, evidence: Mapping[str, Evidence]) -> list[list[Match]]:
-    """Return for each photo how well each sound by itself fits, the best first.
+    """Return for each photo how well each sound by itself fits, a match a sound, the best first.
 
     The parameters, and what is raised, are those of `search`.
     """
@@ -316,7 +321,15 @@ def _alternatives(ranked: list[Match], top: int) -> list[Match]:
             used |= match.sounds
     taken = {match.entry for match in chosen}
     rest = [match for match in ranked if match.entry not in taken]
-    return chosen + rest[: top - len(chosen)]
+    return sorted(chosen + rest[: top - len(chosen)], key=lambda match: match.score)
+
+
+def runner_up(matches: Sequence[Match]) -> Match | None:
+    """Return what the first of ranked matches came before: the best of other sounds, if any."""
+    for match in matches[1:]:
+        if match.sounds.isdisjoint(matches[0].sounds):
+            return match
+    return matches[1] if len(matches) > 1 else None
 
 
 def chatter(scores: np.ndarray, level: float) -> np.ndarray:

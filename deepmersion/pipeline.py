@@ -19,7 +19,7 @@ from deepmersion.errors import IndexFileError, PhotoError, RequestError
 from deepmersion.explaining import Explanation, explain
 from deepmersion.index import open_index
 from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
-from deepmersion.matching import HEADS, Evidence, Match, search, single_sounds
+from deepmersion.matching import HEADS, Evidence, Match, runner_up, search, single_sounds
 from deepmersion.output import FILE_DURATION_S
 from deepmersion.photo import load_photo
 from deepmersion.prototype import search_as_in_2018
@@ -53,7 +53,8 @@ class Ambience:
     Attributes
     ----------
     photo : str
-        What it is called (`deepmersion.reading.name_of`): its path, or ``-`` for standard input.
+        What it is called (`deepmersion.reading.name_of`): its path, ``-`` for standard input, or
+        ``the photo``.
     networks : str
         Which image networks looked at it: ``"lite"`` or ``"paper"``.
     weights : mapping of str to str
@@ -61,11 +62,11 @@ class Ambience:
     objects, scenes : tuple of (str, float)
         The likeliest classes and their probabilities, the likeliest first.
     matches : tuple of Match
-        The best first.
+        The best, then alternatives; see `deepmersion.matching.search`.
     bank : SoundBank
         The base sounds that the matches mix.
     explanation : Explanation or None
-        Why the best mix came before the next one, if that was asked for.
+        Why the best mix came before the best one of other sounds, if that was asked for.
     """
 
     photo: str
@@ -255,11 +256,12 @@ class Matcher:
         explained: bool = False,
         chatter: float | None = None,
     ) -> Ambience:
-        """Return the `top` best mixes for a photo, and on request why the first is the first.
+        """Return `top` mixes for a photo, and on request why the first is the first.
 
+        They are the best one and alternatives of other sounds; see `deepmersion.matching.search`.
         With a `chatter` level, from 0 to 1, the first is the mix of all sounds that
-        `deepmersion.matching.chatter` makes, the others are the best of the index, and what is
-        explained is why its loudest sound comes before the next one.
+        `deepmersion.matching.chatter` makes, the others are those that would be first without,
+        and what is explained is why its loudest sound comes before the next one.
 
         Raises
         ------
@@ -336,7 +338,10 @@ class Matcher:
         if chatter is not None:
             deciding = single_sounds(self._index, evidence)
             mixes = [chatter_match(singles, chatter) for singles in deciding]
-            matches = [[mix, *best] for mix, best in zip(mixes, matches, strict=True)]
+            matches = [
+                [mix, *(match for match in best if match.sounds != mix.sounds)]
+                for mix, best in zip(mixes, matches, strict=True)
+            ]
         return [
             Ambience(
                 photo=name,
@@ -358,14 +363,16 @@ class Matcher:
         matches: list[Match],
         photo: int,
     ) -> Explanation | None:
-        if len(matches) < 2:
+        second = runner_up(matches)
+        if second is None:
             return None
         one = slice(photo, photo + 1)
         return explain(
             self._index,
             {head: getattr(seen, head)[one] for head in evidence},
             {head: shown.of_photo(photo) for head, shown in evidence.items()},
-            *matches[:2],
+            matches[0],
+            second,
         )
 
 
@@ -377,7 +384,7 @@ def match(
     chatter: float | None = None,
     **options: Any,
 ) -> Ambience:
-    """Return the best mixes for one photo; the options are those of `Matcher`."""
+    """Return mixes for one photo as `Matcher.match` does; the options are those of `Matcher`."""
     with Matcher(**options) as matcher:
         return matcher.match(photo, top, explained=explained, chatter=chatter)
 

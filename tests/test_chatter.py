@@ -126,7 +126,14 @@ def test_a_matcher_puts_the_chatter_mix_before_the_best_ones(china_jpg: Path) ->
     assert len(mixed.sounds) == 10
     assert [m.entry for m in mixed.matches[1:]] == [m.entry for m in plain.matches]
     assert mixed.explanation is not None
-    assert mixed.explanation.lead_nats >= 0
+    assert mixed.explanation.lead_nats > 0
+
+
+def test_a_chatter_mix_of_one_sound_is_not_named_twice(china_jpg: Path) -> None:
+    with Matcher(networks="lite") as matcher:
+        found = matcher.match(china_jpg, top=3, chatter=0)
+    assert len(found.matches) == 3
+    assert len({match.sounds for match in found.matches}) == 3
 
 
 def test_a_matcher_narrowed_to_a_label_set_is_the_same_as_one_made_so(china_jpg: Path) -> None:

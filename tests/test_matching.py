@@ -41,6 +41,7 @@ from deepmersion.matching import (
     kl_divergence,
     log_project,
     power_shares,
+    runner_up,
     search,
 )
 from deepmersion.mixing import superimpositions
@@ -191,7 +192,12 @@ def test_the_ranking_is_by_the_definition(index: SoundIndex) -> None:
 def test_the_best_comes_first_and_all_of_few_sounds_can_be_had(index: SoundIndex) -> None:
     for found in search(index, evidence_like(index, [0, 29]), top=100):
         assert sorted(match.entry for match in found) == FEW.tolist()
-        assert found[0].score == min(match.score for match in found)
+        scores = [match.score for match in found]
+        assert scores == sorted(scores)
+        second = runner_up(found)
+        assert second is not None
+        others = [m.score for m in found if m.sounds.isdisjoint(found[0].sounds)]
+        assert second.score == min(others)
     assert len(FEW) < len(index)
 
 

@@ -35,8 +35,10 @@ def describe(ambience: Ambience, *, bars: bool) -> str:
         f"  scenes   {_classes(ambience.scenes)}",
     ]
     for rank, match in enumerate(ambience.matches, 1):
-        number = f"{rank}." if len(ambience.matches) > 1 else "mix"
-        lines.append(f"  {number:8} {in_words(match, ambience.bank)}, {_divergence(match)}")
+        several = len(ambience.matches) > 1
+        number = f"{rank}." if several else "mix"
+        score = f", score {match.score:.2f}" if several else ""  # which they are ranked by
+        lines.append(f"  {number:8} {in_words(match, ambience.bank)}, {_divergence(match)}{score}")
         if bars:
             lines += _bars(match, ambience.bank)
     lines.append(f"  again    {command(ambience)}")
@@ -59,7 +61,9 @@ def command(ambience: Ambience) -> str:
 def _reasons(explanation: Explanation) -> list[str]:
     parts = {**explanation.by_head, "number of sounds": explanation.by_number_of_sounds}
     named = ", ".join(f"{what} {nats:+.2f}" for what, nats in parts.items())
-    lines = [f"  why      {explanation.lead_nats:.2f} nats before the next mix: {named}"]
+    lines = [
+        f"  why      {explanation.lead_nats:.2f} nats before the next of other sounds: {named}"
+    ]
     for head, contributions in explanation.contributions.items():
         lines.append(f"           {head:20}  photo    mix   next   nats")
         lines += [

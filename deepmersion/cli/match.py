@@ -49,13 +49,13 @@ if TYPE_CHECKING:
     default=1,
     show_default=True,
     metavar="K",
-    help="Show the K best mixes; the best one is played.",
+    help="Show K mixes: the best one, which is played, and the best others of other sounds.",
 )
 @click.option(
     "--explain",
     "explained",
     is_flag=True,
-    help="Show which classes decided between the best mix and the next one.",
+    help="Show which classes decided between the best mix and the best one of other sounds.",
 )
 @click.option(
     "--chatter",
