@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from deepmersion.errors import PhotoError, in_one_line
-from deepmersion.reading import name_of
+from deepmersion.reading import NAMELESS, name_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -83,11 +83,16 @@ def load_photo(
         name = "standard input"
     image = _decode(_read(source, name), name, min_side)
     if min(image.size) < MIN_SIDE:
-        raise PhotoError(
-            f"{name}: {image.width} × {image.height} pixels are too few to recognise a place; "
-            f"use a photo of at least {MIN_SIDE} × {MIN_SIDE}"
+        raise _unfit(
+            name,
+            f"has {image.width} × {image.height} pixels, too few to recognise a place; "
+            f"use one of at least {MIN_SIDE} × {MIN_SIDE}",
         )
     return np.asarray(_to_rgb(_upright(image)))
+
+
+def _unfit(name: str, reason: str) -> PhotoError:
+    return PhotoError(f"{name} {reason}" if name == NAMELESS else f"{name}: {reason}")
 
 
 def _read(source: Path | BinaryIO, name: str) -> bytes:
@@ -98,20 +103,20 @@ def _read(source: Path | BinaryIO, name: str) -> bytes:
         else:
             data = _read_bounded(source)
     except FileNotFoundError:
-        raise PhotoError(f"{name}: there is no such file; check the path") from None
+        raise _unfit(name, "there is no such file; check the path") from None
     except IsADirectoryError:
-        raise PhotoError(
-            f"{name}: is a folder and no photo; name a photo, or a folder with photos in it"
+        raise _unfit(
+            name, "is a folder and no photo; name a photo, or a folder with photos in it"
         ) from None
     except PermissionError:
-        raise PhotoError(f"{name}: may not be read; check the file's permissions") from None
+        raise _unfit(name, "may not be read; check the file's permissions") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or in_one_line(error)
-        raise PhotoError(f"{name}: cannot be read ({reason}); check the path") from error
+        raise _unfit(name, f"cannot be read ({reason}); check the path") from error
     if not data:
-        raise PhotoError(f"{name}: is empty; give a photo")
+        raise _unfit(name, "is empty; give a photo")
     if len(data) > MAX_FILE_BYTES:
-        raise PhotoError(f"{name}: is larger than {MAX_FILE_BYTES >> 20} MiB; give a smaller photo")
+        raise _unfit(name, f"is larger than {MAX_FILE_BYTES >> 20} MiB; give a smaller photo")
     return data
 
 
@@ -137,18 +142,18 @@ def _decode(data: bytes, name: str, min_side: int | None) -> PILImage:
             image.draft(None, (min_side, min_side))
         image.load()
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise PhotoError(
-            f"{name}: has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels; scale it down first"
+        raise _unfit(
+            name, f"has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels; scale it down first"
         ) from None
     except UnidentifiedImageError:
-        raise PhotoError(f"{name}: {_what_it_is(data)}") from None
+        raise _unfit(name, f"{_what_it_is(data)}") from None
     except MemoryError:
-        raise PhotoError(f"{name}: does not fit into the memory; scale it down first") from None
+        raise _unfit(name, "does not fit into the memory; scale it down first") from None
     except Exception as error:
         # Damaged data makes Pillow's decoders raise OSError, SyntaxError, ValueError,
         # struct.error, IndexError and others; to the user it is all the same.
-        raise PhotoError(
-            f"{name}: is damaged or cut short ({in_one_line(error)}); get the photo again"
+        raise _unfit(
+            name, f"is damaged or cut short ({in_one_line(error)}); get the photo again"
         ) from error
     return image
 

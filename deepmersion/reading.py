@@ -19,6 +19,9 @@ T = TypeVar("T")
 STDIN_NAME = "<stdin>"
 """What Python calls it."""
 
+NAMELESS = "the photo"
+"""What a file without a name is called."""
+
 MAX_AHEAD = 4
 """Photos decoded ahead at most. A bound on memory: the largest that are accepted take 267 MB."""
 
@@ -26,13 +29,15 @@ MAX_AHEAD = 4
 def name_of(photo: Photo) -> str:
     """Return what a photo is called: its path, or the name of an open file.
 
-    Standard input is ``-``, and so is a file without a name, unless its ``name`` is set.
+    Standard input is ``-``, and a file without a name `NAMELESS`.
     """
     if isinstance(photo, str | Path):
         return str(photo)
     name = getattr(photo, "name", None)
+    if name in (STDIN_NAME, 0):
+        return "-"
     # A pipe's name may be the number of its descriptor.
-    return name if isinstance(name, str) and name != STDIN_NAME else "-"
+    return name if isinstance(name, str) else NAMELESS
 
 
 def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[T]:

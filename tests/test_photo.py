@@ -437,7 +437,7 @@ def test_an_endless_file_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch)
 
 def test_too_small_a_picture_is_refused(tmp_path: Path) -> None:
     small = save(Image.new("RGB", (MIN_SIDE, MIN_SIDE - 1)), tmp_path / "small.png")
-    assert "32 × 31 pixels are too few" in refusal(small)
+    assert "has 32 × 31 pixels, too few" in refusal(small)
     assert "1 × 1" in refusal(save(Image.new("RGB", (1, 1)), tmp_path / "pixel.png"))
     enough = save(Image.new("RGB", (MIN_SIDE, MIN_SIDE)), tmp_path / "enough.png")
     assert load_photo(enough).shape == (MIN_SIDE, MIN_SIDE, 3)

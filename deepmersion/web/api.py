@@ -23,8 +23,8 @@ USES = ("objects,scenes", "scenes,objects", "objects", "scenes")
 
 FLAGS = ("false", "true")
 
-STDIN = "standard input: "
-"""How errors begin that are about a photo without a name."""
+STDIN = "-"
+"""What `match` calls a photo that it is handed without a name; the answers are alike."""
 
 
 class Matching:
@@ -64,7 +64,7 @@ class Matching:
                 try:
                     record = await in_thread(self._match, matcher, photo, options)
                 except PhotoError as error:
-                    return JSONResponse({"photo": "-", "error": about_photo(error)}, 422)
+                    return JSONResponse({"photo": STDIN, "error": str(error)}, 422)
         return JSONResponse(record)
 
     async def _accept(
@@ -82,7 +82,7 @@ class Matching:
 
     def _match(self, matcher: Matcher, photo: bytes, options: dict[str, Any]) -> dict[str, Any]:
         check_pixels(photo, self._limits)
-        return matcher.match(BytesIO(photo), **options).record()
+        return matcher.match(BytesIO(photo), **options).record() | {"photo": STDIN}
 
 
 def _options(request: Request) -> dict[str, Any]:
@@ -94,9 +94,3 @@ def _options(request: Request) -> dict[str, Any]:
         "explained": queries.one_of(query, "explain", FLAGS) == "true",
         "chatter": chatter,
     }
-
-
-def about_photo(error: PhotoError) -> str:
-    """Return an error's message, which calls a photo without a name standard input."""
-    message = str(error).removeprefix(STDIN)
-    return f"the photo {message}" if message[:1].isalpha() else message
