@@ -44,6 +44,10 @@ class PlaybackError(DeepmersionError):
     """There is no way to the speakers."""
 
 
+class ServerError(DeepmersionError):
+    """The page cannot be served here."""
+
+
 class RequestError(DeepmersionError):
     """What was asked for makes no sense or is out of bounds (exit code 2)."""
 

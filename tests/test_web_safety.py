@@ -58,7 +58,9 @@ def test_a_server_for_others_is_known_by_addresses_and_its_own_name(
     matcher: Matcher, tmp_path: Path
 ) -> None:
     with threaded(matcher, tmp_path, host="0.0.0.0") as address:
-        local = address.replace("0.0.0.0", "127.0.0.1")
+        assert urlsplit(address).hostname != "0.0.0.0"  # which no other machine could open
+        assert ask(address, "/").status == 200
+        local = f"http://127.0.0.1:{urlsplit(address).port}/"
         for host in ["192.168.1.2:80", socket.gethostname(), "localhost"]:
             assert ask(local, "/", headers={"Host": host}).status == 200
         assert ask(local, "/", headers={"Host": "evil.example"}).status == 421

@@ -7,8 +7,9 @@ from typing import Literal
 
 import click
 
+from deepmersion.cli.exits import abandon_threads
 from deepmersion.cli.matcher_options import matcher_options
-from deepmersion.errors import RequestError
+from deepmersion.errors import ServerError
 
 PORT = 8017
 """Not one that other programs are known to use."""
@@ -25,7 +26,7 @@ OPEN_TO_OTHERS = (
     default="127.0.0.1",
     show_default=True,
     metavar="HOST",
-    help="Address to listen on. Any but the default lets other machines in.",
+    help="Address to listen on. One of this machine's in a network lets other machines in.",
 )
 @click.option(
     "--port",
@@ -57,7 +58,7 @@ def serve(
     from deepmersion.pipeline import Matcher
     from deepmersion.web.limits import Limits
     from deepmersion.web.safety import is_loopback
-    from deepmersion.web.server import address_of, bind, leave, serve, warm_up
+    from deepmersion.web.server import address_of, bind, serve, warm_up
 
     with (
         bind(host, port) as listener,
@@ -80,7 +81,8 @@ def serve(
                 click.launch(address)
 
         serve(matcher, listener, host, Limits(), on_ready=tell)
-    leave()
+    # A network may still be looking at a large photo, and nobody waits for what it sees.
+    abandon_threads()
 
 
 def _require_extra() -> None:
@@ -88,7 +90,7 @@ def _require_extra() -> None:
         import starlette
         import uvicorn  # noqa: F401
     except ImportError as error:
-        raise RequestError(
+        raise ServerError(
             f"the page needs the package {error.name}; install it with: "
             "pip install 'deepmersion[web]'"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from http import HTTPStatus
 from importlib import resources
 from pathlib import Path
 
@@ -62,8 +63,8 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
         Route("/api/match", Matching(matcher, limits).match, methods=["POST"]),
         Route("/api/sounds", sounds.listed),
         Route("/api/mix", Downloads(matcher.bank, folder, limits).send),
-        Route("/sounds/{name}", sounds.file),
-        Route("/loops/{name}", sounds.loop),
+        Route("/sounds/{name:path}", sounds.file),
+        Route("/loops/{name:path}", sounds.loop),
     ]
     handlers = {
         HTTPException: _refused,
@@ -98,7 +99,8 @@ class _Page:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    reason = error.detail[:1].lower() + error.detail[1:]
+    own_words = error.detail != HTTPStatus(error.status_code).phrase
+    reason = error.detail[:1].lower() + error.detail[1:] if own_words else error.detail.lower()
     return JSONResponse({"error": reason}, error.status_code, headers=error.headers)
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from deepmersion import __version__
+from deepmersion.explaining import Contribution
+from deepmersion.matching import HEADS
 from deepmersion.web.api import FLAGS, MAX_TOP, USES
 from deepmersion.web.downloads import TYPES
 from deepmersion.web.limits import Limits
@@ -56,10 +59,24 @@ def _match() -> Described:
         "summary": "What is seen in a photo, and the mixes that fit it.",
         "description": "Answers with what `deepmersion match --json` prints.",
         "parameters": [
-            _parameter("top", {"type": "integer", "minimum": 1, "maximum": MAX_TOP}),
-            _parameter("use", {"enum": list(USES)}),
-            _parameter("explain", {"enum": list(FLAGS)}),
-            _parameter("chatter", {"type": "number", "minimum": 0, "maximum": 1}),
+            _parameter(
+                "top",
+                {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": 1},
+                "How many mixes: the best one and others of other sounds.",
+            ),
+            _parameter(
+                "use", {"enum": list(USES), "default": USES[0]}, "The label sets that decide."
+            ),
+            _parameter(
+                "explain",
+                {"enum": list(FLAGS), "default": FLAGS[0]},
+                "Whether to say which classes decided.",
+            ),
+            _parameter(
+                "chatter",
+                {"type": "number", "minimum": 0, "maximum": 1},
+                "First a mix of all sounds, as loud as each fits: from one (0) to all alike (1).",
+            ),
         ],
         "requestBody": {
             "required": True,
@@ -72,6 +89,7 @@ def _match() -> Described:
             "413": _json("The photo has too many bytes or pixels.", "Error"),
             "415": _json("The Content-Type is not that of a photo.", "Error"),
             "422": _json("The photo cannot be read.", "Error"),
+            "500": _json("The index or a sound is damaged.", "Error"),
             "503": _busy(),
             **_refusals(),
         },
@@ -120,9 +138,9 @@ def _mix(names: Sequence[str], limits: Limits) -> Described:
         "operationId": "mix",
         "summary": "A mix as an audio file.",
         "parameters": [
-            _parameter("mix", mix, required=True),
-            _parameter("duration", duration),
-            _parameter("format", {"enum": list(TYPES)}),
+            _parameter("mix", mix, "Sounds and their gains.", required=True),
+            _parameter("duration", duration, "In seconds."),
+            _parameter("format", {"enum": list(TYPES)}, "Of the file."),
         ],
         "responses": {
             "200": {
@@ -143,7 +161,7 @@ def _file(names: Sequence[str], summary: str, kinds: Sequence[str]) -> Described
         "summary": summary,
         "parameters": [
             {"name": "name", "in": "path", "required": True, "schema": {"enum": list(names)}},
-            _parameter("v", TEXT),
+            _parameter("v", TEXT, "The version, as `GET /api/sounds` names it: may be kept."),
         ],
         "responses": {
             "200": {
@@ -164,10 +182,12 @@ def _ambience() -> Described:
     match = _object(
         {
             "rank": {"type": "integer"},
-            "sounds": {"type": "object", "additionalProperties": NUMBER, "minProperties": 1},
-            "kl": NUMBER,
-            "score": NUMBER,
-        }
+            "sounds": _by_name(NUMBER) | {"description": "Linear gains, the loudest first."},
+            "mix": TEXT | {"description": "The same, as `GET /api/mix` takes it."},
+            "kl": NUMBER | {"description": "KL(photo ‖ mix), the label sets added up, in nats."},
+            "score": NUMBER | {"description": "What mixes are ranked by, lowest first, in nats."},
+        },
+        {f"kl_{head}": NUMBER for head in HEADS},
     )
     return _object(
         {
@@ -179,24 +199,58 @@ def _ambience() -> Described:
             "scenes": seen,
             "matches": {"type": "array", "items": match, "minItems": 1},
             "output": {"type": "null"},
+        },
+        {"explanation": _explanation()},
+    )
+
+
+def _explanation() -> Described:
+    """Return the schema of a `deepmersion.explaining.Explanation`."""
+    names = [field.name for field in fields(Contribution)]
+    contribution = _object({name: TEXT if name == "label" else NUMBER for name in names})
+    return _object(
+        {
+            "lead_nats": NUMBER,
+            "by_head": _by_name(NUMBER),
+            "by_number_of_sounds": NUMBER,
+            "contributions": _by_name({"type": "array", "items": contribution}),
+            "dropped": _by_name(NUMBER),
         }
     )
 
 
 def _error() -> Described:
-    return _object({"error": {"type": "string", "description": "What is wrong, in one line."}})
+    error = {"type": "string", "description": "What is wrong, in one line."}
+    return _object({"error": error}, {"photo": TEXT})
 
 
-def _object(properties: Described) -> Described:
-    return {"type": "object", "properties": properties, "required": list(properties)}
+def _object(properties: Described, optional: Described | None = None) -> Described:
+    """Return the schema of an object of these properties and no others."""
+    return {
+        "type": "object",
+        "properties": properties | (optional or {}),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _by_name(schema: Described) -> Described:
+    """Return the schema of an object whose properties may have any names."""
+    return {"type": "object", "additionalProperties": schema, "minProperties": 1}
 
 
 def _binary() -> Described:
     return {"type": "string", "format": "binary"}
 
 
-def _parameter(name: str, schema: Described, *, required: bool = False) -> Described:
-    return {"name": name, "in": "query", "required": required, "schema": schema}
+def _parameter(name: str, schema: Described, summary: str, *, required: bool = False) -> Described:
+    return {
+        "name": name,
+        "in": "query",
+        "description": summary,
+        "required": required,
+        "schema": schema,
+    }
 
 
 def _json(summary: str, name: str) -> Described:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import socket
-import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,13 +17,16 @@ from PIL import Image
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from deepmersion.errors import RequestError
+from deepmersion.errors import RequestError, ServerError, in_one_line
 from deepmersion.pipeline import Matcher
 from deepmersion.web.app import make_app
 from deepmersion.web.limits import Limits
 
 HEADER_BYTES = 16 * 1024
 """What a request's first lines may take; browsers need some hundred bytes."""
+
+ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+"""Addresses of other machines: those kept for examples (RFC 5737, RFC 3849)."""
 
 BACKLOG = 128
 
@@ -42,7 +42,9 @@ def bind(host: str, port: int) -> socket.socket:
     Raises
     ------
     RequestError
-        When there is no such address here, or the port is in use or may not be used.
+        When there is no such address here.
+    ServerError
+        When the port is in use or may not be used.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -57,7 +59,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise RequestError(
+        raise ServerError(
             f"port {port} of {host} cannot be used ({error.strerror}); choose another --port"
         ) from error
     return listener
@@ -65,8 +67,17 @@ def bind(host: str, port: int) -> socket.socket:
 
 def address_of(listener: socket.socket, host: str) -> str:
     """Return the address of the page, as it is typed into a browser."""
-    name = f"[{host}]" if ":" in host else host
+    name = _own_address(listener.family) if host in ("0.0.0.0", "::") else host
+    name = f"[{name}]" if ":" in name else name
     return f"http://{name}:{listener.getsockname()[1]}/"
+
+
+def _own_address(family: socket.AddressFamily) -> str:
+    """Return the address by which this machine's network knows it; without one, its name."""
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((ELSEWHERE[family], 9))  # sends nothing
+        return str(probe.getsockname()[0])
+    return socket.gethostname()
 
 
 class Server(uvicorn.Server):
@@ -199,9 +210,14 @@ def serve(
     limits : Limits
     on_ready : callable
         Called when the page can be opened.
+
+    Raises
+    ------
+    ServerError
+        When there is no place for what is rendered.
     """
     with (
-        tempfile.TemporaryDirectory(prefix="deepmersion-", ignore_cleanup_errors=True) as folder,
+        _temporary_folder() as folder,
         suppress(KeyboardInterrupt),  # the server ends well, and then hands on what ended it
     ):
         server = Server(make_app(matcher, Path(folder), host, limits), limits)
@@ -209,13 +225,11 @@ def serve(
         server.run(sockets=[listener])
 
 
-def leave() -> None:
-    """End the process at once when something still works, such as a network on a large photo.
-
-    Python would let it finish, or take its threads down in the middle of other libraries' code.
-    """
-    if any(thread.daemon for thread in threading.enumerate()):
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
-        os._exit(0)
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="deepmersion-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise ServerError(
+            f"no folder for temporary files can be made ({error.strerror or in_one_line(error)}); "
+            "name one in the environment variable TMPDIR"
+        ) from error

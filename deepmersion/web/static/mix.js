@@ -31,7 +31,7 @@ export function fromText(text, names) {
   const mix = new Map();
   for (const part of text.split(",").filter(Boolean)) {
     const at = part.lastIndexOf("=");
-    const name = decodeURIComponent(part.slice(0, Math.max(at, 0)));
+    const name = decoded(part.slice(0, Math.max(at, 0)));
     const gain = Number(part.slice(at + 1));
     if (!names.includes(name)) throw new Error(`There is no sound called “${name || part}” here.`);
     if (!(gain >= 0) || !Number.isFinite(gain)) throw new Error(`“${part}” is no gain.`);
@@ -39,6 +39,14 @@ export function fromText(text, names) {
   }
   const loudest = Math.max(1, ...mix.values());
   return new Map([...mix].map(([name, gain]) => [name, gain / loudest]));
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // an address that was cut in the middle of a letter: the name of no sound
+  }
 }
 
 /**
