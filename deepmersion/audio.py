@@ -22,6 +22,10 @@ loud. It is also what the shipped files have, which therefore play as they are."
 MIN_DURATION_S = 1.0
 """A shorter recording is no ambient sound, and BS.1770 gates it away."""
 
+MAX_SAMPLE = 1e3
+"""60 dB beyond full scale: floating-point files may pass it somewhat, and damaged ones do so by
+any factor."""
+
 MIN_RATE_HZ = 4_000
 """Below this the filters that measure loudness (BS.1770, annex 1) are not defined."""
 
@@ -62,8 +66,8 @@ def load_loop(sound: BaseSound, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     Raises
     ------
     SoundBankError
-        When the file cannot be decoded, is shorter than a second, silent, not finite, or of too
-        low a rate.
+        When the file cannot be decoded, is shorter than a second, silent, not finite, far beyond
+        full scale, or of too low a rate.
     """
     samples, rate = decode(sound)
     if rate < MIN_RATE_HZ:
@@ -75,8 +79,11 @@ def load_loop(sound: BaseSound, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
             f"{sound.path} lasts {len(samples) / rate:.2f} s; give recordings of at least "
             f"{MIN_DURATION_S:g} s"
         )
-    if not np.isfinite(samples).all():
-        raise SoundBankError(f"{sound.path} holds samples that are not finite; export it anew")
+    if not (np.abs(samples) <= MAX_SAMPLE).all():  # written so that NaN fails too
+        raise SoundBankError(
+            f"{sound.path} holds samples that are not finite or far beyond full scale; "
+            "export it anew"
+        )
     loudness = sound.loudness_lufs
     if loudness is None:
         # What no loop plays, above the rate of mixes, must not count either.

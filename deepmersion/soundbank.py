@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -134,11 +135,12 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
             f"the sound bank {folder} holds no sound; put recordings in it "
             f"({', '.join(sorted(suffix[1:] for suffix in SUFFIXES))})"
         )
-    unprintable = [name for name in bank.names if not name.isprintable()]
+    texts = [bank.title, *(text for s in bank.sounds for text in (s.name, s.title, s.licence))]
+    unprintable = [text for text in texts if not text.isprintable()]
     if unprintable:
         raise SoundBankError(
-            f"the sound bank {folder} has a sound called {unprintable[0]!a}; rename it with "
-            "letters and digits"
+            f"the sound bank {folder} has a name, title or licence of {unprintable[0]!a}; rename "
+            "it with letters and digits, in one line"
         )
     repeated = {name for name in bank.names if bank.names.count(name) > 1}
     if repeated:
@@ -183,10 +185,10 @@ def _sound(description: Path, table: dict[str, Any]) -> BaseSound:
     file = table.get("file")
     if not isinstance(file, str) or not file.isprintable() or not file:
         raise SoundBankError(f"{description} names no file for the sound {name}; add one")
-    folder = description.parent.resolve()
+    folder = Path(os.path.realpath(description.parent))
     path = folder / file
     # A description may come from somebody else: it must not reach files outside its folder.
-    if not path.resolve().is_relative_to(folder):
+    if not Path(os.path.realpath(path)).is_relative_to(folder):
         raise SoundBankError(f"{description} puts {name} outside its folder ({file}); move it in")
     if not path.is_file():
         raise SoundBankError(f"{description} lists {file}, which is not there; add the file")

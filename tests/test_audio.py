@@ -201,6 +201,12 @@ def infinite(path: Path) -> None:
     write(path, samples, subtype="FLOAT")
 
 
+def far_too_loud(path: Path) -> None:
+    samples = noise(2.0)
+    samples[100, 1] = 1e30
+    write(path, samples, subtype="FLOAT")
+
+
 def no_samples(path: Path) -> None:
     write(path, np.zeros((0, 2)))
 
@@ -233,6 +239,7 @@ def missing(path: Path) -> None:
         (too_short, "lasts 0.90 s"),
         (not_finite, "not finite"),
         (infinite, "not finite"),
+        (far_too_loud, "far beyond full scale"),
         (no_samples, "lasts 0.00 s"),
         (low_rate, "rate of 100 Hz"),
         (random_bytes, "cannot be decoded"),

@@ -108,6 +108,9 @@ SOUND = '[[sound]]\nname = "rain"\nfile = "rain.wav"\n'
         ('[[sound]]\nname = "rain"\nfile = "/etc/hostname"', "outside its folder"),
         ('[[sound]]\nname = "rain"\nfile = "link.wav"', "outside its folder"),
         ('[[sound]]\nname = "rain"\nfile = "links/outside.wav"', "outside its folder"),
+        ('[[sound]]\nname = "rain"\nfile = "round.wav"', "not there"),
+        (SOUND + 'title = "A\\u001b[31mred\\nline"', "title or licence of 'A\\x1b[31mred\\nline'"),
+        ('title = "A\\u0007"\n' + SOUND, "in one line"),
         (SOUND + SOUND, "more than one sound called rain"),
         (SOUND + 'loudness_lufs = "-20"', "loudness_lufs of rain must be a number"),
         (SOUND + "loudness_lufs = true", "must be a number"),
@@ -122,6 +125,7 @@ def test_wrong_descriptions_are_refused_in_one_line(folder: Path, text: str, par
     write(folder.parent / "outside.wav", noise(1.0))
     (folder / "link.wav").symlink_to(folder.parent / "outside.wav")
     (folder / "links").symlink_to(folder.parent)
+    (folder / "round.wav").symlink_to(folder / "round.wav")
     with pytest.raises(SoundBankError) as caught:
         open_bank(describe(folder, text))
     assert_one_line(caught.value, folder, part)
