@@ -28,7 +28,7 @@ DEVICE_LATENCY_S = 0.15
 """What the sound card itself holds: enough for a Python callback that is late, and little enough
 that Ctrl-C is heard at once."""
 
-FADE_OUT_S = 0.3
+STOP_FADE_S = 0.3
 """How fast Ctrl-C fades out, here and in a pipe: soft to the ear, and at once to the hand."""
 
 TAIL_S = DEVICE_LATENCY_S + 0.05
@@ -145,11 +145,18 @@ def play(
         When PortAudio cannot be used, there is no such device, or it vanishes.
     """
     sounddevice = _sounddevice()
-    try:
+    with _using(sounddevice, device):
         rate = _device_rate(sounddevice, device, sample_rate)
-        if rate != sample_rate:
-            blocks = _resampled(blocks, sample_rate, rate)
-        return _play(sounddevice, blocks, rate, device)
+    if rate != sample_rate:
+        blocks = _resampled(blocks, sample_rate, rate)
+    return _play(sounddevice, blocks, rate, device)
+
+
+@contextmanager
+def _using(sounddevice: ModuleType, device: str | int | None) -> Iterator[None]:
+    """Say which device it is that cannot be used."""
+    try:
+        yield
     except (sounddevice.PortAudioError, ValueError) as error:
         raise _unusable(device, error) from error
 
@@ -201,7 +208,7 @@ class _Speaker:
     """What the sound card calls for samples, and what knows when it has had them all."""
 
     def __init__(self, ring: Ring, rate: int, stop: type[Exception]) -> None:
-        self.fade = FadeOut(round(FADE_OUT_S * rate))
+        self.fade = FadeOut(round(STOP_FADE_S * rate))
         self.ended = threading.Event()
         self._ring = ring
         self._stop = stop
@@ -246,17 +253,19 @@ class _Speaker:
 def _stream(
     sounddevice: ModuleType, speaker: _Speaker, rate: int, device: str | int | None
 ) -> Iterator[None]:
-    stream = sounddevice.OutputStream(
-        samplerate=rate,
-        device=device,
-        channels=N_CHANNELS,
-        dtype="float32",
-        latency=DEVICE_LATENCY_S,
-        callback=speaker,
-        finished_callback=speaker.ended.set,
-    )
+    with _using(sounddevice, device):
+        stream = sounddevice.OutputStream(
+            samplerate=rate,
+            device=device,
+            channels=N_CHANNELS,
+            dtype="float32",
+            latency=DEVICE_LATENCY_S,
+            callback=speaker,
+            finished_callback=speaker.ended.set,
+        )
     try:
-        stream.start()
+        with _using(sounddevice, device):
+            stream.start()
         yield
     finally:
         _close(sounddevice, stream)

@@ -9,6 +9,9 @@ import numpy as np
 
 from deepmersion.errors import RequestError
 
+MAX_GAIN = 1e6
+"""More than anybody means: only the ratios of gains count, and this is 120 dB."""
+
 _PART = re.compile(r"\s*((?:\\.|[^\\,=\s])(?:\\.|[^\\,=])*?)\s*(?:=([^,=]*))?(?:,|$)")
 """One sound of a mix as text: its name, in which a backslash takes away a sign's meaning, and
 perhaps its gain."""
@@ -26,15 +29,17 @@ def gains_vector(mix: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
     Raises
     ------
     RequestError
-        When a name is not among them, a gain is negative or not finite, or all are zero.
+        When a name is not among them, a gain is below zero or above `MAX_GAIN`, or all are zero.
     """
     unknown = [name for name in mix if name not in names]
     if unknown:
         raise RequestError(f"there is no sound called {unknown[0]}; choose from {', '.join(names)}")
-    gains = np.array([mix.get(name, 0.0) for name in names], dtype=np.float32)
-    if not np.isfinite(gains).all() or (gains < 0).any() or not gains.any():
-        raise RequestError("gains must be zero or more, and at least one above zero")
-    return gains
+    gains = np.array([mix.get(name, 0.0) for name in names])
+    if not ((gains >= 0) & (gains <= MAX_GAIN)).all() or not gains.astype(np.float32).any():
+        raise RequestError(
+            f"gains must be zero or more, {MAX_GAIN:,.0f} at most, and at least one above zero"
+        )
+    return gains.astype(np.float32)
 
 
 def mix_text(mix: Mapping[str, float]) -> str:

@@ -104,7 +104,7 @@ def _open(url: str, have: int, timeout_s: float) -> http.client.HTTPResponse:
             f"{url} could not be fetched (the server answers {error.code} {error.reason}): bring "
             "the file from elsewhere and use `deepmersion weights import FILE`"
         ) from error
-    except (http.client.InvalidURL, UnicodeError) as error:
+    except (http.client.InvalidURL, ValueError) as error:
         raise WeightsError(
             f"{url} is no valid address ({in_one_line(error)}): correct it where you gave it "
             "(DEEPMERSION_MIRROR), in ASCII"

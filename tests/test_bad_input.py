@@ -444,7 +444,7 @@ def test_a_bad_sound_does_not_hide_the_others(soundnet_weights: Path, tmp_path: 
         strict=True,
     ):
         assert what in error
-    assert notes[-1] == "6 sounds, of which 2 can be used."
+    assert notes[-1] == "2 of 6 sounds can be used."
     named = [line for line in result.stdout.decode().splitlines() if line[:1] != " "]
     assert named == ["sound-00", "sound-01"]
     assert result.stdout.decode().count("    hears ") == 2
@@ -543,8 +543,8 @@ def stopped_build(bank: Path, output: Path, number: signal.Signals) -> tuple[int
         capture_output=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
     journal = output.with_name(f"{output.name}.partial")
-    finished = journal.read_bytes()[HEADER_BYTES : HEADER_BYTES + 15]
-    assert set(finished) == {0, 1}
+    checksums = np.frombuffer(journal.read_bytes(), "<u4", 15, HEADER_BYTES)
+    assert np.count_nonzero(checksums) == 5
     assert sorted(output.parent.iterdir()) == [journal]
     return result.returncode, result.stderr.decode()
 

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import soundfile
 from commandline import COMMAND, TIMEOUT_S, all_shown, run, run_here, start, succeeded
+from soundserver import wait_for
 
 from deepmersion.cli.options import duration
 from deepmersion.resources import shipped_soundbank
@@ -385,9 +386,11 @@ def test_a_signal_ends_a_pipe_that_nobody_reads(china_jpg: Path) -> None:
     process.communicate()
 
 
-def test_closed_standard_streams(china_jpg: Path) -> None:
-    def result(redirections: str, *arguments: str) -> tuple[int, list[str]]:
-        command = shlex.join([COMMAND, "match", *arguments])
+def test_closed_standard_streams(china_jpg: Path, tmp_path: Path) -> None:
+    def result(
+        redirections: str, *arguments: str | Path, command: str = "match"
+    ) -> tuple[int, list[str]]:
+        command = shlex.join([COMMAND, command, *map(str, arguments)])
         ended = subprocess.run(
             ["bash", "-c", f"{command} {redirections}"], capture_output=True, text=True, check=False
         )
@@ -400,6 +403,31 @@ def test_closed_standard_streams(china_jpg: Path) -> None:
     assert lines[-1].startswith("Error: standard input is closed")
     code, lines = result("2>&- >/dev/null", str(china_jpg), "--json")
     assert (code, lines) == (0, [])
+    path = tmp_path / "a.wav"
+    code, lines = result("2>&-", "rain", "-o", path, "--duration", "1", command="play")
+    assert (code, lines) == (0, [])
+    assert soundfile.info(path).frames == RATE
+    code, lines = result("2>&- | wc -c", china_jpg, "-o", "-", "--duration", "1")
+    assert (code, lines) == (0, [])
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_closing_the_terminal_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = start("play", "rain", "-o", tmp_path / "a.wav", "--duration", "1h")
+    wait_for(lambda: len(list(tmp_path.iterdir())) == 1)
+    process.send_signal(signal.SIGHUP)
+    assert process.communicate(timeout=TIMEOUT_S)[1].decode() == "Stopped.\n"
+    assert process.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_what_is_known_at_once_may_not_find_room_either(option: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        _, stderr = start(option, stdout=full).communicate(timeout=TIMEOUT_S)
+    (line,) = stderr.decode().splitlines()
+    assert line.startswith("Error: standard output: No space left on device")
 
 
 # The other commands
@@ -454,7 +482,7 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
     for what in ("lasts 5.0 s", "is mono", "is clipped in"):
         assert [warning for warning in warnings if f"Warning: loud {what}" in warning]
     assert not [warning for warning in warnings if "waves" in warning]
-    assert result.stderr.decode().splitlines()[-1] == "2 sounds, all of them can be used."
+    assert result.stderr.decode().splitlines()[-1] == "2 of 2 sounds can be used."
 
 
 def shipped_line(name: str) -> list[str]:

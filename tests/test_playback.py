@@ -307,11 +307,35 @@ def test_devices_are_listed_and_can_be_named(server: SoundServer, china_jpg: Pat
         assert played(recording).any()
 
 
+def test_a_mistake_in_the_stream_is_not_blamed_on_the_device(server: SoundServer) -> None:
+    code = (
+        "from deepmersion.playback import play\n"
+        "def blocks():\n"
+        "    raise ValueError('3 gains for 10 sounds')\n"
+        "    yield\n"
+        "try:\n"
+        "    play(blocks(), 44_100)\n"
+        "except ValueError as error:\n"
+        "    print(error)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | server.environment,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert ended.stdout == b"3 gains for 10 sounds\n"
+
+
 def test_an_unknown_device(server: SoundServer, china_jpg: Path) -> None:
     result = run("match", china_jpg, "--output-device", "gramophone", env=server.environment)
     error = the_error(result)
     assert error.startswith("the output device gramophone cannot be used")
     assert "`deepmersion devices`" in error
+    number = "9" * 20
+    result = run("play", "rain", "--output-device", number, env=server.environment)
+    assert the_error(result).startswith(f"the output device {number} cannot be used")
 
 
 def test_libraries_are_kept_quiet_and_the_program_is_not() -> None:

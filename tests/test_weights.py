@@ -183,7 +183,9 @@ def test_mirror_is_asked_instead(server: Loopback, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.usefixtures("server")
-@pytest.mark.parametrize("mirror", ["http://127.0.0.1:9/fü", "http://127.0.0.1:9/a b"])
+@pytest.mark.parametrize(
+    "mirror", ["http://127.0.0.1:9/fü", "http://127.0.0.1:9/a b", "http://[bad"]
+)
 def test_a_mirror_whose_address_is_none_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:

@@ -30,6 +30,10 @@ COMMANDS = {
 """Command to the module that has it, under its own name; imported when it is needed."""
 
 
+OUT_OF_MEMORY = "failed to map segment"
+"""What the system says when a library of PyTorch's does not fit into the memory."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command when it is asked for, and shows errors in one line."""
 
@@ -49,10 +53,19 @@ class LazyGroup(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command, and end the program."""
         try:
-            return super().main(*args, **kwargs)
+            return self._main(*args, **kwargs)
         except SystemExit as ended:
             leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
             raise
+
+    def _main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # help and the version are printed before `invoke`
+            discard_stdout()
+            told = system_error(error)
+            told.show()
+            sys.exit(told.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
@@ -69,7 +82,9 @@ class LazyGroup(click.Group):
         except OSError as error:
             discard_stdout()
             raise system_error(error) from error
-        except MemoryError as error:
+        except (MemoryError, ImportError) as error:
+            if isinstance(error, ImportError) and OUT_OF_MEMORY not in str(error):
+                raise
             raise click.ClickException(
                 "there is not enough memory; close other programs, or give fewer or smaller files"
             ) from error
@@ -84,6 +99,9 @@ def _terminated(_number: int, _frame: object) -> None:
 def main() -> None:
     """Turn a photo of where you are into an ambient sound that belongs there."""
     signal.signal(signal.SIGTERM, _terminated)
+    # A terminal that is closed; `nohup` has it ignored.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, _terminated)
     # Python's last collection of garbage would go through all of PyTorch for most of a second.
     atexit.register(gc.freeze)
     # Pillow warns of trifles such as odd EXIF data, which are no news to the user. Set once: to set

@@ -27,6 +27,10 @@ def duration(text: str) -> float:
     return seconds
 
 
+MAX_CARD_DIGITS = 9
+"""PortAudio counts sound cards in 32 bits."""
+
+
 def positive_duration(text: str) -> float:
     """Return a duration in seconds that is longer than zero."""
     seconds = duration(text)
@@ -45,4 +49,5 @@ def label_sets(text: str) -> tuple[str, ...]:
 
 def sound_card(text: str) -> str | int:
     """Return a number as such, and anything else as the name of a device that it is."""
-    return int(text) if text.isascii() and text.isdecimal() else text
+    is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_CARD_DIGITS
+    return int(text) if is_number else text

@@ -35,7 +35,8 @@ def progress_bar(description: str, unit: str, *, unit_scale: bool = False) -> It
         To be called with what is done so far and what there is in all, None if unknown. The
         first call says where it starts: earlier work does not count for the rate.
     """
-    show = _bar if sys.stderr.isatty() else _last_line
+    # Whoever started this may have closed it.
+    show = _bar if sys.stderr is not None and sys.stderr.isatty() else _last_line
     with show(description, unit, unit_scale) as on_progress:
         yield on_progress
 

@@ -36,7 +36,8 @@ class Report:
             click.echo(json.dumps(ambience.record(output)))
         else:
             stream = sys.stderr if self.to_stderr else sys.stdout
-            click.echo(describe(ambience, bars=stream.isatty()), file=stream)
+            if stream is not None:  # closed by whoever started this
+                click.echo(describe(ambience, bars=stream.isatty()), file=stream)
 
     def fail(self, photo: str, error: Exception) -> None:
         """Show why there is nothing for a photo."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from deepmersion.audio import SAMPLE_RATE
 from deepmersion.cli.progress import progress_bar
-from deepmersion.playback import FADE_OUT_S
+from deepmersion.playback import STOP_FADE_S
 
 if TYPE_CHECKING:
     from deepmersion.cli.sound_options import SoundOptions
@@ -104,7 +104,7 @@ def _pipe(sound: Sound) -> None:
     from deepmersion.output import write_wav_stream
 
     try:
-        with _stopping(lambda: sound.finish(FADE_OUT_S)):
+        with _stopping(lambda: sound.finish(STOP_FADE_S)):
             write_wav_stream(sys.stdout.buffer, sound.blocks(), SAMPLE_RATE, sound.n_samples)
     except KeyboardInterrupt:
         return  # a second Ctrl-C, or nobody has read what was left

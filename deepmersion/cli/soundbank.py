@@ -72,7 +72,7 @@ def check(folder: Path | None) -> None:
     spectrum change where the loop begins again, with the share of the other places in the sound
     where they change less; and the five likeliest of SoundNet's 401 scenes, with their
     probabilities. What will match badly or not sound well is warned of. The exit code is 1 when
-    a sound cannot be used.
+    a sound, or SoundNet, cannot be used.
     """
     from deepmersion.inspecting import measure
     from deepmersion.soundbank import open_bank
@@ -89,11 +89,7 @@ def check(folder: Path | None) -> None:
         _show(sound, measures, scenes)
         n_usable += 1
     n = len(bank.sounds)
-    click.echo(
-        f"{n} sounds, all of them can be used." if n_usable == n
-        else f"{n} sounds, of which {n_usable} can be used.",
-        err=True,
-    )  # fmt: skip
+    click.echo(f"{n_usable} of {n} sounds can be used.", err=True)
     if n_usable < n or ear is None:
         sys.exit(1)
 
