@@ -56,6 +56,9 @@ def test_the_table_is_made_from_real_photos(
     rows = [line.split(" | ") for line in run.stdout.splitlines() if line.startswith("| ")]
     rates = {row[0].strip("| "): row[1] for row in rows[2:]}
     assert {"2018: KL(mix ‖ photo)", "**in use**", "scenes alone"} <= set(rates)
-    assert all(float(rate) in (0.0, 0.5, 1.0) for rate in rates.values())
+    assert rates["**in use**"] == "1.000"
+    assert rates["mixes of 10 sounds at most"] == "0.500"
+    assert "- by kind of scene: still 1.00, woods 1.00\n" in run.stdout
+    assert "- always the one best sound: 0.500\n" in run.stdout
     assert "hubs" not in run.stdout, "needs a bank of photos"
     assert "mirrored: the same mix 100%" in run.stdout

@@ -4,7 +4,8 @@
 
 Prints a table in Markdown: for each variant of the rule the hit rate (see `tools/hits.py`) with its
 95 % interval, the kind of scene that does worst, the mean number of sounds in a mix and how many
-different mixes were chosen. Then two checks: the two figures that were fitted, chosen on one half
+different mixes were chosen. Then the rates by kind of scene, and those of choices that look at no
+photo, for scale. Last two checks: the two figures that were fitted, chosen on one half
 of the scenes and measured on the other, both ways; and how far the choice survives changes to a
 photo that change nothing about the place.
 """
@@ -93,6 +94,23 @@ def row(variant: Variant, sounds: Sounds, photos: Photos, bank: Photos | None) -
         f"| {variant.name} | {rate:.3f} | {low:.2f} to {high:.2f} | {worst} {kinds[worst]:.2f} | "
         f"{size:.2f} | {len(set(chosen.tolist()))} |"
     )
+
+
+def for_scale(sounds: Sounds, photos: Photos) -> list[str]:
+    """Return lines on each kind of scene, and on choices that look at no photo."""
+    chosen = scores(IN_USE, sounds, photos).argmin(axis=0)
+    kinds = by_kind(hits(sounds.mixes(chosen), photos.expected), photos.expected)
+    best_first = sorted(kinds.items(), key=lambda item: -item[1])
+    rates = []
+    for entry in range(len(sounds.gains)):
+        always = sounds.mixes(np.full(len(photos.scenes), entry))
+        rates.append(hit_rate(hits(always, photos.expected), photos.expected))
+    alone = np.count_nonzero(sounds.gains, axis=1) == 1
+    return [
+        f"- by kind of scene: {', '.join(f'{kind} {rate:.2f}' for kind, rate in best_first)}",
+        f"- always the one best sound: {np.array(rates)[alone].max():.3f}",
+        f"- a random mix: {np.mean(rates):.3f}",
+    ]
 
 
 def halves(sounds: Sounds, photos: Photos) -> list[str]:
@@ -188,6 +206,8 @@ def main(
     for variant in STEPS + OTHERS:
         if others is not None or not variant.hubs:
             click.echo(row(variant, sounds, photos, others))
+    click.echo("\nFor scale:\n")
+    click.echo("\n".join(for_scale(sounds, photos)))
     if checks:
         click.echo("\nScenes left out:\n")
         click.echo("\n".join(halves(sounds, photos)))
