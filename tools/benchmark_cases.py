@@ -146,12 +146,13 @@ def search_plain(path: str, n_best: str) -> Measured:
 
 
 def _alternatives(candidates: np.ndarray, sounding: np.ndarray, n: int) -> list[int]:
-    """Return the first of the candidates that share no sound, and then the others, `n` in all."""
+    """Return the first of the candidates that share no sound and as many others as make `n`."""
     chosen: list[int] = []
     for entry in map(int, candidates):
         if not any((sounding[entry] & sounding[other]).any() for other in chosen):
             chosen.append(entry)
-    return [*chosen, *(int(entry) for entry in candidates if entry not in chosen)][:n]
+    others = [entry for entry in map(int, candidates) if entry not in chosen]
+    return sorted([*chosen, *others][:n], key=candidates.tolist().index)
 
 
 @contextmanager
