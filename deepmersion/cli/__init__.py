@@ -29,7 +29,6 @@ COMMANDS = {
 }
 """Command to the module that has it, under its own name; imported when it is needed."""
 
-
 OUT_OF_MEMORY = "failed to map segment"
 """What the system says when a library of PyTorch's does not fit into the memory."""
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     default=1,
     show_default=True,
     metavar="K",
-    help="Show K mixes: the best one, which is played, and the best others of other sounds.",
+    help="Show K mixes: the best one, which is played, and the best ones of other sounds.",
 )
 @click.option(
     "--explain",

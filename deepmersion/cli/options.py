@@ -15,6 +15,9 @@ PATH = click.Path(path_type=Path, readable=False)
 
 LABEL_SETS = ("objects", "scenes")
 
+MAX_CARD_DIGITS = 9
+"""PortAudio counts sound cards in 32 bits."""
+
 
 def duration(text: str) -> float:
     """Return a length of time such as ``90``, ``90s``, ``10m`` or ``1h`` in seconds."""
@@ -25,10 +28,6 @@ def duration(text: str) -> float:
     if not math.isfinite(seconds):
         raise click.BadParameter("that is longer than can be counted; leave it out for no end")
     return seconds
-
-
-MAX_CARD_DIGITS = 9
-"""PortAudio counts sound cards in 32 bits."""
 
 
 def positive_duration(text: str) -> float:
