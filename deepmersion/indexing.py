@@ -12,7 +12,7 @@ import numpy as np
 
 from deepmersion.compute import require_device
 from deepmersion.errors import ClusterError, IndexFileError
-from deepmersion.files import check_place
+from deepmersion.files import check_place, real_path
 from deepmersion.index import CLASSES, Header, write_index
 from deepmersion.journal import Journal
 from deepmersion.listening import Block, Heard, Listener, heard_sounds
@@ -100,7 +100,8 @@ def build_index(
     output = Path(output)
     settings = settings or Settings()
     check_place(output, IndexFileError)
-    partial = output.with_name(output.name + ".partial")
+    partial = real_path(output)
+    partial = partial.with_name(partial.name + ".partial")
     check_place(partial, IndexFileError)
     bank = open_bank(soundbank)
     gains = superimpositions(len(bank.sounds), max_layers)
@@ -164,6 +165,10 @@ def _fill(
         on_progress(n_finished, len(gains))
     parts = (missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE))
     for heard in hear_all(Block(rows, gains[rows]) for rows in parts):
+        if not np.isfinite(heard.log_probs).all():
+            raise IndexFileError(
+                "SoundNet's predictions are not finite on this device; choose another --device"
+            )
         for row, log_probs in zip(heard.rows, heard.log_probs, strict=True):
             journal.write(int(row), log_probs[None])
             n_finished += 1

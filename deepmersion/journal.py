@@ -71,8 +71,7 @@ class Journal:
         if len(header) > HEADER_BYTES:
             raise ValueError("the job does not fit in the journal's header")
         try:
-            path.touch()  # and not emptied before it is known that nobody else is writing it
-            self._file = path.open("r+b", buffering=0)
+            self._open()
         except OSError as error:
             raise self._failed(error) from error
         try:
@@ -83,13 +82,28 @@ class Journal:
                 raise self._failed(error) from error
             raise
 
+    def _open(self) -> None:
+        """Open the file for this program alone; what it holds is left as it is."""
+        while True:
+            self.path.touch()
+            self._file = self.path.open("r+b", buffering=0)
+            try:
+                self._lock()
+                if os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
+                    return
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                self._file.close()
+                raise
+            self._file.close()  # another program was done with it, and has deleted it meanwhile
+
     def _begin(self, header: bytes, *, resume: bool) -> None:
-        self._lock()
         if resume and self._file.seek(0, os.SEEK_END) >= HEADER_BYTES:
             if self._read(0, HEADER_BYTES) != header:
                 raise IndexFileError(
-                    f"{self.path} is from another sound bank, other weights or other options; "
-                    "build without --resume to begin anew"
+                    f"{self.path} is from another sound bank, other weights, other options or "
+                    "another deepmersion; build without --resume to begin anew"
                 )
             return
         self._file.truncate(0)
@@ -147,8 +161,11 @@ class Journal:
 
     def remove(self) -> None:
         """Close and delete the file."""
-        self._file.close()
+        if fcntl is None:  # Windows deletes no file that is open
+            self._file.close()
+        # Elsewhere it is locked until it is gone, so that nobody begins to write it.
         self.path.unlink(missing_ok=True)
+        self._file.close()
 
     def _offset(self, row: int) -> int:
         return HEADER_BYTES + self._shape[0] * CHECKSUM.itemsize + row * self._row_bytes

@@ -153,6 +153,25 @@ def test_a_journal_that_is_being_written_is_left_alone(path: Path, resume: bool)
         assert journal.finished().sum() == 10
 
 
+def test_a_journal_that_was_removed_while_another_opened_it_is_made_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_journal(path)
+    lock = Journal._lock
+
+    def late(journal: Journal) -> None:
+        if first.path.exists() and not first._file.closed:
+            first.remove()
+        lock(journal)
+
+    monkeypatch.setattr(Journal, "_lock", late)
+    with open_journal(path) as journal:
+        journal.write(0, rows(0, 10))
+        assert path.exists()
+    with open_journal(path) as journal:
+        assert journal.finished().sum() == 10
+
+
 def test_a_journal_that_is_refused_is_closed(path: Path) -> None:
     path.write_bytes(b"something else" * 1000)
     with warnings.catch_warnings():
