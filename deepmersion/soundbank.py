@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,9 @@ DESCRIPTION = "soundbank.toml"
 
 SCHEMA = 1
 """Version of soundbank.toml that this program reads."""
+
+NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
+"""Unicode's categories of what breaks a line, or lets a text command a terminal."""
 
 MAX_LEVEL_DB = 200.0
 """A loudness or gain further from zero is a mistake; no recording needs it."""
@@ -135,13 +139,19 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
             f"the sound bank {folder} holds no sound; put recordings in it "
             f"({', '.join(sorted(suffix[1:] for suffix in SUFFIXES))})"
         )
-    texts = [bank.title, *(text for s in bank.sounds for text in (s.name, s.title, s.licence))]
-    unprintable = [text for text in texts if not text.isprintable()]
+    unprintable = [name for name in bank.names if not name.isprintable()]
     if unprintable:
         raise SoundBankError(
-            f"the sound bank {folder} has a name, title or licence of {unprintable[0]!a}; rename "
-            "it with letters and digits, in one line"
+            f"the sound bank {folder} has a sound called {unprintable[0]!a}; rename it with "
+            "letters and digits"
         )
+    texts = [bank.title, *(text for s in bank.sounds for text in (s.title, s.licence))]
+    for text in texts:
+        if any(unicodedata.category(letter) in NOT_IN_A_LINE for letter in text):
+            raise SoundBankError(
+                f"the sound bank {folder} has a title or licence with a line break or another "
+                f"control character ({text!a}); take it out"
+            )
     repeated = {name for name in bank.names if bank.names.count(name) > 1}
     if repeated:
         raise SoundBankError(
