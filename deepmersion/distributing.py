@@ -210,7 +210,10 @@ class _Client(Client):  # type: ignore[misc]
         """Disconnect, and end the thread."""
         with suppress(Exception):  # what went wrong before, if anything, is what is to be told
             super().close(*arguments, **options)
-        self._loop_runner.stop()  # which is left out where dask has closed it halfway
+        # Which is left out where dask has closed it halfway.
+        if not self._is_finalizing():
+            with suppress(Exception):
+                self._loop_runner.stop()
 
 
 @contextmanager

@@ -50,8 +50,8 @@ def check_place(path: Path, kind: type[DeepmersionError]) -> None:
 def install(temporary: Path, path: Path) -> None:
     """Give a finished file its final name, so that no reader ever sees half of it.
 
-    Not even after a power failure: what it holds is on the disk before it has the name. Who may
-    read an older file of that name, and nobody else, may read this one.
+    Not even after a power failure: what it holds is on the disk before it has the name. It
+    gets the permissions of an older file of that name.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def install(temporary: Path, path: Path) -> None:
     # Windows refuses this for a file that was opened for reading.
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
-    with suppress(OSError):  # there is no older one
+    with suppress(OSError):  # such as that there is no older one
         shutil.copymode(path, temporary)
     temporary.replace(path)
     # The name itself is on the disk when its folder is. Windows cannot open a folder, and some

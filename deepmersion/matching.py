@@ -325,7 +325,7 @@ def _alternatives(ranked: list[Match], top: int) -> list[Match]:
 
 
 def runner_up(matches: Sequence[Match]) -> Match | None:
-    """Return what the first of ranked matches came before: the best of other sounds, if any."""
+    """Return what the first of ranked matches came before: the best of other sounds, if any is."""
     for match in matches[1:]:
         if match.sounds.isdisjoint(matches[0].sounds):
             return match

@@ -66,7 +66,8 @@ class Ambience:
     bank : SoundBank
         The base sounds that the matches mix.
     explanation : Explanation or None
-        Why the best mix came before the best one of other sounds, if that was asked for.
+        Why the best mix came before the runner-up (`deepmersion.matching.runner_up`), if that was
+        asked for.
     """
 
     photo: str

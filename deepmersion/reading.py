@@ -37,7 +37,7 @@ def name_of(photo: Photo) -> str:
     if name in (STDIN_NAME, 0):
         return "-"
     # A pipe's name may be the number of its descriptor.
-    return name if isinstance(name, str) else NAMELESS
+    return os.fsdecode(name) if isinstance(name, str | bytes) else NAMELESS
 
 
 def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[T]:

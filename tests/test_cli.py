@@ -358,7 +358,7 @@ def test_a_reader_who_goes_away_ends_it_quietly(options: list[str], china_jpg: P
     assert len(notes) == (6 if "-o" in options else 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_an_endless_pipe_quietly(number: signal.Signals, china_jpg: Path) -> None:
     process = start("match", china_jpg, "-o", "-")
     assert process.stdout
@@ -392,8 +392,9 @@ def test_closed_standard_streams(china_jpg: Path, tmp_path: Path) -> None:
     ) -> tuple[int, list[str]]:
         command = shlex.join([COMMAND, command, *map(str, arguments)])
         ended = subprocess.run(
-            ["bash", "-c", f"{command} {redirections}"], capture_output=True, text=True, check=False
-        )
+            ["bash", "-c", f"{command} {redirections}"],
+            capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
+        )  # fmt: skip
         return ended.returncode, ended.stderr.splitlines()
 
     code, lines = result(">&-", str(china_jpg), "--json")
@@ -407,8 +408,10 @@ def test_closed_standard_streams(china_jpg: Path, tmp_path: Path) -> None:
     code, lines = result("2>&-", "rain", "-o", path, "--duration", "1", command="play")
     assert (code, lines) == (0, [])
     assert soundfile.info(path).frames == RATE
-    code, lines = result("2>&- | wc -c", china_jpg, "-o", "-", "--duration", "1")
+    piped = tmp_path / "piped"
+    code, lines = result(f"2>&- >{piped}", china_jpg, "-o", "-", "--duration", "1")
     assert (code, lines) == (0, [])
+    assert piped.stat().st_size == 44 + 4 * RATE
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
@@ -428,6 +431,13 @@ def test_what_is_known_at_once_may_not_find_room_either(option: str) -> None:
         _, stderr = start(option, stdout=full).communicate(timeout=TIMEOUT_S)
     (line,) = stderr.decode().splitlines()
     assert line.startswith("Error: standard output: No space left on device")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_error_that_cannot_be_told_still_has_its_exit_code() -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start("play", "kazoo", stdout=full, stderr=full)
+        assert process.wait(timeout=TIMEOUT_S) == 1
 
 
 # The other commands

@@ -86,7 +86,7 @@ def test_a_person_and_a_script_get_the_reasons(china_jpg: Path) -> None:
         assert nats == sorted(nats, reverse=True)
         assert nats[0] > 0
     result = succeeded(run("match", "--explain", china_jpg, "-o", "-", "--duration", "1s"))
-    assert b"nats before the next of other sounds" in result.stderr
+    assert b"nats before the runner-up" in result.stderr
     assert f"{explanation['lead_nats']:.2f} nats" in result.stderr.decode()
 
 

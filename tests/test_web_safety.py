@@ -59,8 +59,8 @@ def test_a_server_for_others_is_known_by_addresses_and_its_own_name(
 ) -> None:
     with threaded(matcher, tmp_path, host="0.0.0.0") as address:
         assert urlsplit(address).hostname != "0.0.0.0"  # which no other machine could open
-        assert ask(address, "/").status == 200
         local = f"http://127.0.0.1:{urlsplit(address).port}/"
+        assert ask(local, "/", headers={"Host": urlsplit(address).netloc}).status == 200
         for host in ["192.168.1.2:80", socket.gethostname(), "localhost"]:
             assert ask(local, "/", headers={"Host": host}).status == 200
         assert ask(local, "/", headers={"Host": "evil.example"}).status == 421

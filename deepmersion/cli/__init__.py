@@ -8,13 +8,21 @@ import io
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 import click
 
 from deepmersion import __version__
-from deepmersion.cli.exits import Stopped, discard_stdout, leave, one_line_error, system_error
+from deepmersion.cli.exits import (
+    Stopped,
+    discard_stdout,
+    leave,
+    one_line_error,
+    stopping_signals,
+    system_error,
+)
 from deepmersion.errors import DeepmersionError
 
 COMMANDS = {
@@ -63,7 +71,8 @@ class LazyGroup(click.Group):
         except OSError as error:  # help and the version are printed before `invoke`
             discard_stdout()
             told = system_error(error)
-            told.show()
+            with suppress(OSError):  # standard error may be what cannot be written
+                told.show()
             sys.exit(told.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -97,10 +106,8 @@ def _terminated(_number: int, _frame: object) -> None:
 @click.version_option(__version__, prog_name="deepmersion")
 def main() -> None:
     """Turn a photo of where you are into an ambient sound that belongs there."""
-    signal.signal(signal.SIGTERM, _terminated)
-    # A terminal that is closed; `nohup` has it ignored.
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, _terminated)
+    for number in stopping_signals():
+        signal.signal(number, _terminated)
     # Python's last collection of garbage would go through all of PyTorch for most of a second.
     atexit.register(gc.freeze)
     # Pillow warns of trifles such as odd EXIF data, which are no news to the user. Set once: to set

@@ -61,9 +61,7 @@ def command(ambience: Ambience) -> str:
 def _reasons(explanation: Explanation) -> list[str]:
     parts = {**explanation.by_head, "number of sounds": explanation.by_number_of_sounds}
     named = ", ".join(f"{what} {nats:+.2f}" for what, nats in parts.items())
-    lines = [
-        f"  why      {explanation.lead_nats:.2f} nats before the next of other sounds: {named}"
-    ]
+    lines = [f"  why      {explanation.lead_nats:.2f} nats before the runner-up: {named}"]
     for head, contributions in explanation.contributions.items():
         lines.append(f"           {head:20}  photo    mix   next   nats")
         lines += [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from typing import IO, Any
@@ -19,7 +20,7 @@ class WrongRequest(click.ClickException):
 
 
 class Stopped(click.ClickException):
-    """Somebody stopped the command (Ctrl-C, SIGTERM) before it was done: exit code 1."""
+    """Somebody stopped the command (`stopping_signals`) before it was done: exit code 1."""
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
@@ -27,6 +28,13 @@ class Stopped(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message; it was no error."""
         click.echo(self.message, file=file or sys.stderr)
+
+
+def stopping_signals() -> tuple[signal.Signals, ...]:
+    """Return what stops the command: Ctrl-C, SIGTERM, and a terminal that is closed."""
+    closed = getattr(signal, "SIGHUP", None)  # which Windows has not, and `nohup` has ignored
+    ignored = closed is None or signal.getsignal(closed) is signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *(() if ignored else (closed,)))
 
 
 def one_line_error(error: DeepmersionError) -> click.ClickException:

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     default=1,
     show_default=True,
     metavar="K",
-    help="Show K mixes: the best one, which is played, and the best ones of other sounds.",
+    help="Show K mixes: the best, which is played, and others, of other sounds if there are any.",
 )
 @click.option(
     "--explain",

@@ -26,7 +26,7 @@ OPEN_TO_OTHERS = (
     default="127.0.0.1",
     show_default=True,
     metavar="HOST",
-    help="Address to listen on. One of this machine's in a network lets other machines in.",
+    help="Address to listen on. Any but 127.0.0.1, ::1 and localhost lets other machines in.",
 )
 @click.option(
     "--port",

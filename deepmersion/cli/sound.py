@@ -14,6 +14,7 @@ import click
 import numpy as np
 
 from deepmersion.audio import SAMPLE_RATE
+from deepmersion.cli.exits import stopping_signals
 from deepmersion.cli.progress import progress_bar
 from deepmersion.playback import STOP_FADE_S
 
@@ -112,7 +113,7 @@ def _pipe(sound: Sound) -> None:
 
 @contextmanager
 def _stopping(on_stop: Callable[[], None]) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM call a function, and interrupt only what then takes too long."""
+    """Let what stops the command call a function, and interrupt only what then takes too long."""
 
     def stop(_number: int, _frame: object) -> None:
         for number in signals:
@@ -125,7 +126,7 @@ def _stopping(on_stop: Callable[[], None]) -> Iterator[None]:
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = stopping_signals()
     before = [signal.signal(number, stop) for number in signals]
     try:
         yield

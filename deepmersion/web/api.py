@@ -23,8 +23,8 @@ USES = ("objects,scenes", "scenes,objects", "objects", "scenes")
 
 FLAGS = ("false", "true")
 
-STDIN = "-"
-"""What `match` calls a photo that it is handed without a name; the answers are alike."""
+PHOTO = "-"
+"""What the photo is called in answers, as by ``match - --json``."""
 
 
 class Matching:
@@ -64,7 +64,7 @@ class Matching:
                 try:
                     record = await in_thread(self._match, matcher, photo, options)
                 except PhotoError as error:
-                    return JSONResponse({"photo": STDIN, "error": str(error)}, 422)
+                    return JSONResponse({"photo": PHOTO, "error": str(error)}, 422)
         return JSONResponse(record)
 
     async def _accept(
@@ -82,7 +82,7 @@ class Matching:
 
     def _match(self, matcher: Matcher, photo: bytes, options: dict[str, Any]) -> dict[str, Any]:
         check_pixels(photo, self._limits)
-        return matcher.match(BytesIO(photo), **options).record() | {"photo": STDIN}
+        return matcher.match(BytesIO(photo), **options).record() | {"photo": PHOTO}
 
 
 def _options(request: Request) -> dict[str, Any]:

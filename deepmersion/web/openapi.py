@@ -9,6 +9,7 @@ from typing import Any
 from deepmersion import __version__
 from deepmersion.explaining import Contribution
 from deepmersion.matching import HEADS
+from deepmersion.output import FILE_DURATION_S
 from deepmersion.web.api import FLAGS, MAX_TOP, USES
 from deepmersion.web.downloads import TYPES
 from deepmersion.web.limits import Limits
@@ -89,7 +90,6 @@ def _match() -> Described:
             "413": _json("The photo has too many bytes or pixels.", "Error"),
             "415": _json("The Content-Type is not that of a photo.", "Error"),
             "422": _json("The photo cannot be read.", "Error"),
-            "500": _json("The index or a sound is damaged.", "Error"),
             "503": _busy(),
             **_refusals(),
         },
@@ -132,7 +132,11 @@ def _sounds() -> Described:
 
 
 def _mix(names: Sequence[str], limits: Limits) -> Described:
-    duration = {"type": "number", "minimum": 1, "maximum": limits.download_s}
+    most_s = limits.download_s
+    duration = {
+        "type": "number", "minimum": 1, "maximum": most_s, "default": min(FILE_DURATION_S, most_s)
+    }  # fmt: skip
+    kind = {"enum": list(TYPES), "default": next(iter(TYPES))}
     mix = {"type": "string", "pattern": mix_pattern(names), "examples": [f"{names[0]}=1"]}
     return {
         "operationId": "mix",
@@ -140,7 +144,7 @@ def _mix(names: Sequence[str], limits: Limits) -> Described:
         "parameters": [
             _parameter("mix", mix, "Sounds and their gains.", required=True),
             _parameter("duration", duration, "In seconds."),
-            _parameter("format", {"enum": list(TYPES)}, "Of the file."),
+            _parameter("format", kind, "Of the file."),
         ],
         "responses": {
             "200": {
@@ -185,7 +189,7 @@ def _ambience() -> Described:
             "sounds": _by_name(NUMBER) | {"description": "Linear gains, the loudest first."},
             "mix": TEXT | {"description": "The same, as `GET /api/mix` takes it."},
             "kl": NUMBER | {"description": "KL(photo ‖ mix), the label sets added up, in nats."},
-            "score": NUMBER | {"description": "What mixes are ranked by, lowest first, in nats."},
+            "score": NUMBER | {"description": "What an index is ranked by, lowest first, in nats."},
         },
         {f"kl_{head}": NUMBER for head in HEADS},
     )
@@ -275,4 +279,5 @@ def _refusals() -> Described:
     return {
         "403": _json("Another page may not use the server.", "Error"),
         "421": _json("The server is not known by this name.", "Error"),
+        "500": _json("The index or a sound is damaged, or something else went wrong.", "Error"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import ipaddress
 import socket
 import tempfile
 from collections.abc import Callable
@@ -67,7 +68,8 @@ def bind(host: str, port: int) -> socket.socket:
 
 def address_of(listener: socket.socket, host: str) -> str:
     """Return the address of the page, as it is typed into a browser."""
-    name = _own_address(listener.family) if host in ("0.0.0.0", "::") else host
+    bound = ipaddress.ip_address(listener.getsockname()[0].partition("%")[0])
+    name = _own_address(listener.family) if bound.is_unspecified else host
     name = f"[{name}]" if ":" in name else name
     return f"http://{name}:{listener.getsockname()[1]}/"
 

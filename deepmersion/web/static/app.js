@@ -74,7 +74,8 @@ function choose(rank, live = false) {
   const behind = (match.score - first.score).toFixed(1);
   const chatter = $("chatter-on").checked;
   const why = rank === 0 ? because(state.record, chatter)
-    : chatter ? "One of the mixes that fit best." : `Fits less: ${behind} nats behind the first mix.`;
+    : chatter ? "One of the mixes that fit best."
+    : Number(behind) ? `Fits less: ${behind} nats behind the first mix.` : "Fits as well as the first mix.";
   return play(mixOf(match), why, { live });
 }
 
