@@ -72,15 +72,13 @@ class Journal:
             raise ValueError("the job does not fit in the journal's header")
         try:
             self._open()
+            try:
+                self._begin(header, resume=resume)
+            except BaseException:
+                self._file.close()
+                raise
         except OSError as error:
             raise self._failed(error) from error
-        try:
-            self._begin(header, resume=resume)
-        except BaseException as error:
-            self._file.close()
-            if isinstance(error, OSError):
-                raise self._failed(error) from error
-            raise
 
     def _open(self) -> None:
         """Open the file for this program alone; what it holds is left as it is."""

@@ -34,8 +34,8 @@ def describe(ambience: Ambience, *, bars: bool) -> str:
         f"  objects  {_classes(ambience.objects)}",
         f"  scenes   {_classes(ambience.scenes)}",
     ]
+    several = len(ambience.matches) > 1
     for rank, match in enumerate(ambience.matches, 1):
-        several = len(ambience.matches) > 1
         number = f"{rank}." if several else "mix"
         score = f", score {match.score:.2f}" if several else ""  # which they are ranked by
         lines.append(f"  {number:8} {in_words(match, ambience.bank)}, {_divergence(match)}{score}")
