@@ -424,6 +424,26 @@ def test_closing_the_terminal_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_ctrl_c_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    """As in the background jobs of a script, which Ctrl-C is not meant for."""
+
+    def size() -> int:
+        return sum(path.stat().st_size for path in tmp_path.iterdir())
+
+    command = shlex.join(
+        [COMMAND, "play", "rain", "-o", str(tmp_path / "a.wav"), "--duration", "6h"]
+    )
+    process = subprocess.Popen(
+        ["bash", "-c", f"trap '' INT; exec {command}"], stderr=subprocess.PIPE
+    )
+    wait_for(lambda: size() > 0)
+    process.send_signal(signal.SIGINT)
+    n_before = size()
+    wait_for(lambda: size() > n_before + 10_000_000)
+    process.terminate()
+    assert process.communicate(timeout=TIMEOUT_S)[1] == b"Stopped.\n"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_what_is_known_at_once_may_not_find_room_either(option: str) -> None:

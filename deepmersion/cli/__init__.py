@@ -68,7 +68,7 @@ class LazyGroup(click.Group):
     def _main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
-        except OSError as error:  # help and the version are printed before `invoke`
+        except OSError as error:  # here, for help and the version are printed before `invoke`
             discard_stdout()
             told = system_error(error)
             with suppress(OSError):  # standard error may be what cannot be written
@@ -87,9 +87,6 @@ class LazyGroup(click.Group):
             # Whoever read from us has gone, which is how an endless stream is meant to end.
             discard_stdout()
             ctx.exit(0)
-        except OSError as error:
-            discard_stdout()
-            raise system_error(error) from error
         except (MemoryError, ImportError) as error:
             if isinstance(error, ImportError) and OUT_OF_MEMORY not in str(error):
                 raise
@@ -107,7 +104,8 @@ def _terminated(_number: int, _frame: object) -> None:
 def main() -> None:
     """Turn a photo of where you are into an ambient sound that belongs there."""
     for number in stopping_signals():
-        signal.signal(number, _terminated)
+        if number != signal.SIGINT:  # Python's own handler does the same, unless it is ignored
+            signal.signal(number, _terminated)
     # Python's last collection of garbage would go through all of PyTorch for most of a second.
     atexit.register(gc.freeze)
     # Pillow warns of trifles such as odd EXIF data, which are no news to the user. Set once: to set
