@@ -146,7 +146,7 @@ def _decode(data: bytes, name: str, min_side: int | None) -> PILImage:
             name, f"has more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels; scale it down first"
         ) from None
     except UnidentifiedImageError:
-        raise _unfit(name, f"{_what_it_is(data)}") from None
+        raise _unfit(name, _what_it_is(data)) from None
     except MemoryError:
         raise _unfit(name, "does not fit into the memory; scale it down first") from None
     except Exception as error:
