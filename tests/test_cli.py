@@ -414,10 +414,16 @@ def test_closed_standard_streams(china_jpg: Path, tmp_path: Path) -> None:
     assert piped.stat().st_size == 44 + 4 * RATE
 
 
+def n_bytes(folder: Path) -> int:
+    """Return how much has been written into a folder."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
 def test_closing_the_terminal_leaves_nothing_behind(tmp_path: Path) -> None:
     process = start("play", "rain", "-o", tmp_path / "a.wav", "--duration", "1h")
-    wait_for(lambda: len(list(tmp_path.iterdir())) == 1)
+    # Not as soon as it is there: Python may lose what a signal raises while it imports a module.
+    wait_for(lambda: n_bytes(tmp_path) > 1_000_000)
     process.send_signal(signal.SIGHUP)
     assert process.communicate(timeout=TIMEOUT_S)[1].decode() == "Stopped.\n"
     assert process.returncode == 1
@@ -426,20 +432,17 @@ def test_closing_the_terminal_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_ctrl_c_that_is_ignored_stays_so(tmp_path: Path) -> None:
     """As in the background jobs of a script, which Ctrl-C is not meant for."""
-
-    def size() -> int:
-        return sum(path.stat().st_size for path in tmp_path.iterdir())
-
     command = shlex.join(
         [COMMAND, "play", "rain", "-o", str(tmp_path / "a.wav"), "--duration", "6h"]
     )
     process = subprocess.Popen(
         ["bash", "-c", f"trap '' INT; exec {command}"], stderr=subprocess.PIPE
     )
-    wait_for(lambda: size() > 0)
+    wait_for(lambda: n_bytes(tmp_path) > 1_000_000)
     process.send_signal(signal.SIGINT)
-    n_before = size()
-    wait_for(lambda: size() > n_before + 10_000_000)
+    n_before = n_bytes(tmp_path)
+    wait_for(lambda: n_bytes(tmp_path) > n_before + 10_000_000 or process.poll() is not None)
+    assert process.poll() is None
     process.terminate()
     assert process.communicate(timeout=TIMEOUT_S)[1] == b"Stopped.\n"
 
