@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from deepmersion.version import __version__
+
 if TYPE_CHECKING:
     from deepmersion.errors import DeepmersionError as DeepmersionError
     from deepmersion.indexing import build_index as build_index
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from deepmersion.pipeline import Matcher as Matcher
     from deepmersion.pipeline import match as match
     from deepmersion.soundbank import open_bank as open_bank
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Ambience": "deepmersion.pipeline",

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
 
-import deepmersion
 from deepmersion import weights_specs
 from deepmersion.compute import require_device
 from deepmersion.errors import ClusterError, DeepmersionError
 from deepmersion.listening import Block, Heard, Listener
+from deepmersion.version import __version__
 
 CONNECT_TIMEOUT_S = 10.0
 """How long a scheduler may take to answer."""
@@ -46,7 +46,7 @@ class Origin:
     @classmethod
     def here(cls) -> Origin:
         """Return that of this process."""
-        return cls(deepmersion.__version__, weights_specs.SOUNDNET_SHA256)
+        return cls(__version__, weights_specs.SOUNDNET_SHA256)
 
 
 class Hearing(WorkerPlugin):  # type: ignore[misc]
@@ -243,7 +243,7 @@ def _prepare(client: Client, address: str, hearing: Hearing) -> None:
     except Exception as error:
         raise ClusterError(
             f"a worker of {address} cannot be prepared ({_reason(error)}); install "
-            f"deepmersion[distributed] {deepmersion.__version__} on all of them"
+            f"deepmersion[distributed] {__version__} on all of them"
         ) from error
 
 

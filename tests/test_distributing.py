@@ -20,7 +20,6 @@ from distributed import Client, LocalCluster
 from material import assert_one_line, distance, noise, tone, write
 from soundserver import WAIT_S, wait_for
 
-import deepmersion
 from deepmersion import distributing, indexing, weights_specs
 from deepmersion.errors import ClusterError
 from deepmersion.index import PRECISION_NATS, open_index
@@ -182,7 +181,7 @@ def test_ctrl_c_keeps_what_is_finished_for_resume(
 @pytest.mark.parametrize(
     ("module", "name", "part"),
     [
-        (deepmersion, "__version__", "has deepmersion"),
+        (distributing, "__version__", "has deepmersion"),
         (weights_specs, "SOUNDNET_SHA256", "other SoundNet weights"),
     ],
 )

@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from deepmersion import __version__
 from deepmersion.cli.exits import (
     Stopped,
     discard_stdout,
@@ -24,6 +23,7 @@ from deepmersion.cli.exits import (
     system_error,
 )
 from deepmersion.errors import DeepmersionError
+from deepmersion.version import __version__
 
 COMMANDS = {
     "match": "deepmersion.cli.match",

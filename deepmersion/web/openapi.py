@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from deepmersion import __version__
 from deepmersion.explaining import Contribution
 from deepmersion.matching import HEADS
 from deepmersion.output import FILE_DURATION_S
+from deepmersion.version import __version__
 from deepmersion.web.api import FLAGS, MAX_TOP, USES
 from deepmersion.web.downloads import TYPES
 from deepmersion.web.limits import Limits

@@ -16,10 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from deepmersion import __version__
 from deepmersion.audio import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
 from deepmersion.rendering import LOUDNESS_LUFS
 from deepmersion.soundbank import BaseSound, SoundBank
+from deepmersion.version import __version__
 from deepmersion.web.files import SentFile
 from deepmersion.web.turns import in_thread
 
