@@ -31,6 +31,7 @@ import numpy as np
 
 from deepmersion.errors import IndexFileError, in_one_line
 from deepmersion.files import install, real_path
+from deepmersion.labels import CLASSES
 
 if TYPE_CHECKING:
     import h5py
@@ -43,9 +44,6 @@ LIBRARY_BOUNDS = ("earliest", "v110")
 
 _UNREADABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 """What h5py raises on damaged files."""
-
-CLASSES = {"objects": 1000, "scenes": 401}
-"""How many classes SoundNet's heads have: ImageNet's, and those of Places2's first release."""
 
 PRECISION_NATS = 2.0**-11
 """Log-probabilities are rounded to this, far below what differs between two mixes."""

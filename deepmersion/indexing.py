@@ -13,8 +13,9 @@ import numpy as np
 from deepmersion.compute import require_device
 from deepmersion.errors import ClusterError, IndexFileError
 from deepmersion.files import check_place, real_path
-from deepmersion.index import CLASSES, Header, write_index
+from deepmersion.index import Header, write_index
 from deepmersion.journal import Journal
+from deepmersion.labels import CLASSES
 from deepmersion.listening import Block, Heard, Listener, heard_sounds
 from deepmersion.mixing import superimpositions
 from deepmersion.progress import OnProgress, OnShare

@@ -10,6 +10,9 @@ import numpy as np
 
 from deepmersion.resources import DATA
 
+CLASSES = {"objects": 1000, "scenes": 401}
+"""How many classes SoundNet's heads have: ImageNet's, and those of Places2's first release."""
+
 SAME_PLACE = {
     "bayou": "swamp",
     "car_interior/backseat": "car_interior",

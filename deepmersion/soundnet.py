@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepmersion.index import CLASSES
+from deepmersion.labels import CLASSES
 
 SAMPLE_RATE = 22_050
 """Rate of the waveforms that SoundNet was trained on, in Hz."""

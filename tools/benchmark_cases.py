@@ -68,7 +68,8 @@ def match_plain(*photos: str) -> Measured:
 
 def make_index(n_entries: str, path: str) -> Measured:
     """Write an index of random log-probabilities, spread about as SoundNet's are."""
-    from deepmersion.index import CLASSES, Header, write_index
+    from deepmersion.index import Header, write_index
+    from deepmersion.labels import CLASSES
 
     n = int(n_entries)
     rng = np.random.default_rng(0)
