@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,19 +16,10 @@ from deepmersion.files import check_place, real_path
 from deepmersion.index import Header, write_index
 from deepmersion.journal import Journal
 from deepmersion.labels import CLASSES
-from deepmersion.listening import Block, Heard, Listener, heard_sounds
+from deepmersion.listening import Block, Heard, Listener, Settings, heard_sounds
 from deepmersion.mixing import superimpositions
 from deepmersion.progress import OnProgress, OnShare
 from deepmersion.soundbank import SoundBank, open_bank
-
-WINDOW_S = 60.0
-"""How much of a mix SoundNet hears, in seconds: one round of the shipped sounds, so that a peal
-of thunder counts by its share of the time and not by whether it falls into a short window."""
-
-LEVEL_RMS = 0.015
-"""RMS to which a mix is brought for SoundNet (-36 dBFS). It hears loudness as meaning: measured
-on real and rendered sounds, they are told apart best from 0.01 to 0.02, and from 0.04 on more and
-more turn into trains and motorways."""
 
 BATCH_SIZE = 128
 """Mixes that go through the network together: what is computed once for all of them (see
@@ -37,22 +28,6 @@ BATCH_SIZE = 128
 
 ROWS_AT_ONCE = 1024
 """Rows that are copied from the journal to the index at once: 6 MB."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What SoundNet is given of each mix.
-
-    Attributes
-    ----------
-    window_s : float
-        How much of it SoundNet hears, in seconds.
-    level_rms : float
-        RMS that it is brought to, of full scale 1.
-    """
-
-    window_s: float = WINDOW_S
-    level_rms: float = LEVEL_RMS
 
 
 def build_index(

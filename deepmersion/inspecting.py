@@ -9,9 +9,8 @@ import numpy as np
 
 from deepmersion.audio import SAMPLE_RATE, decode, load_loop, loudness_blocks, true_peak_db
 from deepmersion.index import open_index
-from deepmersion.indexing import Settings
 from deepmersion.labels import likeliest, soundnet_scene_labels
-from deepmersion.listening import mono_window
+from deepmersion.listening import Settings, mono_window
 from deepmersion.matching import single_entries
 from deepmersion.mixing import at_level
 from deepmersion.progress import OnProgress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,8 +16,33 @@ if TYPE_CHECKING:
     from deepmersion.progress import OnProgress
     from deepmersion.soundbank import BaseSound, SoundBank
 
+WINDOW_S = 60.0
+"""How much of a mix SoundNet hears, in seconds: one round of the shipped sounds, so that a peal
+of thunder counts by its share of the time and not by whether it falls into a short window."""
+
+LEVEL_RMS = 0.015
+"""RMS to which a mix is brought for SoundNet (-36 dBFS). It hears loudness as meaning: measured
+on real and rendered sounds, they are told apart best from 0.01 to 0.02, and from 0.04 on more and
+more turn into trains and motorways."""
+
 SILENT_RMS = 10 ** (-70 / 20)
 """What is quieter than BS.1770's absolute gate is silence, however much it could be amplified."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What SoundNet is given of each mix.
+
+    Attributes
+    ----------
+    window_s : float
+        How much of it SoundNet hears, in seconds.
+    level_rms : float
+        RMS that it is brought to, of full scale 1.
+    """
+
+    window_s: float = WINDOW_S
+    level_rms: float = LEVEL_RMS
 
 
 class Block(NamedTuple):

@@ -22,8 +22,9 @@ from PIL import Image
 
 from deepmersion.compute import require_device
 from deepmersion.errors import IndexFileError, RequestError
-from deepmersion.indexing import Settings, build_index
+from deepmersion.indexing import build_index
 from deepmersion.journal import HEADER_BYTES
+from deepmersion.listening import Settings
 from deepmersion.resources import shipped_index
 
 RATE = 22_050

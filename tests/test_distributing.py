@@ -23,7 +23,8 @@ from soundserver import WAIT_S, wait_for
 from deepmersion import distributing, indexing, weights_specs
 from deepmersion.errors import ClusterError
 from deepmersion.index import PRECISION_NATS, open_index
-from deepmersion.indexing import Settings, build_index
+from deepmersion.indexing import build_index
+from deepmersion.listening import Settings
 
 pytestmark = pytest.mark.usefixtures("soundnet_weights")
 

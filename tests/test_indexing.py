@@ -12,7 +12,8 @@ from material import assert_one_line, distance, noise, tone, write
 
 from deepmersion.errors import DeepmersionError, IndexFileError, RequestError, SoundBankError
 from deepmersion.index import PRECISION_NATS, open_index
-from deepmersion.indexing import LEVEL_RMS, Settings, build_index
+from deepmersion.indexing import build_index
+from deepmersion.listening import LEVEL_RMS, Settings
 from deepmersion.soundbank import open_bank
 from deepmersion.soundnet import SAMPLE_RATE, SoundNet, predict
 from deepmersion.weights import SOUNDNET_SHA256

@@ -175,8 +175,7 @@ def listen(window_s: str, n_repeats: str, n_sounds: str, n_plain: str, n_mixes: 
     """Hear mixes of shipped sounds, and multiply two matrices; all in turn."""
     import torch
 
-    from deepmersion.indexing import LEVEL_RMS
-    from deepmersion.listening import Listener, heard_sounds
+    from deepmersion.listening import LEVEL_RMS, Listener, heard_sounds
     from deepmersion.mixing import superimpositions
     from deepmersion.soundbank import open_bank
     from deepmersion.soundnet import SAMPLE_RATE
@@ -228,7 +227,7 @@ class _PlainListener:
         import soxr
 
         from deepmersion.audio import SAMPLE_RATE
-        from deepmersion.indexing import LEVEL_RMS
+        from deepmersion.listening import LEVEL_RMS
         from deepmersion.mixing import at_level
         from deepmersion.soundnet import SAMPLE_RATE as SOUNDNET_RATE
         from deepmersion.soundnet import predict

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from esc10 import clips, linear_svm, mono, read_archive
 
-from deepmersion.indexing import LEVEL_RMS
+from deepmersion.listening import LEVEL_RMS
 from deepmersion.soundnet import SAMPLE_RATE, SoundNet, pool5_features
 
 if TYPE_CHECKING:
