@@ -14,14 +14,8 @@ from typing import Any
 
 import click
 
-from deepmersion.cli.exits import (
-    Stopped,
-    discard_stdout,
-    leave,
-    one_line_error,
-    stopping_signals,
-    system_error,
-)
+from deepmersion.cli.exits import Stopped, leave, one_line_error, stopping_signals, system_error
+from deepmersion.cli.streams import discard_stdout
 from deepmersion.errors import DeepmersionError
 from deepmersion.version import __version__
 

@@ -72,17 +72,3 @@ def leave(code: int) -> None:
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(code)
-
-
-def discard_stdout() -> None:
-    """Send what standard output still holds nowhere: Python would complain of it at the end."""
-    with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
-
-
-def require_stdout() -> None:
-    """Refuse to work for nothing when standard output was closed by whoever started this."""
-    if sys.stdout is None:
-        raise click.ClickException("standard output is closed; send it to a file or a pipe")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import numpy as np
 from deepmersion.audio import SAMPLE_RATE
 from deepmersion.cli.exits import stopping_signals
 from deepmersion.cli.progress import progress_bar
+from deepmersion.cli.streams import quiet_libraries
 from deepmersion.playback import STOP_FADE_S
 
 if TYPE_CHECKING:
@@ -135,31 +135,6 @@ def _stopping(on_stop: Callable[[], None]) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep PortAudio and ALSA from writing to standard error; their errors come to us as well.
-
-    What this program says itself still goes there.
-    """
-    if sys.stderr is None:  # closed by whoever started this, and so is quiet already
-        yield
-        return
-    sys.stderr.flush()
-    before, ours = sys.stderr, os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        # In this order, at both ends, nothing is lost that another thread says meanwhile.
-        sys.stderr = os.fdopen(ours, "w", 1, before.encoding, "backslashreplace", closefd=False)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(ours, 2)
-        sys.stderr = before
-        os.close(ours)
-        os.close(nowhere)
 
 
 def _play(sound: Sound, options: SoundOptions) -> None:

@@ -12,7 +12,7 @@ import click
 
 from deepmersion.audio import SAMPLE_RATE
 from deepmersion.cli.options import duration, positive_duration, sound_card
-from deepmersion.cli.sound import quiet_libraries
+from deepmersion.cli.streams import quiet_libraries
 from deepmersion.errors import RequestError
 from deepmersion.output import FILE_DURATION_S
 
