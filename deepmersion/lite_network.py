@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from deepmersion.compiled import Run
 from deepmersion.errors import WeightsError
 from deepmersion.labels import miniplaces_labels
-from deepmersion.lite import BACKBONE_SHA256, INPUT_SIDE, SCENE_HEAD, sha256_of
+from deepmersion.lite_views import INPUT_SIDE
+from deepmersion.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
 
 N_FEATURES = 1280
 """Channels of the backbone's last layer, whose means the objects are recognised by."""
@@ -147,7 +148,7 @@ class LiteNetwork(nn.Module):
         Parameters
         ----------
         pictures : Tensor, shape = (pictures, 3, 224, 224), float32
-            As `deepmersion.lite.prepare` returns them.
+            As `deepmersion.lite_views.prepare` returns them.
         """
         features = extract(self.backbone, pictures)
         objects, scenes = self.backbone._fc(features[:, :N_FEATURES]), self.head(features)

@@ -22,7 +22,7 @@ from torchvision.models import VGG16_Weights, resnet18, vgg16
 from deepmersion.checkpoints import fill, read_state_dict
 from deepmersion.errors import WeightsError
 from deepmersion.labels import object_labels, places365_labels
-from deepmersion.vision import Distributions
+from deepmersion.networks import Distributions
 from deepmersion.weights import SPECS, WeightsSpec, is_missing, verify
 
 BATCH_SIZE = 4
@@ -73,7 +73,7 @@ def scene_preparation() -> Preparation:
 
 
 class Paper:
-    """VGG-16 and Places365's ResNet-18, loaded; see `vision.ImageNetworks`.
+    """VGG-16 and Places365's ResNet-18, loaded; see `networks.ImageNetworks`.
 
     Parameters
     ----------

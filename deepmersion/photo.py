@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -10,10 +11,18 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from deepmersion.errors import PhotoError, in_one_line
-from deepmersion.reading import NAMELESS, name_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
+
+Photo = Path | str | BinaryIO
+"""A photo's path, or a binary file that is read to its end, such as standard input."""
+
+STDIN_NAME = "<stdin>"
+"""What Python calls it."""
+
+NAMELESS = "the photo"
+"""What a file without a name is called."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM")
 """What cameras, phones and web pages deliver (phones' MPO counts as JPEG), and PPM for pipes.
@@ -47,6 +56,20 @@ ORIENTATION_TAG = 0x0112
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
+def name_of(photo: Photo) -> str:
+    """Return what a photo is called: its path, or the name of an open file.
+
+    Standard input is ``-``, and a file without a name `NAMELESS`.
+    """
+    if isinstance(photo, str | Path):
+        return str(photo)
+    name = getattr(photo, "name", None)
+    if name in (STDIN_NAME, 0):
+        return "-"
+    # A pipe's name may be the number of its descriptor.
+    return os.fsdecode(name) if isinstance(name, str | bytes) else NAMELESS
+
+
 def load_photo(
     source: Path | BinaryIO, name: str | None = None, *, min_side: int | None = None
 ) -> np.ndarray:
@@ -61,7 +84,7 @@ def load_photo(
     source : Path or binary file
         A binary file is read to its end and need not be seekable.
     name : str, optional
-        How errors call the photo; by default as `reading.name_of` does. ``-`` is standard input.
+        How errors call the photo; by default as `name_of` does. ``-`` is standard input.
     min_side : int, optional
         Lets a JPEG be decoded at a half, a quarter or an eighth of its size, which is several
         times faster, as long as both sides keep at least this many pixels.

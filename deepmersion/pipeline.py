@@ -20,14 +20,15 @@ from deepmersion.explaining import Explanation, explain
 from deepmersion.index import open_index
 from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, runner_up, search, single_sounds
+from deepmersion.networks import Distributions
 from deepmersion.output import FILE_DURATION_S
-from deepmersion.photo import load_photo
+from deepmersion.photo import Photo, load_photo, name_of
 from deepmersion.prototype import search_as_in_2018
-from deepmersion.reading import Photo, name_of, read_ahead
+from deepmersion.reading import read_ahead
 from deepmersion.recipe import mix_text, named_gains
 from deepmersion.resources import shipped_index, shipped_soundbank
 from deepmersion.soundbank import SoundBank, open_bank
-from deepmersion.vision import Choice, Distributions, OnChoice, load_networks
+from deepmersion.vision import Choice, OnChoice, load_networks
 from deepmersion.weights_specs import SOUNDNET_SHA256
 
 Rule = Literal["centred", "2018"]
@@ -53,7 +54,7 @@ class Ambience:
     Attributes
     ----------
     photo : str
-        What it is called (`deepmersion.reading.name_of`): its path, ``-`` for standard input, or
+        What it is called (`deepmersion.photo.name_of`): its path, ``-`` for standard input, or
         ``the photo``.
     networks : str
         Which image networks looked at it: ``"lite"`` or ``"paper"``.

@@ -9,35 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
-Photo = Path | str | BinaryIO
-"""A photo's path, or a binary file that is read to its end, such as standard input."""
+from deepmersion.photo import Photo
 
 T = TypeVar("T")
 
-STDIN_NAME = "<stdin>"
-"""What Python calls it."""
-
-NAMELESS = "the photo"
-"""What a file without a name is called."""
-
 MAX_AHEAD = 4
 """Photos decoded ahead at most. A bound on memory: the largest that are accepted take 267 MB."""
-
-
-def name_of(photo: Photo) -> str:
-    """Return what a photo is called: its path, or the name of an open file.
-
-    Standard input is ``-``, and a file without a name `NAMELESS`.
-    """
-    if isinstance(photo, str | Path):
-        return str(photo)
-    name = getattr(photo, "name", None)
-    if name in (STDIN_NAME, 0):
-        return "-"
-    # A pipe's name may be the number of its descriptor.
-    return os.fsdecode(name) if isinstance(name, str | bytes) else NAMELESS
 
 
 def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[T]:

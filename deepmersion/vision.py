@@ -1,18 +1,12 @@
-"""What an image network is to the rest of deepmersion, and which one is used.
-
-Photos go in as arrays of pixels, distributions over named classes come out; what runs a
-network is its own affair.
-"""
+"""Which image networks look at a photo."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
-
-import numpy as np
+from collections.abc import Callable
+from typing import Literal, get_args
 
 from deepmersion.errors import RequestError, WeightsError
+from deepmersion.networks import ImageNetworks
 
 Choice = Literal["auto", "lite", "paper"]
 
@@ -20,58 +14,6 @@ OnChoice = Callable[[str], None]
 """Told in one line which networks ``auto`` took, and why."""
 
 HOW_TO_GET_PAPER = "`deepmersion weights fetch paper` gets those of the paper"
-
-
-@dataclass(frozen=True)
-class Distributions:
-    """What the networks see in a number of photos: probabilities, every row of which sums to 1.
-
-    Attributes
-    ----------
-    objects : ndarray, shape = (photos, 1000), float32
-        Over `labels.object_labels`.
-    scenes : ndarray, shape = (photos, scenes), float32
-        Over the network's own ``scene_labels``.
-    """
-
-    objects: np.ndarray
-    scenes: np.ndarray
-
-
-class ImageNetworks(Protocol):
-    """An object network and a scene network, loaded and ready."""
-
-    @property
-    def name(self) -> str:
-        """``"lite"`` or ``"paper"``."""
-        ...
-
-    @property
-    def scene_labels(self) -> tuple[str, ...]:
-        """Names of the scene classes, in the order of ``Distributions.scenes``."""
-        ...
-
-    @property
-    def weights(self) -> Mapping[str, str]:
-        """Identities of the weights, such as their SHA-256, by the name of the network."""
-        ...
-
-    @property
-    def min_side(self) -> int:
-        """The resolution that `photo.load_photo` needs to deliver, in pixels.
-
-        A photo decoded at a reduced size whose sides are at least this long gives the same
-        distributions, near enough.
-        """
-        ...
-
-    def reduced(self, image: np.ndarray) -> np.ndarray:
-        """Return a photo made as small as it may be for `classify` to give the same for it."""
-        ...
-
-    def classify(self, images: Sequence[np.ndarray]) -> Distributions:
-        """Return what is seen in photos, each uint8 [height, width, 3] RGB of any size."""
-        ...
 
 
 def load_networks(

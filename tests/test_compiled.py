@@ -17,8 +17,9 @@ from material import distance
 
 from deepmersion import compiled, lite
 from deepmersion.compiled import DIGEST_BYTES, KEPT_ENTRIES, NAME_DIGITS, TOLERANCE
-from deepmersion.lite import Lite, prepare, views
+from deepmersion.lite import Lite
 from deepmersion.lite_network import LiteNetwork, example, runner
+from deepmersion.lite_views import prepare, views
 from deepmersion.photo import load_photo
 
 WEIGHTS = {"some": "0" * 64}

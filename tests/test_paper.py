@@ -41,9 +41,9 @@ from deepmersion.download import Patience
 from deepmersion.errors import WeightsError
 from deepmersion.index import Header, write_index
 from deepmersion.labels import object_labels, places365_labels
+from deepmersion.networks import Distributions
 from deepmersion.paper import BATCH_SIZE, Paper
 from deepmersion.soundbank import open_bank
-from deepmersion.vision import Distributions
 from deepmersion.weights import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
 
 HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))

@@ -267,6 +267,7 @@ def dask(
     from distributed import LocalCluster
 
     from deepmersion import indexing
+    from deepmersion.listening import Settings
 
     indexing.BATCH_SIZE = 16  # so that there is something to share out
     measured: Measured = {"here": [], "one": [], "two": []}
@@ -280,7 +281,7 @@ def dask(
                     bank,
                     dask=address,
                     max_layers=layers,
-                    settings=indexing.Settings(float(window_s)),
+                    settings=Settings(float(window_s)),
                 )
             )
         return seconds

@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from deepmersion.lite import Lite
+from deepmersion.networks import Distributions
 from deepmersion.photo import load_photo
-from deepmersion.vision import Distributions
 
 BATCH = 64
 """Photos that are in memory at once."""

@@ -28,15 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from deepmersion.labels import miniplaces_labels
-from deepmersion.lite import (
-    BACKBONE_SHA256,
-    BATCH_SIZE,
-    INPUT_SIDE,
-    SCENE_HEAD,
-    Lite,
-    prepare,
-    squash,
-)
+from deepmersion.lite import BATCH_SIZE, Lite
 from deepmersion.lite_network import (
     N_FEATURES,
     LiteNetwork,
@@ -45,6 +37,8 @@ from deepmersion.lite_network import (
     load_backbone,
     runner,
 )
+from deepmersion.lite_views import INPUT_SIDE, prepare, squash
+from deepmersion.lite_weights import BACKBONE_SHA256, SCENE_HEAD
 from deepmersion.photo import load_photo
 
 View = Literal["plain", "mirrored", "varied"]
@@ -134,7 +128,7 @@ def look(jpeg: bytes, view: View, seed: list[int]) -> np.ndarray:
 
 @torch.inference_mode()
 def see(backbone: torch.nn.Module, jpegs: list[bytes], view: View, chunk: int) -> np.ndarray:
-    """Return `lite.extract` of one view of photos, [photos, 2128] float16.
+    """Return `lite_network.extract` of one view of photos, [photos, 2128] float16.
 
     `chunk` and a photo's place in it are what its random view depends on.
     """

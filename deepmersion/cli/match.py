@@ -21,8 +21,8 @@ from deepmersion.cli.streams import require_stdout
 from deepmersion.errors import DeepmersionError, PhotoError
 
 if TYPE_CHECKING:
+    from deepmersion.photo import Photo
     from deepmersion.pipeline import Ambience, Matcher
-    from deepmersion.reading import Photo
 
 
 @click.command()

@@ -1,0 +1,28 @@
+"""The weights that come with the package and with its dependencies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepmersion.errors import WeightsError
+from deepmersion.identity import identity_of
+from deepmersion.resources import DATA
+
+BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+"""Identity of ``efficientnet-lite0-57934424.pth``, whose name carries the first eight digits."""
+
+SCENE_HEAD = DATA / "lite-scenes.safetensors"
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file of weights that comes with the package or a dependency.
+
+    Raises
+    ------
+    WeightsError
+        When it cannot be read.
+    """
+    try:
+        return identity_of(path, "sha256").digest
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read; reinstall deepmersion") from error
