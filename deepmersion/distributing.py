@@ -22,9 +22,9 @@ import numpy as np
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
 
 from deepmersion import weights_specs
-from deepmersion.compute import require_device
 from deepmersion.errors import ClusterError, DeepmersionError
 from deepmersion.listening import Block, Heard, Listener
+from deepmersion.torch_device import require_device
 from deepmersion.version import __version__
 
 CONNECT_TIMEOUT_S = 10.0

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepmersion.cache import require_space
+from deepmersion.callbacks import OnProgress, ignore
 from deepmersion.errors import WeightsError
 from deepmersion.files import install
 from deepmersion.identity import Identity, identity_of
-from deepmersion.progress import OnProgress, ignore
 from deepmersion.transfer import BrokenError, n_bytes, receive
 
 

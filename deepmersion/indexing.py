@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepmersion.compute import require_device
+from deepmersion.callbacks import OnProgress, OnShare
 from deepmersion.errors import ClusterError, IndexFileError
 from deepmersion.files import check_place, real_path
 from deepmersion.index import Header, write_index
@@ -18,8 +18,8 @@ from deepmersion.journal import Journal
 from deepmersion.labels import CLASSES
 from deepmersion.listening import Block, Heard, Listener, Settings, heard_sounds
 from deepmersion.mixing import superimpositions
-from deepmersion.progress import OnProgress, OnShare
 from deepmersion.soundbank import SoundBank, open_bank
+from deepmersion.torch_device import require_device
 
 BATCH_SIZE = 128
 """Mixes that go through the network together: what is computed once for all of them (see

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from deepmersion.resources import DATA
+from deepmersion.shipped import DATA
 
 CLASSES = {"objects": 1000, "scenes": 401}
 """How many classes SoundNet's heads have: ImageNet's, and those of Places2's first release."""

@@ -13,7 +13,7 @@ from deepmersion.errors import SoundBankError
 from deepmersion.mixing import ring_window
 
 if TYPE_CHECKING:
-    from deepmersion.progress import OnProgress
+    from deepmersion.callbacks import OnProgress
     from deepmersion.soundbank import BaseSound, SoundBank
 
 WINDOW_S = 60.0

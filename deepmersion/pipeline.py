@@ -14,7 +14,6 @@ import numpy as np
 
 from deepmersion.audio import SAMPLE_RATE
 from deepmersion.chatter import chatter_match
-from deepmersion.compute import require_device
 from deepmersion.errors import IndexFileError, PhotoError, RequestError
 from deepmersion.explaining import Explanation, explain
 from deepmersion.index import open_index
@@ -26,8 +25,9 @@ from deepmersion.photo import Photo, load_photo, name_of
 from deepmersion.prototype import search_as_in_2018
 from deepmersion.reading import read_ahead
 from deepmersion.recipe import mix_text, named_gains
-from deepmersion.resources import shipped_index, shipped_soundbank
+from deepmersion.shipped import shipped_index, shipped_soundbank
 from deepmersion.soundbank import SoundBank, open_bank
+from deepmersion.torch_device import require_device
 from deepmersion.vision import Choice, OnChoice, load_networks
 from deepmersion.weights_specs import SOUNDNET_SHA256
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deepmersion.errors import SoundBankError
-from deepmersion.resources import shipped_soundbank
+from deepmersion.shipped import shipped_soundbank
 
 DESCRIPTION = "soundbank.toml"
 

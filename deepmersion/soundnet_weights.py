@@ -19,11 +19,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from deepmersion.cache import require_space
+from deepmersion.callbacks import OnProgress, ignore
 from deepmersion.download import part_path
 from deepmersion.errors import WeightsError
 from deepmersion.files import install
 from deepmersion.identity import Identity, identity_of
-from deepmersion.progress import OnProgress, ignore
 from deepmersion.transfer import n_bytes
 
 if TYPE_CHECKING:

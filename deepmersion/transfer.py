@@ -11,8 +11,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from deepmersion.callbacks import OnProgress
 from deepmersion.errors import WeightsError, in_one_line
-from deepmersion.progress import OnProgress
 
 CHUNK_BYTES = 1 << 18
 

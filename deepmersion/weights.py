@@ -13,11 +13,11 @@ from pathlib import Path
 
 from deepmersion import soundnet_weights
 from deepmersion.cache import cache_folder, locked, make_cache_folder, require_space
+from deepmersion.callbacks import OnProgress
 from deepmersion.download import PATIENCE, Patience, download, n_fetched
 from deepmersion.errors import WeightsError
 from deepmersion.files import install
 from deepmersion.identity import DigestKind, Identity, identities, identity_of
-from deepmersion.progress import OnProgress
 from deepmersion.transfer import n_bytes
 from deepmersion.weights_specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get, spec_of
 

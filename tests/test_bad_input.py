@@ -20,12 +20,12 @@ import soundfile
 from commandline import COMMAND, TIMEOUT_S, Result, run, run_here, succeeded, the_error
 from PIL import Image
 
-from deepmersion.compute import require_device
 from deepmersion.errors import IndexFileError, RequestError
 from deepmersion.indexing import build_index
 from deepmersion.journal import HEADER_BYTES
 from deepmersion.listening import Settings
-from deepmersion.resources import shipped_index
+from deepmersion.shipped import shipped_index
+from deepmersion.torch_device import require_device
 
 RATE = 22_050
 

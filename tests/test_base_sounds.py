@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from deepmersion.audio import SAMPLE_RATE, integrated_loudness, true_peak_db
-from deepmersion.resources import shipped_soundbank
+from deepmersion.shipped import shipped_soundbank
 from synthesis import seam
 from synthesis.lengths import N_SAMPLES
 

@@ -25,7 +25,7 @@ from deepmersion.matching import (
     single_sounds,
 )
 from deepmersion.pipeline import Matcher
-from deepmersion.resources import shipped_index
+from deepmersion.shipped import shipped_index
 
 SCORES = np.array([3.0, -1.0, 0.5, 7.0])
 

@@ -24,7 +24,7 @@ from commandline import COMMAND, TIMEOUT_S, all_shown, run, run_here, start, suc
 from soundserver import wait_for
 
 from deepmersion.cli.options import duration
-from deepmersion.resources import shipped_soundbank
+from deepmersion.shipped import shipped_soundbank
 
 RATE = 44_100
 

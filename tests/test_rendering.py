@@ -23,7 +23,7 @@ from deepmersion.rendering import (
     PEAK_CEILING_DBTP,
     Renderer,
 )
-from deepmersion.resources import shipped_soundbank
+from deepmersion.shipped import shipped_soundbank
 from deepmersion.soundbank import SoundBank, open_bank
 
 

@@ -9,7 +9,7 @@ import pytest
 from material import assert_one_line, noise, write
 
 from deepmersion.errors import SoundBankError
-from deepmersion.resources import shipped_soundbank
+from deepmersion.shipped import shipped_soundbank
 from deepmersion.soundbank import DESCRIPTION, open_bank
 
 

@@ -24,7 +24,7 @@ from deepmersion.download import Patience
 from deepmersion.errors import RequestError, WeightsError
 from deepmersion.identity import Identity, identities
 from deepmersion.labels import object_labels, places365_labels, soundnet_scene_labels
-from deepmersion.resources import DATA
+from deepmersion.shipped import DATA
 from deepmersion.weights import SPECS, WeightsSpec
 from deepmersion.weights_specs import expand
 

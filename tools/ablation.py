@@ -36,7 +36,7 @@ from rules import Sounds, Variant, scores
 
 from deepmersion.index import open_index
 from deepmersion.lite import Lite
-from deepmersion.resources import shipped_index
+from deepmersion.shipped import shipped_index
 
 SHARES = (0.5, 0.75, 0.95, 1.0)
 TEMPERATURES = (0.4, 0.8, 1.2, 1.5)

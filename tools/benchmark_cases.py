@@ -50,7 +50,7 @@ def match_plain(*photos: str) -> Measured:
     from deepmersion.lite_network import LiteNetwork, runner
     from deepmersion.matching import Evidence, search
     from deepmersion.photo import load_photo
-    from deepmersion.resources import shipped_index
+    from deepmersion.shipped import shipped_index
 
     networks = Lite(runner(LiteNetwork.load()), {})
     scenes = shared_scenes(networks.scene_labels)
@@ -159,7 +159,7 @@ def _alternatives(candidates: np.ndarray, sounding: np.ndarray, n: int) -> list[
 @contextmanager
 def _some_sounds(n: str) -> Iterator[Path]:
     """Yield a folder with the first shipped sounds, described as they are there."""
-    from deepmersion.resources import shipped_soundbank
+    from deepmersion.shipped import shipped_soundbank
 
     head, *entries = (shipped_soundbank() / "soundbank.toml").read_text("utf-8").split("[[sound]]")
     with TemporaryDirectory() as folder:

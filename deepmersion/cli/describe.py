@@ -7,7 +7,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from deepmersion.recipe import mix_text, named_gains
-from deepmersion.resources import shipped_soundbank
+from deepmersion.shipped import shipped_soundbank
 
 if TYPE_CHECKING:
     from deepmersion.explaining import Explanation

@@ -19,7 +19,7 @@ def index() -> None:
 def info(file: Path | None) -> None:
     """Print how FILE was made and what it holds (default: the shipped index)."""
     from deepmersion.index import open_index
-    from deepmersion.resources import shipped_index
+    from deepmersion.shipped import shipped_index
 
     with open_index(file or shipped_index()) as opened:
         header = opened.header

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.cli.options import PATH, duration, label_sets
 from deepmersion.cli.report import Report
-from deepmersion.cli.scenes import ChangingScenes
-from deepmersion.cli.sound import deliver, renderer
+from deepmersion.cli.slideshow import ChangingScenes
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
 from deepmersion.errors import DeepmersionError, PhotoError

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.options import PATH
-from deepmersion.cli.sound import deliver, renderer
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
 

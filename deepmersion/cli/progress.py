@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import click
 
-from deepmersion.progress import OnProgress
+from deepmersion.callbacks import OnProgress
 
 
 @contextmanager

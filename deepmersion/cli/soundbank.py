@@ -15,8 +15,8 @@ from deepmersion.errors import SoundBankError, WeightsError, in_one_line
 if TYPE_CHECKING:
     import numpy as np
 
-    from deepmersion.inspecting import Ear, Measures
     from deepmersion.soundbank import BaseSound
+    from deepmersion.soundbank_check import Ear, Measures
 
 INDENT = "    "
 
@@ -35,9 +35,9 @@ def list_sounds(folder: Path | None) -> None:
     loudness, and of the shipped sounds the five scenes that SoundNet takes them for, with their
     probabilities. `deepmersion soundbank check` measures and hears the rest.
     """
-    from deepmersion.inspecting import known_scenes
-    from deepmersion.resources import shipped_index
+    from deepmersion.shipped import shipped_index
     from deepmersion.soundbank import open_bank
+    from deepmersion.soundbank_check import known_scenes
 
     bank = open_bank(folder)
     heard = known_scenes(bank, shipped_index())
@@ -74,8 +74,8 @@ def check(folder: Path | None) -> None:
     probabilities. What will match badly or not sound well is warned of. The exit code is 1 when
     a sound, or SoundNet, cannot be used.
     """
-    from deepmersion.inspecting import measure
     from deepmersion.soundbank import open_bank
+    from deepmersion.soundbank_check import measure
 
     bank = open_bank(folder)
     ear, n_usable = _ear(), 0
@@ -95,7 +95,7 @@ def check(folder: Path | None) -> None:
 
 
 def _ear() -> Ear | None:
-    from deepmersion.inspecting import Ear
+    from deepmersion.soundbank_check import Ear
 
     try:
         with progress_bar("Fetching SoundNet", "B", unit_scale=True) as on_fetch:
@@ -107,7 +107,7 @@ def _ear() -> Ear | None:
 
 
 def _show(sound: BaseSound, measures: Measures, scenes: np.ndarray | None) -> None:
-    from deepmersion.inspecting import warnings
+    from deepmersion.soundbank_check import warnings
 
     seam = measures.seam
     click.echo(
@@ -123,6 +123,6 @@ def _show(sound: BaseSound, measures: Measures, scenes: np.ndarray | None) -> No
 
 
 def _scenes(probs: np.ndarray) -> str:
-    from deepmersion.inspecting import likeliest_scenes
+    from deepmersion.soundbank_check import likeliest_scenes
 
     return ", ".join(f"{label} {p:.2f}" for label, p in likeliest_scenes(probs))

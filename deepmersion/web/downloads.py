@@ -21,8 +21,8 @@ from deepmersion.recipe import named_gains
 from deepmersion.rendering import Renderer
 from deepmersion.soundbank import SoundBank
 from deepmersion.web import queries
-from deepmersion.web.files import SentFile
 from deepmersion.web.limits import Limits
+from deepmersion.web.sent_file import SentFile
 from deepmersion.web.turns import Turns, in_thread
 
 TYPES = {"flac": "audio/flac", "wav": "audio/wav", "ogg": "audio/ogg", "mp3": "audio/mpeg"}

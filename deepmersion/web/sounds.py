@@ -20,7 +20,7 @@ from deepmersion.audio import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
 from deepmersion.rendering import LOUDNESS_LUFS
 from deepmersion.soundbank import BaseSound, SoundBank
 from deepmersion.version import __version__
-from deepmersion.web.files import SentFile
+from deepmersion.web.sent_file import SentFile
 from deepmersion.web.turns import in_thread
 
 TYPES = {

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from deepmersion.audio import SAMPLE_RATE, decode, load_loop, loudness_blocks, true_peak_db
+from deepmersion.callbacks import OnProgress
 from deepmersion.index import open_index
 from deepmersion.labels import likeliest, soundnet_scene_labels
 from deepmersion.listening import Settings, mono_window
 from deepmersion.matching import single_entries
 from deepmersion.mixing import at_level
-from deepmersion.progress import OnProgress
 from deepmersion.seam import Seam, measure_seam
 from deepmersion.soundbank import BaseSound, SoundBank
 

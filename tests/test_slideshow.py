@@ -13,10 +13,10 @@ from material import RATE, assert_one_line, bank, joined, sound, tone, write
 from soundserver import WAIT_S, wait_for
 
 from deepmersion.errors import RequestError, SoundBankError
-from deepmersion.following import CROSSFADE_S, Following, crossfade_length
 from deepmersion.matching import Match
 from deepmersion.pipeline import Ambience
 from deepmersion.rendering import BLOCK_SAMPLES, Renderer
+from deepmersion.slideshow import CROSSFADE_S, Following, crossfade_length
 from deepmersion.soundbank import SoundBank
 
 TONES_HZ = (500, 1000, 3000)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.exits import abandon_threads
 from deepmersion.cli.report import Report
-from deepmersion.cli.sound import deliver, renderer
 from deepmersion.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ChangingScenes:
         PhotoError, RequestError
             When the folder cannot be read, or the crossfade is too long.
         """
-        from deepmersion.following import crossfade_length
+        from deepmersion.slideshow import crossfade_length
         from deepmersion.watching import check_folder
 
         if watched is None:
@@ -118,8 +118,8 @@ class ChangingScenes:
         report: Report,
         stop: threading.Event,
     ) -> None:
-        from deepmersion.following import Following
         from deepmersion.rendering import fade_lengths
+        from deepmersion.slideshow import Following
 
         duration_s = self.each_s or options.duration_s
         _, fade_out_s = fade_lengths(duration_s, options.fade_in_s, options.fade_out_s)

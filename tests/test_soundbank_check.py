@@ -8,7 +8,11 @@ import pytest
 from material import RATE, noise, sound, tone, write
 
 from deepmersion.audio import loudness_blocks
-from deepmersion.inspecting import (
+from deepmersion.labels import soundnet_scene_labels
+from deepmersion.seam import Seam
+from deepmersion.shipped import shipped_index
+from deepmersion.soundbank import open_bank
+from deepmersion.soundbank_check import (
     FLAT_SCENES,
     MAX_RANGE_LU,
     Measures,
@@ -20,10 +24,6 @@ from deepmersion.inspecting import (
     measure,
     warnings,
 )
-from deepmersion.labels import soundnet_scene_labels
-from deepmersion.resources import shipped_index
-from deepmersion.seam import Seam
-from deepmersion.soundbank import open_bank
 
 GOOD = Measures(60.0, RATE, -27.0, -6.0, 5.0, 0, True, Seam(0.5, 0.5, 0.2, 0.5))
 
