@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.cache import cache_folder, make_cache_folder, require_space
 from deepmersion.errors import WeightsError
 from deepmersion.files import install
+from deepmersion.weights.cache import cache_folder, make_cache_folder, require_space
 
 if TYPE_CHECKING:
     from torch import nn

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
 
-from deepmersion import weights_specs
 from deepmersion.errors import ClusterError, DeepmersionError
 from deepmersion.listening import Block, Heard, Listener
 from deepmersion.torch_device import require_device
 from deepmersion.version import __version__
+from deepmersion.weights import specs as weights_specs
 
 CONNECT_TIMEOUT_S = 10.0
 """How long a scheduler may take to answer."""

@@ -107,7 +107,7 @@ def build_index(
 
 def _header(bank: SoundBank, settings: Settings) -> Header:
     from deepmersion.soundnet import SAMPLE_RATE
-    from deepmersion.weights import SOUNDNET_SHA256
+    from deepmersion.weights.store import SOUNDNET_SHA256
 
     return Header(
         soundnet=SOUNDNET_SHA256,

@@ -138,7 +138,7 @@ class Listener:
     ) -> None:
         from deepmersion.soundnet import SoundNet
         from deepmersion.superimposed import SuperimposedSoundNet
-        from deepmersion.weights import ensure_soundnet
+        from deepmersion.weights.store import ensure_soundnet
 
         network = SoundNet.load(ensure_soundnet(on_fetch), device)
         self._network = SuperimposedSoundNet(network, sounds, level_rms)

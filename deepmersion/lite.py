@@ -20,8 +20,8 @@ import numpy as np
 from deepmersion import compiled
 from deepmersion.labels import miniplaces_labels
 from deepmersion.lite_views import CANVAS_SIDE, INPUT_SIDE, VIEW_WEIGHTS, prepare, squash, views
-from deepmersion.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
 from deepmersion.networks import Distributions
+from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
 
 BATCH_SIZE = 16
 """Pictures that go through the network at once; a bound on memory, some 300 MB."""

@@ -19,7 +19,7 @@ from deepmersion.compiled import Run
 from deepmersion.errors import WeightsError
 from deepmersion.labels import miniplaces_labels
 from deepmersion.lite_views import INPUT_SIDE
-from deepmersion.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
+from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
 
 N_FEATURES = 1280
 """Channels of the backbone's last layer, whose means the objects are recognised by."""

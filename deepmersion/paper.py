@@ -23,7 +23,7 @@ from deepmersion.checkpoints import fill, read_state_dict
 from deepmersion.errors import WeightsError
 from deepmersion.labels import object_labels, places365_labels
 from deepmersion.networks import Distributions
-from deepmersion.weights import SPECS, WeightsSpec, is_missing, verify
+from deepmersion.weights.store import SPECS, WeightsSpec, is_missing, verify
 
 BATCH_SIZE = 4
 """Photos that go through the networks at once. VGG-16's first layers are wide, some 50 MB a

@@ -29,7 +29,7 @@ from deepmersion.shipped import shipped_index, shipped_soundbank
 from deepmersion.soundbank import SoundBank, open_bank
 from deepmersion.torch_device import require_device
 from deepmersion.vision import Choice, OnChoice, load_networks
-from deepmersion.weights_specs import SOUNDNET_SHA256
+from deepmersion.weights.specs import SOUNDNET_SHA256
 
 Rule = Literal["centred", "2018"]
 """What mixes are ranked by: see `deepmersion.matching` and `deepmersion.prototype`."""

@@ -160,7 +160,7 @@ class Ear:
 
     def __init__(self, on_fetch: OnProgress | None = None) -> None:
         from deepmersion.soundnet import SoundNet
-        from deepmersion.weights import ensure_soundnet
+        from deepmersion.weights.store import ensure_soundnet
 
         self._network = SoundNet.load(ensure_soundnet(on_fetch))
 

@@ -92,7 +92,7 @@ class SoundNet(nn.Module):
         Parameters
         ----------
         path : Path
-            Weights as `deepmersion.weights.ensure_soundnet` writes them.
+            Weights as `deepmersion.weights.store.ensure_soundnet` writes them.
         device : str or torch.device
             Where the network runs.
 
@@ -101,7 +101,7 @@ class SoundNet(nn.Module):
         OSError
             When the file cannot be read.
         SafetensorError, RuntimeError
-            When it holds other weights; `deepmersion.weights` checks that before.
+            When it holds other weights; `deepmersion.weights.store` checks that before.
         """
         from safetensors.torch import load_file
 

@@ -74,6 +74,6 @@ def _tell(on_choice: OnChoice | None, message: str) -> None:
 
 
 def _paper_is_present() -> bool:
-    from deepmersion.weights import is_present
+    from deepmersion.weights.store import is_present
 
     return is_present("vgg16") and is_present("places365")

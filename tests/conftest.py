@@ -68,7 +68,7 @@ def soundnet_weights() -> Path:
     The cache is the user's own, or the folder that DEEPMERSION_CACHE names, so that they are
     fetched once and not by every run.
     """
-    from deepmersion.weights import ensure_soundnet
+    from deepmersion.weights.store import ensure_soundnet
 
     return ensure_soundnet()
 

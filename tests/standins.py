@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torchvision.models import resnet18, vgg16
 
-from deepmersion.identity import identity_of
-from deepmersion.weights import SPECS, WeightsSpec
+from deepmersion.weights.digests import identity_of
+from deepmersion.weights.store import SPECS, WeightsSpec
 
 FIRST_KEY = 94_306_183_927_136
 """PyTorch named storages by their address in memory: 14 digits on 64-bit Linux."""

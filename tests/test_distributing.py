@@ -20,11 +20,12 @@ from distributed import Client, LocalCluster
 from material import assert_one_line, distance, noise, tone, write
 from soundserver import WAIT_S, wait_for
 
-from deepmersion import distributing, indexing, weights_specs
+from deepmersion import distributing, indexing
 from deepmersion.errors import ClusterError
 from deepmersion.index import PRECISION_NATS, open_index
 from deepmersion.indexing import build_index
 from deepmersion.listening import Settings
+from deepmersion.weights import specs as weights_specs
 
 pytestmark = pytest.mark.usefixtures("soundnet_weights")
 

@@ -16,7 +16,7 @@ from deepmersion.indexing import build_index
 from deepmersion.listening import LEVEL_RMS, Settings
 from deepmersion.soundbank import open_bank
 from deepmersion.soundnet import SAMPLE_RATE, SoundNet, predict
-from deepmersion.weights import SOUNDNET_SHA256
+from deepmersion.weights.store import SOUNDNET_SHA256
 
 pytestmark = pytest.mark.usefixtures("soundnet_weights")
 

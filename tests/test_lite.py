@@ -14,10 +14,10 @@ from deepmersion.labels import miniplaces_labels, object_labels
 from deepmersion.lite import BATCH_SIZE, Lite
 from deepmersion.lite_network import SceneHead, load_backbone
 from deepmersion.lite_views import VIEW_WEIGHTS, views
-from deepmersion.lite_weights import SCENE_HEAD
 from deepmersion.networks import Distributions
 from deepmersion.photo import load_photo
 from deepmersion.vision import load_networks
+from deepmersion.weights.lite_weights import SCENE_HEAD
 
 
 @pytest.fixture(scope="module")

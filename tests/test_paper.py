@@ -37,14 +37,14 @@ from torchvision.models import VGG16_Weights, resnet18, vgg16
 
 from deepmersion.checkpoints import fill, read_state_dict
 from deepmersion.cli import main
-from deepmersion.download import Patience
 from deepmersion.errors import WeightsError
 from deepmersion.index import Header, write_index
 from deepmersion.labels import object_labels, places365_labels
 from deepmersion.networks import Distributions
 from deepmersion.paper import BATCH_SIZE, Paper
 from deepmersion.soundbank import open_bank
-from deepmersion.weights import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
+from deepmersion.weights.download import Patience
+from deepmersion.weights.store import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
 
 HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
 
@@ -120,9 +120,9 @@ CLASSIFY_TWENTY = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from deepmersion.identity import Identity
+from deepmersion.weights.digests import Identity
 from deepmersion.paper import Paper
-from deepmersion.weights import SPECS, WeightsSpec
+from deepmersion.weights.store import SPECS, WeightsSpec
 
 told = json.loads(sys.argv[1])
 specs = {n: WeightsSpec(**{**s, "identity": Identity(**s["identity"])}) for n, s in told.items()}

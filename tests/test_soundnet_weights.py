@@ -23,12 +23,12 @@ from loopback import Loopback, serve
 from safetensors.numpy import load_file, save
 from soundserver import wait_for
 
-from deepmersion import soundnet_weights as sw
-from deepmersion import weights
-from deepmersion.cache import locked
 from deepmersion.errors import WeightsError
-from deepmersion.identity import Identity, identity_of
-from deepmersion.weights import SPECS
+from deepmersion.weights import soundnet_weights as sw
+from deepmersion.weights import store as weights
+from deepmersion.weights.cache import locked
+from deepmersion.weights.digests import Identity, identity_of
+from deepmersion.weights.store import SPECS
 
 BACKEND = """
 from pathlib import Path

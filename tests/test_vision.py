@@ -11,7 +11,7 @@ from commandline import run, succeeded
 from deepmersion.compiled import entry
 from deepmersion.lite import Lite
 from deepmersion.vision import load_networks
-from deepmersion.weights import SPECS, weights_path
+from deepmersion.weights.store import SPECS, weights_path
 
 
 @pytest.fixture(scope="module")

@@ -18,15 +18,16 @@ from commandline import TIMEOUT_S, all_shown
 from loopback import Loopback, Misbehaviour, serve
 from soundserver import WAIT_S
 
-from deepmersion import soundnet_weights, weights
 from deepmersion.cli.weights import weights as command
-from deepmersion.download import Patience
 from deepmersion.errors import RequestError, WeightsError
-from deepmersion.identity import Identity, identities
 from deepmersion.labels import object_labels, places365_labels, soundnet_scene_labels
 from deepmersion.shipped import DATA
-from deepmersion.weights import SPECS, WeightsSpec
-from deepmersion.weights_specs import expand
+from deepmersion.weights import soundnet_weights
+from deepmersion.weights import store as weights
+from deepmersion.weights.digests import Identity, identities
+from deepmersion.weights.download import Patience
+from deepmersion.weights.specs import expand
+from deepmersion.weights.store import SPECS, WeightsSpec
 
 CONTENTS = {
     name: bytes(hashlib.shake_256(name.encode()).digest(300_000)) for name in ("vgg16", "places365")

@@ -214,7 +214,7 @@ class _PlainListener:
         from deepmersion.audio import SAMPLE_RATE, load_loop
         from deepmersion.mixing import ring_window
         from deepmersion.soundnet import SoundNet
-        from deepmersion.weights import ensure_soundnet
+        from deepmersion.weights.store import ensure_soundnet
 
         self._window_s = window_s
         n_samples = round(window_s * SAMPLE_RATE)

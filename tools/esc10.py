@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepmersion.soundnet import SAMPLE_RATE, SoundNet, pool5_features
-from deepmersion.weights import ensure_soundnet
+from deepmersion.weights.store import ensure_soundnet
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -38,7 +38,7 @@ from deepmersion.listening import LEVEL_RMS, WINDOW_S, Listener, heard_sounds  #
 from deepmersion.soundbank import SoundBank, open_bank  # noqa: E402
 from deepmersion.soundnet import SAMPLE_RATE as SOUNDNET_RATE  # noqa: E402
 from deepmersion.soundnet import SoundNet  # noqa: E402
-from deepmersion.weights import ensure_soundnet  # noqa: E402
+from deepmersion.weights.store import ensure_soundnet  # noqa: E402
 from render import PEAK_DBTP  # noqa: E402
 from synthesis import seam  # noqa: E402
 

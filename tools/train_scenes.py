@@ -38,8 +38,8 @@ from deepmersion.lite_network import (
     runner,
 )
 from deepmersion.lite_views import INPUT_SIDE, prepare, squash
-from deepmersion.lite_weights import BACKBONE_SHA256, SCENE_HEAD
 from deepmersion.photo import load_photo
+from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD
 
 View = Literal["plain", "mirrored", "varied"]
 

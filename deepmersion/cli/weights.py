@@ -10,9 +10,10 @@ import click
 
 from deepmersion.cli.options import PATH
 from deepmersion.cli.progress import progress_bar
-from deepmersion.download import n_fetched
 from deepmersion.errors import DeepmersionError, in_one_line
-from deepmersion.weights import (
+from deepmersion.weights.download import n_fetched
+from deepmersion.weights.specs import expand
+from deepmersion.weights.store import (
     SPECS,
     WeightsSpec,
     cache_folder,
@@ -22,7 +23,6 @@ from deepmersion.weights import (
     verify,
     weights_path,
 )
-from deepmersion.weights_specs import expand
 
 Item = TypeVar("Item")
 

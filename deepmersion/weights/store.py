@@ -11,15 +11,15 @@ import shutil
 import stat
 from pathlib import Path
 
-from deepmersion import soundnet_weights
-from deepmersion.cache import cache_folder, locked, make_cache_folder, require_space
 from deepmersion.callbacks import OnProgress
-from deepmersion.download import PATIENCE, Patience, download, n_fetched
 from deepmersion.errors import WeightsError
 from deepmersion.files import install
-from deepmersion.identity import DigestKind, Identity, identities, identity_of
-from deepmersion.transfer import n_bytes
-from deepmersion.weights_specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get, spec_of
+from deepmersion.weights import soundnet_weights
+from deepmersion.weights.cache import cache_folder, locked, make_cache_folder, require_space
+from deepmersion.weights.digests import DigestKind, Identity, identities, identity_of
+from deepmersion.weights.download import PATIENCE, Patience, download, n_fetched
+from deepmersion.weights.http import n_bytes
+from deepmersion.weights.specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get, spec_of
 
 __all__ = [
     "SOUNDNET_SHA256",

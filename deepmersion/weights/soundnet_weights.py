@@ -18,13 +18,13 @@ from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from deepmersion.cache import require_space
 from deepmersion.callbacks import OnProgress, ignore
-from deepmersion.download import part_path
 from deepmersion.errors import WeightsError
 from deepmersion.files import install
-from deepmersion.identity import Identity, identity_of
-from deepmersion.transfer import n_bytes
+from deepmersion.weights.cache import require_space
+from deepmersion.weights.digests import Identity, identity_of
+from deepmersion.weights.download import part_path
+from deepmersion.weights.http import n_bytes
 
 if TYPE_CHECKING:
     import numpy as np

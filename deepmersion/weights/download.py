@@ -6,12 +6,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepmersion.cache import require_space
 from deepmersion.callbacks import OnProgress, ignore
 from deepmersion.errors import WeightsError
 from deepmersion.files import install
-from deepmersion.identity import Identity, identity_of
-from deepmersion.transfer import BrokenError, n_bytes, receive
+from deepmersion.weights.cache import require_space
+from deepmersion.weights.digests import Identity, identity_of
+from deepmersion.weights.http import BrokenError, n_bytes, receive
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deepmersion import soundnet_weights
 from deepmersion.errors import RequestError
-from deepmersion.identity import Identity
+from deepmersion.weights import soundnet_weights
+from deepmersion.weights.digests import Identity
 
 
 @dataclass(frozen=True)
