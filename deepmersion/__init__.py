@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from deepmersion.pipeline import Ambience as Ambience
     from deepmersion.pipeline import Matcher as Matcher
     from deepmersion.pipeline import match as match
-    from deepmersion.soundbank import open_bank as open_bank
+    from deepmersion.sound.bank import open_bank as open_bank
 
 _HOMES = {
     "Ambience": "deepmersion.pipeline",
     "Matcher": "deepmersion.pipeline",
     "match": "deepmersion.pipeline",
     "build_index": "deepmersion.indexing",
-    "open_bank": "deepmersion.soundbank",
+    "open_bank": "deepmersion.sound.bank",
     "DeepmersionError": "deepmersion.errors",
 }
 

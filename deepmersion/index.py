@@ -77,7 +77,7 @@ class Header:
     soundnet : str
         SHA-256 of SoundNet's weights, in hexadecimal digits.
     soundbank : str
-        Fingerprint of the sound bank (`deepmersion.soundbank.SoundBank.fingerprint`).
+        Fingerprint of the sound bank (`deepmersion.sound.bank.SoundBank.fingerprint`).
     sample_rate : int
         Rate of the mixes that SoundNet heard, in Hz.
     window_s : float

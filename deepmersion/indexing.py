@@ -18,7 +18,7 @@ from deepmersion.journal import Journal
 from deepmersion.labels import CLASSES
 from deepmersion.listening import Block, Heard, Listener, Settings, heard_sounds
 from deepmersion.mixing import superimpositions
-from deepmersion.soundbank import SoundBank, open_bank
+from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.torch_device import require_device
 
 BATCH_SIZE = 128

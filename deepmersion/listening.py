@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deepmersion.audio import load_loop
 from deepmersion.errors import SoundBankError
-from deepmersion.mixing import ring_window
+from deepmersion.sound.recording import load_loop, ring_window
 
 if TYPE_CHECKING:
     from deepmersion.callbacks import OnProgress
-    from deepmersion.soundbank import BaseSound, SoundBank
+    from deepmersion.sound.bank import BaseSound, SoundBank
 
 WINDOW_S = 60.0
 """How much of a mix SoundNet hears, in seconds: one round of the shipped sounds, so that a peal

@@ -68,22 +68,3 @@ def _too_many(n_sounds: int, n_entries: int) -> RequestError:
         f"{n_sounds} sounds make {number} mixes; limit the number of sounds in a mix with {fewer}, "
         f"for `match` takes {MAX_SOUNDS} at most"
     )
-
-
-def at_level(waveforms: np.ndarray, level_rms: float) -> np.ndarray:
-    """Return waveforms [..., samples] scaled so that each has an RMS of `level_rms`.
-
-    Raises
-    ------
-    ValueError
-        When a waveform is silent.
-    """
-    rms = np.sqrt(np.mean(np.square(waveforms, dtype=np.float64), axis=-1, keepdims=True))
-    if not (rms > 0).all():
-        raise ValueError("a silent waveform has no level to be brought to another")
-    return np.asarray(waveforms * (level_rms / rms), dtype=np.float32)
-
-
-def ring_window(loop: np.ndarray, start: int, n_samples: int) -> np.ndarray:
-    """Return `n_samples` of a loop [samples, ...] from `start` on, round and round."""
-    return np.take(loop, np.arange(start, start + n_samples), axis=0, mode="wrap")

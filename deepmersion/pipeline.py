@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from deepmersion.audio import SAMPLE_RATE
 from deepmersion.chatter import chatter_match
 from deepmersion.errors import IndexFileError, PhotoError, RequestError
 from deepmersion.explaining import Explanation, explain
@@ -20,13 +19,14 @@ from deepmersion.index import open_index
 from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, runner_up, search, single_sounds
 from deepmersion.networks import Distributions
-from deepmersion.output import FILE_DURATION_S
 from deepmersion.photo import Photo, load_photo, name_of
 from deepmersion.prototype import search_as_in_2018
 from deepmersion.reading import read_ahead
-from deepmersion.recipe import mix_text, named_gains
 from deepmersion.shipped import shipped_index, shipped_soundbank
-from deepmersion.soundbank import SoundBank, open_bank
+from deepmersion.sound.bank import SoundBank, open_bank
+from deepmersion.sound.output import FILE_DURATION_S
+from deepmersion.sound.recipe import mix_text, named_gains
+from deepmersion.sound.recording import SAMPLE_RATE
 from deepmersion.torch_device import require_device
 from deepmersion.vision import Choice, OnChoice, load_networks
 from deepmersion.weights.specs import SOUNDNET_SHA256
@@ -93,9 +93,9 @@ class Ambience:
     def blocks(self, **options: Any) -> Iterator[np.ndarray]:
         """Return the best mix as a stream, float32 [samples, 2] a block, at 44,100 Hz.
 
-        The options are those of `deepmersion.rendering.Renderer`.
+        The options are those of `deepmersion.sound.renderer.Renderer`.
         """
-        from deepmersion.rendering import Renderer
+        from deepmersion.sound.renderer import Renderer
 
         return Renderer(self.bank, self.best.gains, **options).blocks()
 
@@ -109,7 +109,7 @@ class Ambience:
         duration_s : float
             In seconds.
         **options
-            Those of `deepmersion.rendering.Renderer`.
+            Those of `deepmersion.sound.renderer.Renderer`.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Ambience:
         SoundBankError
             When a sound cannot be used.
         """
-        from deepmersion.output import write_file
+        from deepmersion.sound.output import write_file
 
         blocks = self.blocks(duration_s=duration_s, **options)
         write_file(Path(path), blocks, SAMPLE_RATE, round(duration_s * SAMPLE_RATE))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.audio import SAMPLE_RATE
 from deepmersion.errors import RequestError
-from deepmersion.rendering import BLOCK_SAMPLES, FADE_OUT_S, MAX_FADE_SHARE, Change, Renderer
+from deepmersion.sound.recording import SAMPLE_RATE
+from deepmersion.sound.renderer import BLOCK_SAMPLES, FADE_OUT_S, MAX_FADE_SHARE, Change, Renderer
 
 if TYPE_CHECKING:
     from deepmersion.pipeline import Ambience

@@ -7,15 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from deepmersion.audio import SAMPLE_RATE, decode, load_loop, loudness_blocks, true_peak_db
 from deepmersion.callbacks import OnProgress
 from deepmersion.index import open_index
 from deepmersion.labels import likeliest, soundnet_scene_labels
 from deepmersion.listening import Settings, mono_window
 from deepmersion.matching import single_entries
-from deepmersion.mixing import at_level
-from deepmersion.seam import Seam, measure_seam
-from deepmersion.soundbank import BaseSound, SoundBank
+from deepmersion.sound.bank import BaseSound, SoundBank
+from deepmersion.sound.recording import (
+    SAMPLE_RATE,
+    at_level,
+    decode,
+    load_loop,
+    loudness_blocks,
+    true_peak_db,
+)
+from deepmersion.sound.seam import Seam, measure_seam
 
 N_NAMED = 5
 """How many of the likeliest scenes are named."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from deepmersion.soundbank import BaseSound, SoundBank
+from deepmersion.sound.bank import BaseSound, SoundBank
 
 RATE = 44_100
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepmersion.audio import SAMPLE_RATE, integrated_loudness, true_peak_db
 from deepmersion.shipped import shipped_soundbank
+from deepmersion.sound.recording import SAMPLE_RATE, integrated_loudness, true_peak_db
 from synthesis import seam
 from synthesis.lengths import N_SAMPLES
 

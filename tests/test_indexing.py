@@ -14,7 +14,7 @@ from deepmersion.errors import DeepmersionError, IndexFileError, RequestError, S
 from deepmersion.index import PRECISION_NATS, open_index
 from deepmersion.indexing import build_index
 from deepmersion.listening import LEVEL_RMS, Settings
-from deepmersion.soundbank import open_bank
+from deepmersion.sound.bank import open_bank
 from deepmersion.soundnet import SAMPLE_RATE, SoundNet, predict
 from deepmersion.weights.store import SOUNDNET_SHA256
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from material import RATE, distance, joined, noise
 
-from deepmersion.limiter import REACH_S, Limiter
+from deepmersion.sound.limiter import REACH_S, Limiter
 
 CEILING_DBTP = -1.0
 N = RATE // 2

@@ -9,13 +9,8 @@ from hypothesis import strategies as st
 from material import assert_one_line
 
 from deepmersion.errors import RequestError
-from deepmersion.mixing import (
-    MAX_SUPERIMPOSITIONS,
-    at_level,
-    count_superimpositions,
-    ring_window,
-    superimpositions,
-)
+from deepmersion.mixing import MAX_SUPERIMPOSITIONS, count_superimpositions, superimpositions
+from deepmersion.sound.recording import at_level, ring_window
 
 
 @given(n_sounds=st.integers(1, 10), max_layers=st.none() | st.integers(1, 12))

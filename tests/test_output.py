@@ -14,7 +14,7 @@ import soundfile
 from material import RATE, assert_one_line, distance, joined, noise, tone
 
 from deepmersion.errors import OutputError
-from deepmersion.output import FORMATS, check_output, dithered, write_file, write_wav_stream
+from deepmersion.sound.output import FORMATS, check_output, dithered, write_file, write_wav_stream
 
 HEADER_BYTES = 44
 N = 3 * RATE
@@ -177,7 +177,7 @@ SMALL = """
 import resource, sys, numpy
 from pathlib import Path
 from deepmersion.errors import OutputError
-from deepmersion.output import write_file
+from deepmersion.sound.output import write_file
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 rng = numpy.random.default_rng(0)
 blocks = (rng.uniform(-0.5, 0.5, (8192, 2)).astype(numpy.float32) for _ in range(100))

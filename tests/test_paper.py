@@ -42,7 +42,7 @@ from deepmersion.index import Header, write_index
 from deepmersion.labels import object_labels, places365_labels
 from deepmersion.networks import Distributions
 from deepmersion.paper import BATCH_SIZE, Paper
-from deepmersion.soundbank import open_bank
+from deepmersion.sound.bank import open_bank
 from deepmersion.weights.download import Patience
 from deepmersion.weights.store import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
 

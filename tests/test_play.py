@@ -15,11 +15,11 @@ from material import RATE, noise, write
 
 from deepmersion.cli.describe import command
 from deepmersion.matching import Match
-from deepmersion.output import dithered
 from deepmersion.pipeline import Ambience
-from deepmersion.recipe import gains_vector
-from deepmersion.rendering import Renderer
-from deepmersion.soundbank import open_bank
+from deepmersion.sound.bank import open_bank
+from deepmersion.sound.output import dithered
+from deepmersion.sound.recipe import gains_vector
+from deepmersion.sound.renderer import Renderer
 
 AWKWARD = ["rain, heavy", "a=b", "-o", ' it\'s $HOME \\ "x" ', "Ämsel"]
 

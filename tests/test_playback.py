@@ -30,8 +30,8 @@ from soundserver import (
 )
 
 from deepmersion.errors import SoundBankError
-from deepmersion.feeding import FadeOut, Feeder, Ring
-from deepmersion.playback import _resampled
+from deepmersion.sound.playback import _resampled
+from deepmersion.sound.ring_buffer import FadeOut, Feeder, Ring
 
 RATE = 44_100
 
@@ -220,7 +220,7 @@ def test_a_sound_card_of_another_rate(china_jpg: Path, tmp_path: Path) -> None:
 def test_a_rate_that_the_device_does_not_play_is_resampled_here(server: SoundServer) -> None:
     code = (
         "import numpy as np\n"
-        "from deepmersion.playback import play\n"
+        "from deepmersion.sound.playback import play\n"
         "t = np.arange(2_000_000) / 1_000_000\n"
         "tone = np.repeat(0.5 * np.sin(2 * np.pi * 1000 * t)[:, None], 2, 1).astype('float32')\n"
         "blocks = (tone[i : i + 8192] for i in range(0, len(tone), 8192))\n"
@@ -309,7 +309,7 @@ def test_devices_are_listed_and_can_be_named(server: SoundServer, china_jpg: Pat
 
 def test_a_mistake_in_the_stream_is_not_blamed_on_the_device(server: SoundServer) -> None:
     code = (
-        "from deepmersion.playback import play\n"
+        "from deepmersion.sound.playback import play\n"
         "def blocks():\n"
         "    raise ValueError('3 gains for 10 sounds')\n"
         "    yield\n"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from material import assert_one_line
 
 from deepmersion.errors import RequestError
-from deepmersion.recipe import gains_vector, mix_text, named_gains, parse_mix
+from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
 
 NAMES = ("birds", "rain", "waves", "wind")
 

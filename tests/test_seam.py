@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from material import RATE, noise, tone
 
-from deepmersion.audio import decode
-from deepmersion.seam import LEVEL_S, level_steps, measure_seam, spectral_fluxes
-from deepmersion.soundbank import open_bank
+from deepmersion.sound.bank import open_bank
+from deepmersion.sound.recording import decode
+from deepmersion.sound.seam import LEVEL_S, level_steps, measure_seam, spectral_fluxes
 
 
 def test_a_ring_has_no_seam() -> None:

@@ -15,9 +15,9 @@ from soundserver import WAIT_S, wait_for
 from deepmersion.errors import RequestError, SoundBankError
 from deepmersion.matching import Match
 from deepmersion.pipeline import Ambience
-from deepmersion.rendering import BLOCK_SAMPLES, Renderer
 from deepmersion.slideshow import CROSSFADE_S, Following, crossfade_length
-from deepmersion.soundbank import SoundBank
+from deepmersion.sound.bank import SoundBank
+from deepmersion.sound.renderer import BLOCK_SAMPLES, Renderer
 
 TONES_HZ = (500, 1000, 3000)
 

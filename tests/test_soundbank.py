@@ -10,7 +10,7 @@ from material import assert_one_line, noise, write
 
 from deepmersion.errors import SoundBankError
 from deepmersion.shipped import shipped_soundbank
-from deepmersion.soundbank import DESCRIPTION, open_bank
+from deepmersion.sound.bank import DESCRIPTION, open_bank
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from material import RATE, noise, sound, tone, write
 
-from deepmersion.audio import loudness_blocks
 from deepmersion.labels import soundnet_scene_labels
-from deepmersion.seam import Seam
 from deepmersion.shipped import shipped_index
-from deepmersion.soundbank import open_bank
+from deepmersion.sound.bank import open_bank
+from deepmersion.sound.recording import loudness_blocks
+from deepmersion.sound.seam import Seam
 from deepmersion.soundbank_check import (
     FLAT_SCENES,
     MAX_RANGE_LU,

@@ -10,9 +10,9 @@ import pytest
 import torch
 from material import distance
 
-from deepmersion.audio import load_loop
-from deepmersion.mixing import at_level, ring_window, superimpositions
-from deepmersion.soundbank import open_bank
+from deepmersion.mixing import superimpositions
+from deepmersion.sound.bank import open_bank
+from deepmersion.sound.recording import at_level, load_loop, ring_window
 from deepmersion.soundnet import SAMPLE_RATE, SoundNet, predict
 from deepmersion.superimposed import TILE_MIXES, SuperimposedSoundNet
 

@@ -22,10 +22,10 @@ from webpage import running, served, wait_until
 from webserver import JPEG, ask, connect, post, threaded
 
 import deepmersion
-from deepmersion.audio import load_loop
-from deepmersion.output import write_file
 from deepmersion.pipeline import Matcher
-from deepmersion.rendering import Renderer
+from deepmersion.sound.output import write_file
+from deepmersion.sound.recording import load_loop
+from deepmersion.sound.renderer import Renderer
 from deepmersion.web import downloads
 from deepmersion.web.limits import Limits
 from deepmersion.web.queries import mix_pattern

@@ -177,7 +177,7 @@ def listen(window_s: str, n_repeats: str, n_sounds: str, n_plain: str, n_mixes: 
 
     from deepmersion.listening import LEVEL_RMS, Listener, heard_sounds
     from deepmersion.mixing import superimpositions
-    from deepmersion.soundbank import open_bank
+    from deepmersion.sound.bank import open_bank
     from deepmersion.soundnet import SAMPLE_RATE
 
     with _some_sounds(n_sounds) as folder:
@@ -211,8 +211,7 @@ class _PlainListener:
     """SoundNet over one mix after the other: mix, resample, predict."""
 
     def __init__(self, bank: Any, window_s: float) -> None:
-        from deepmersion.audio import SAMPLE_RATE, load_loop
-        from deepmersion.mixing import ring_window
+        from deepmersion.sound.recording import SAMPLE_RATE, load_loop, ring_window
         from deepmersion.soundnet import SoundNet
         from deepmersion.weights.store import ensure_soundnet
 
@@ -226,9 +225,8 @@ class _PlainListener:
         """Return log-probabilities [mixes, 1000 + 401]."""
         import soxr
 
-        from deepmersion.audio import SAMPLE_RATE
         from deepmersion.listening import LEVEL_RMS
-        from deepmersion.mixing import at_level
+        from deepmersion.sound.recording import SAMPLE_RATE, at_level
         from deepmersion.soundnet import SAMPLE_RATE as SOUNDNET_RATE
         from deepmersion.soundnet import predict
 

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Protocol
 import click
 import numpy as np
 
-from deepmersion.audio import SAMPLE_RATE
 from deepmersion.cli.exits import stopping_signals
 from deepmersion.cli.progress import progress_bar
 from deepmersion.cli.streams import quiet_libraries
-from deepmersion.playback import STOP_FADE_S
+from deepmersion.sound.playback import STOP_FADE_S
+from deepmersion.sound.recording import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from deepmersion.cli.sound_options import SoundOptions
-    from deepmersion.rendering import Renderer
-    from deepmersion.soundbank import SoundBank
+    from deepmersion.sound.bank import SoundBank
+    from deepmersion.sound.renderer import Renderer
 
 STOP_S = 0.7
 """How long the fade may take to get through a pipe; whoever reads may have stopped."""
 
 
 class Sound(Protocol):
-    """What is played: a `deepmersion.rendering.Renderer`, or several scenes in one."""
+    """What is played: a `deepmersion.sound.renderer.Renderer`, or several scenes in one."""
 
     @property
     def n_samples(self) -> int | None:
@@ -55,7 +55,7 @@ def renderer(
         How long each of several sounds lasts, of which this is the first: its fades are made for
         that, and it goes on until it is told to end.
     """
-    from deepmersion.rendering import Renderer, fade_lengths
+    from deepmersion.sound.renderer import Renderer, fade_lengths
 
     lasting_s = options.lasting_s if each_s is None else each_s
     fade_in_s, fade_out_s = fade_lengths(lasting_s, options.fade_in_s, options.fade_out_s)
@@ -86,7 +86,7 @@ def deliver(sound: Sound, options: SoundOptions) -> None:
 
 
 def _write(path: Path, sound: Sound) -> None:
-    from deepmersion.output import write_file
+    from deepmersion.sound.output import write_file
 
     n_samples = sound.n_samples
     assert n_samples is not None
@@ -102,7 +102,7 @@ def _write(path: Path, sound: Sound) -> None:
 
 
 def _pipe(sound: Sound) -> None:
-    from deepmersion.output import write_wav_stream
+    from deepmersion.sound.output import write_wav_stream
 
     try:
         with _stopping(lambda: sound.finish(STOP_FADE_S)):
@@ -138,7 +138,7 @@ def _stopping(on_stop: Callable[[], None]) -> Iterator[None]:
 
 
 def _play(sound: Sound, options: SoundOptions) -> None:
-    from deepmersion.playback import play
+    from deepmersion.sound.playback import play
 
     try:
         click.echo("Playing; Ctrl-C ends it.", err=True)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from deepmersion.recipe import mix_text, named_gains
 from deepmersion.shipped import shipped_soundbank
+from deepmersion.sound.recipe import mix_text, named_gains
 
 if TYPE_CHECKING:
     from deepmersion.explaining import Explanation
     from deepmersion.matching import Match
     from deepmersion.pipeline import Ambience
-    from deepmersion.soundbank import SoundBank
+    from deepmersion.sound.bank import SoundBank
 
 BAR_WIDTH = 16
 N_SHOWN = 3

@@ -8,7 +8,7 @@ import click
 @click.command()
 def devices() -> None:
     """List the output devices, by number and name, for --output-device."""
-    from deepmersion.playback import output_devices
+    from deepmersion.sound.playback import output_devices
 
     found = output_devices()
     if not found:

@@ -36,8 +36,8 @@ def play(mix: str, soundbank: Path | None, **sound: Any) -> None:
     options = SoundOptions(**sound)
     if options.is_pipe:
         require_stdout()
-    from deepmersion.recipe import gains_vector, parse_mix
-    from deepmersion.soundbank import open_bank
+    from deepmersion.sound.bank import open_bank
+    from deepmersion.sound.recipe import gains_vector, parse_mix
 
     bank = open_bank(soundbank)
     gains = gains_vector(parse_mix(mix), bank.names)

@@ -118,8 +118,8 @@ class ChangingScenes:
         report: Report,
         stop: threading.Event,
     ) -> None:
-        from deepmersion.rendering import fade_lengths
         from deepmersion.slideshow import Following
+        from deepmersion.sound.renderer import fade_lengths
 
         duration_s = self.each_s or options.duration_s
         _, fade_out_s = fade_lengths(duration_s, options.fade_in_s, options.fade_out_s)

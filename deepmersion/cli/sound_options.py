@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from deepmersion.audio import SAMPLE_RATE
 from deepmersion.cli.options import duration, positive_duration, sound_card
 from deepmersion.cli.streams import quiet_libraries
 from deepmersion.errors import RequestError
-from deepmersion.output import FILE_DURATION_S
+from deepmersion.sound.output import FILE_DURATION_S
+from deepmersion.sound.recording import SAMPLE_RATE
 
 VOLUME_DB = (-60.0, 40.0)
 """Softer is silence, and louder only drives the limiter."""
@@ -120,14 +120,14 @@ class SoundOptions:
         each_s : float or None
             How long one of several sounds lasts, if that is not `lasting_s`.
         """
-        from deepmersion.rendering import fade_lengths
+        from deepmersion.sound.renderer import fade_lengths
 
         lasting_s = each_s or self.lasting_s
         if lasting_s is None and self.fade_out_s is not None:
             raise RequestError("--fade-out lies within --duration; say how long the sound lasts")
         fade_lengths(lasting_s, self.fade_in_s, self.fade_out_s)
         if self.output is None:
-            from deepmersion.playback import check_playback
+            from deepmersion.sound.playback import check_playback
 
             with quiet_libraries():
                 check_playback(self.output_device)
@@ -135,7 +135,7 @@ class SoundOptions:
             if sys.stdout.isatty():
                 raise RequestError("-o - writes WAV into a pipe, not to a terminal; add | mpv -")
         else:
-            from deepmersion.output import check_output
+            from deepmersion.sound.output import check_output
 
             assert lasting_s is not None
             check_output(Path(self.output), lasting_s, SAMPLE_RATE)

@@ -15,7 +15,7 @@ from deepmersion.errors import SoundBankError, WeightsError, in_one_line
 if TYPE_CHECKING:
     import numpy as np
 
-    from deepmersion.soundbank import BaseSound
+    from deepmersion.sound.bank import BaseSound
     from deepmersion.soundbank_check import Ear, Measures
 
 INDENT = "    "
@@ -36,7 +36,7 @@ def list_sounds(folder: Path | None) -> None:
     probabilities. `deepmersion soundbank check` measures and hears the rest.
     """
     from deepmersion.shipped import shipped_index
-    from deepmersion.soundbank import open_bank
+    from deepmersion.sound.bank import open_bank
     from deepmersion.soundbank_check import known_scenes
 
     bank = open_bank(folder)
@@ -53,7 +53,7 @@ def list_sounds(folder: Path | None) -> None:
 def _file(sound: BaseSound) -> str:
     import soundfile
 
-    from deepmersion.audio import UNDECODABLE
+    from deepmersion.sound.recording import UNDECODABLE
 
     try:
         info = soundfile.info(sound.path)
@@ -74,7 +74,7 @@ def check(folder: Path | None) -> None:
     probabilities. What will match badly or not sound well is warned of. The exit code is 1 when
     a sound, or SoundNet, cannot be used.
     """
-    from deepmersion.soundbank import open_bank
+    from deepmersion.sound.bank import open_bank
     from deepmersion.soundbank_check import measure
 
     bank = open_bank(folder)

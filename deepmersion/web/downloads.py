@@ -14,19 +14,19 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from deepmersion.audio import SAMPLE_RATE
 from deepmersion.errors import OutputError
-from deepmersion.output import FILE_DURATION_S, write_file
-from deepmersion.recipe import named_gains
-from deepmersion.rendering import Renderer
-from deepmersion.soundbank import SoundBank
+from deepmersion.sound.bank import SoundBank
+from deepmersion.sound.output import FILE_DURATION_S, write_file
+from deepmersion.sound.recipe import named_gains
+from deepmersion.sound.recording import SAMPLE_RATE
+from deepmersion.sound.renderer import Renderer
 from deepmersion.web import queries
 from deepmersion.web.limits import Limits
 from deepmersion.web.sent_file import SentFile
 from deepmersion.web.turns import Turns, in_thread
 
 TYPES = {"flac": "audio/flac", "wav": "audio/wav", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
-"""Formats, by the suffix of `deepmersion.output.FORMATS` without its dot; the first is usual."""
+"""Formats, by the suffix of `deepmersion.sound.output.FORMATS` without its dot; the first is usual."""
 
 POLL_S = 0.2
 """How often it is looked up whether the client still waits."""

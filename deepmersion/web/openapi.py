@@ -8,7 +8,7 @@ from typing import Any
 
 from deepmersion.explaining import Contribution
 from deepmersion.matching import HEADS
-from deepmersion.output import FILE_DURATION_S
+from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.version import __version__
 from deepmersion.web.api import FLAGS, MAX_TOP, USES
 from deepmersion.web.downloads import TYPES

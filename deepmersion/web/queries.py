@@ -11,7 +11,7 @@ import numpy as np
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 
-from deepmersion.recipe import gains_vector
+from deepmersion.sound.recipe import gains_vector
 
 GAIN = r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,24})?|0?\.[0-9]{0,23}[1-9]0{0,24})"
 """A gain above zero, as a mix is written: ``1``, ``0.50``, ``.25``. As many decimals as a float64

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from deepmersion.audio import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
-from deepmersion.rendering import LOUDNESS_LUFS
-from deepmersion.soundbank import BaseSound, SoundBank
+from deepmersion.sound.bank import BaseSound, SoundBank
+from deepmersion.sound.recording import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
+from deepmersion.sound.renderer import LOUDNESS_LUFS
 from deepmersion.version import __version__
 from deepmersion.web.sent_file import SentFile
 from deepmersion.web.turns import in_thread

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from deepmersion.audio import BASE_LOUDNESS_LUFS, SAMPLE_RATE
 from deepmersion.errors import RequestError
-from deepmersion.limiter import Limiter
-from deepmersion.loops import Loop
-from deepmersion.soundbank import BaseSound, SoundBank
+from deepmersion.sound.bank import BaseSound, SoundBank
+from deepmersion.sound.limiter import Limiter
+from deepmersion.sound.loop import Loop
+from deepmersion.sound.recording import BASE_LOUDNESS_LUFS, SAMPLE_RATE
 
 LOUDNESS_LUFS = -27.0
 """Integrated loudness of every mix. EBU R128 puts programmes at -23 LUFS; ambient sound is a

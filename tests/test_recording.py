@@ -11,7 +11,9 @@ import soundfile
 import soxr
 from material import RATE, assert_one_line, distance, noise, sound, tone, write
 
-from deepmersion.audio import (
+from deepmersion.errors import SoundBankError
+from deepmersion.sound.loop import Loop
+from deepmersion.sound.recording import (
     BASE_LOUDNESS_LUFS,
     SAMPLE_RATE,
     close_loop,
@@ -21,8 +23,6 @@ from deepmersion.audio import (
     resample_ring,
     true_peak_db,
 )
-from deepmersion.errors import SoundBankError
-from deepmersion.loops import Loop
 
 FILES = [
     ("wav", 8_000, 1),

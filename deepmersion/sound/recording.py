@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from deepmersion.errors import SoundBankError
-from deepmersion.soundbank import BaseSound
+from deepmersion.sound.bank import BaseSound
 
 SAMPLE_RATE = 44_100
 """Rate at which mixes are rendered, in Hz; the shipped sounds have it already."""
@@ -157,7 +157,7 @@ def loudness_blocks(samples: np.ndarray, sample_rate: int) -> tuple[float, np.nd
 
 def true_peak_db(samples: np.ndarray) -> float:
     """Return the true peak in dBTP of samples [samples, channels] in [-1, 1]; -inf for silence."""
-    from deepmersion.limiter import true_peaks
+    from deepmersion.sound.limiter import true_peaks
 
     peak = float(true_peaks(samples).max())
     return 20 * math.log10(peak) if peak > 0 else -math.inf
@@ -186,3 +186,22 @@ def close_loop(samples: np.ndarray, sample_rate: int) -> np.ndarray:
     body, tail = samples[:-n].copy(), samples[-n:]
     body[:n] = body[:n] * np.sin(phase) + tail * np.cos(phase)
     return body
+
+
+def at_level(waveforms: np.ndarray, level_rms: float) -> np.ndarray:
+    """Return waveforms [..., samples] scaled so that each has an RMS of `level_rms`.
+
+    Raises
+    ------
+    ValueError
+        When a waveform is silent.
+    """
+    rms = np.sqrt(np.mean(np.square(waveforms, dtype=np.float64), axis=-1, keepdims=True))
+    if not (rms > 0).all():
+        raise ValueError("a silent waveform has no level to be brought to another")
+    return np.asarray(waveforms * (level_rms / rms), dtype=np.float32)
+
+
+def ring_window(loop: np.ndarray, start: int, n_samples: int) -> np.ndarray:
+    """Return `n_samples` of a loop [samples, ...] from `start` on, round and round."""
+    return np.take(loop, np.arange(start, start + n_samples), axis=0, mode="wrap")

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from deepmersion.audio import N_CHANNELS
 from deepmersion.errors import PlaybackError
-from deepmersion.feeding import FadeOut, Feeder, Ring
+from deepmersion.sound.recording import N_CHANNELS
+from deepmersion.sound.ring_buffer import FadeOut, Feeder, Ring
 
 BUFFER_S = 1.0
 """How much is rendered ahead: rides out a busy machine."""

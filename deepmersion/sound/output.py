@@ -11,10 +11,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from deepmersion.audio import N_CHANNELS
 from deepmersion.callbacks import OnShare
 from deepmersion.errors import OutputError
 from deepmersion.files import check_place, install, real_path
+from deepmersion.sound.recording import N_CHANNELS
 
 FORMATS = {
     ".wav": ("WAV", "PCM_16"),

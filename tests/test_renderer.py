@@ -11,10 +11,12 @@ import soundfile
 from material import RATE, assert_one_line, bank, distance, joined, noise, sound, tone, write
 from test_limiter import true_peaks_db
 
-from deepmersion.audio import decode, integrated_loudness
 from deepmersion.errors import RequestError, SoundBankError
-from deepmersion.loops import Loop
-from deepmersion.rendering import (
+from deepmersion.shipped import shipped_soundbank
+from deepmersion.sound.bank import SoundBank, open_bank
+from deepmersion.sound.loop import Loop
+from deepmersion.sound.recording import decode, integrated_loudness
+from deepmersion.sound.renderer import (
     BLOCK_SAMPLES,
     FADE_IN_S,
     FADE_OUT_S,
@@ -23,8 +25,6 @@ from deepmersion.rendering import (
     PEAK_CEILING_DBTP,
     Renderer,
 )
-from deepmersion.shipped import shipped_soundbank
-from deepmersion.soundbank import SoundBank, open_bank
 
 
 @pytest.fixture(scope="module")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.audio import (
+from deepmersion.errors import SoundBankError
+from deepmersion.sound.bank import BaseSound
+from deepmersion.sound.recording import (
     BASE_LOUDNESS_LUFS,
     DECODE_SAMPLES,
     SAMPLE_RATE,
     UNDECODABLE,
     load_loop,
 )
-from deepmersion.errors import SoundBankError
-from deepmersion.soundbank import BaseSound
 
 if TYPE_CHECKING:
     import soundfile
@@ -41,7 +41,7 @@ class Loop:
     Raises
     ------
     SoundBankError
-        When the file cannot be decoded or used (see `deepmersion.audio.load_loop`).
+        When the file cannot be decoded or used (see `deepmersion.sound.recording.load_loop`).
     """
 
     def __init__(self, sound: BaseSound) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from deepmersion.audio import N_CHANNELS
+from deepmersion.sound.recording import N_CHANNELS
 
 POLL_S = 0.02
 """How often the rendering thread looks for room: asking costs nothing, and a lock or a signal
