@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepmersion.index import SoundIndex
+from deepmersion.index.file import SoundIndex
 from deepmersion.labels import dropped_mass
 from deepmersion.matching import Evidence, Match, composition, log_project
 

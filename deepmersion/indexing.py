@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -11,15 +12,20 @@ from pathlib import Path
 import numpy as np
 
 from deepmersion.callbacks import OnProgress, OnShare
-from deepmersion.errors import ClusterError, IndexFileError
+from deepmersion.errors import ClusterError, IndexFileError, RequestError
 from deepmersion.files import check_place, real_path
-from deepmersion.index import Header, write_index
-from deepmersion.journal import Journal
+from deepmersion.index.file import MAX_GAINS, Header, write_index
+from deepmersion.index.journal import Journal
 from deepmersion.labels import CLASSES
 from deepmersion.listening import Block, Heard, Listener, Settings, heard_sounds
-from deepmersion.mixing import superimpositions
+from deepmersion.matching import MAX_SOUNDS
+from deepmersion.mixing import count_superimpositions, superimpositions
 from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.torch_device import require_device
+
+MAX_SUPERIMPOSITIONS = 100_000
+"""More than these take hours on a desk computer, so they have to be asked for by max_layers."""
+
 
 BATCH_SIZE = 128
 """Mixes that go through the network together: what is computed once for all of them (see
@@ -80,6 +86,7 @@ def build_index(
     partial = real.with_name(real.name + ".partial")
     check_place(partial, IndexFileError)
     bank = open_bank(soundbank)
+    require_feasible(len(bank.sounds), max_layers)
     gains = superimpositions(len(bank.sounds), max_layers)
     if dask is None:
         require_device(device)
@@ -103,6 +110,25 @@ def build_index(
         write_index(output, header, bank.names, gains, _rows(journal, len(gains)))
         journal.remove()
     return output
+
+
+def require_feasible(n_sounds: int, max_layers: int | None = None) -> None:
+    """Raise RequestError when there would be more mixes than were asked for or an index holds."""
+    n_entries = count_superimpositions(n_sounds, max_layers)
+    asked_for = max_layers is not None
+    if (n_entries > MAX_SUPERIMPOSITIONS and not asked_for) or n_entries * n_sounds > MAX_GAINS:
+        raise _too_many(n_sounds, n_entries)
+
+
+def _too_many(n_sounds: int, n_entries: int) -> RequestError:
+    number = f"{n_entries:,}" if n_entries < 10**12 else f"some 10^{math.log10(n_entries):.0f}"
+    enough = count_superimpositions(n_sounds, MAX_SOUNDS) <= MAX_SUPERIMPOSITIONS
+    layers = MAX_SOUNDS if enough else 1
+    fewer = f"--max-layers {layers} ({count_superimpositions(n_sounds, layers):,} mixes)"
+    return RequestError(
+        f"{n_sounds} sounds make {number} mixes; limit the number of sounds in a mix with {fewer}, "
+        f"for `match` takes {MAX_SOUNDS} at most"
+    )
 
 
 def _header(bank: SoundBank, settings: Settings) -> Header:

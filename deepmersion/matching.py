@@ -44,9 +44,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepmersion.errors import IndexFileError, RequestError
-from deepmersion.index import SoundIndex
+from deepmersion.index.file import SoundIndex
+from deepmersion.index.scan import LinearForm, lowest
 from deepmersion.labels import SharedClasses, project
-from deepmersion.searching import LinearForm, lowest
 
 HEADS = ("objects", "scenes")
 """The two label sets: ImageNet's objects and the Places networks' scenes."""

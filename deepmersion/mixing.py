@@ -8,11 +8,6 @@ import math
 import numpy as np
 
 from deepmersion.errors import RequestError
-from deepmersion.index import MAX_GAINS
-from deepmersion.matching import MAX_SOUNDS
-
-MAX_SUPERIMPOSITIONS = 100_000
-"""More than these take hours on a desk computer, so they have to be asked for by max_layers."""
 
 
 def count_superimpositions(n_sounds: int, max_layers: int | None = None) -> int:
@@ -40,31 +35,15 @@ def superimpositions(n_sounds: int, max_layers: int | None = None) -> np.ndarray
     Raises
     ------
     RequestError
-        When `max_layers` is below 1, or None with so many sounds that there would be more than
-        `MAX_SUPERIMPOSITIONS` mixes, or there would be more than an index holds.
+        When `max_layers` is below 1.
     """
     if max_layers is not None and max_layers < 1:
         raise RequestError("the most sounds in a mix (--max-layers) must be at least 1")
-    n_entries = count_superimpositions(n_sounds, max_layers)
-    asked_for = max_layers is not None
-    if (n_entries > MAX_SUPERIMPOSITIONS and not asked_for) or n_entries * n_sounds > MAX_GAINS:
-        raise _too_many(n_sounds, n_entries)
     layers = range(1, min(max_layers or n_sounds, n_sounds) + 1)
     subsets = itertools.chain.from_iterable(
         itertools.combinations(range(n_sounds), k) for k in layers
     )
-    gains = np.zeros((n_entries, n_sounds), dtype=np.float32)
+    gains = np.zeros((count_superimpositions(n_sounds, max_layers), n_sounds), dtype=np.float32)
     for entry, subset in enumerate(subsets):
         gains[entry, list(subset)] = 1.0
     return gains
-
-
-def _too_many(n_sounds: int, n_entries: int) -> RequestError:
-    number = f"{n_entries:,}" if n_entries < 10**12 else f"some 10^{math.log10(n_entries):.0f}"
-    enough = count_superimpositions(n_sounds, MAX_SOUNDS) <= MAX_SUPERIMPOSITIONS
-    layers = MAX_SOUNDS if enough else 1
-    fewer = f"--max-layers {layers} ({count_superimpositions(n_sounds, layers):,} mixes)"
-    return RequestError(
-        f"{n_sounds} sounds make {number} mixes; limit the number of sounds in a mix with {fewer}, "
-        f"for `match` takes {MAX_SOUNDS} at most"
-    )

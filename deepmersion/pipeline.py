@@ -15,7 +15,7 @@ import numpy as np
 from deepmersion.chatter import chatter_match
 from deepmersion.errors import IndexFileError, PhotoError, RequestError
 from deepmersion.explaining import Explanation, explain
-from deepmersion.index import open_index
+from deepmersion.index.file import open_index
 from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, runner_up, search, single_sounds
 from deepmersion.networks import Distributions

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from deepmersion.index import SoundIndex
+from deepmersion.index.file import SoundIndex
 from deepmersion.matching import Evidence, Match, kl_divergence, log_project
 
 CHUNK_ENTRIES = 2048

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from deepmersion.callbacks import OnProgress
-from deepmersion.index import open_index
+from deepmersion.index.file import open_index
 from deepmersion.labels import likeliest, soundnet_scene_labels
 from deepmersion.listening import Settings, mono_window
 from deepmersion.matching import single_entries

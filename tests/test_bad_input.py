@@ -21,8 +21,8 @@ from commandline import COMMAND, TIMEOUT_S, Result, run, run_here, succeeded, th
 from PIL import Image
 
 from deepmersion.errors import IndexFileError, RequestError
+from deepmersion.index.journal import HEADER_BYTES
 from deepmersion.indexing import build_index
-from deepmersion.journal import HEADER_BYTES
 from deepmersion.listening import Settings
 from deepmersion.shipped import shipped_index
 from deepmersion.torch_device import require_device
@@ -514,7 +514,8 @@ def whole_index(
 
 STOPPING = """
 import functools, os, sys
-from deepmersion import indexing, journal
+from deepmersion import indexing
+from deepmersion.index import journal
 from deepmersion.__main__ import main
 
 number, window_s = int(sys.argv.pop()), float(sys.argv.pop())

@@ -15,7 +15,7 @@ from material import assert_one_line
 
 from deepmersion.chatter import chatter_match
 from deepmersion.errors import IndexFileError, RequestError
-from deepmersion.index import open_index
+from deepmersion.index.file import open_index
 from deepmersion.labels import SharedClasses, miniplaces_labels, shared_objects, shared_scenes
 from deepmersion.matching import (
     SMALLEST_CHATTER_GAIN,

@@ -22,7 +22,7 @@ from soundserver import WAIT_S, wait_for
 
 from deepmersion import distributing, indexing
 from deepmersion.errors import ClusterError
-from deepmersion.index import PRECISION_NATS, open_index
+from deepmersion.index.file import PRECISION_NATS, open_index
 from deepmersion.indexing import build_index
 from deepmersion.listening import Settings
 from deepmersion.weights import specs as weights_specs

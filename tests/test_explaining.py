@@ -14,7 +14,7 @@ from test_index import HEADER, some_log_probs
 
 from deepmersion import explaining
 from deepmersion.explaining import explain
-from deepmersion.index import SoundIndex, open_index, write_index
+from deepmersion.index.file import SoundIndex, open_index, write_index
 from deepmersion.labels import places365_labels, shared_objects, shared_scenes
 from deepmersion.matching import (
     CHOICE_TEMPERATURE_NATS,

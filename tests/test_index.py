@@ -17,7 +17,7 @@ import pytest
 from material import assert_one_line, distance
 
 from deepmersion.errors import IndexFileError
-from deepmersion.index import MAX_CODE, PRECISION_NATS, Header, open_index, write_index
+from deepmersion.index.file import MAX_CODE, PRECISION_NATS, Header, open_index, write_index
 from deepmersion.labels import CLASSES
 
 SOUNDS = ("birds", "Regen über Zürich", "waves")

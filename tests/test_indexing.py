@@ -11,9 +11,10 @@ import soundfile
 from material import assert_one_line, distance, noise, tone, write
 
 from deepmersion.errors import DeepmersionError, IndexFileError, RequestError, SoundBankError
-from deepmersion.index import PRECISION_NATS, open_index
-from deepmersion.indexing import build_index
+from deepmersion.index.file import PRECISION_NATS, open_index
+from deepmersion.indexing import MAX_SUPERIMPOSITIONS, build_index, require_feasible
 from deepmersion.listening import LEVEL_RMS, Settings
+from deepmersion.mixing import count_superimpositions
 from deepmersion.sound.bank import open_bank
 from deepmersion.soundnet import SAMPLE_RATE, SoundNet, predict
 from deepmersion.weights.store import SOUNDNET_SHA256
@@ -248,3 +249,29 @@ def test_requests_that_cannot_be_met_are_refused_before_any_work(
         build_index(output, bank, max_layers=max_layers)
     assert_one_line(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
+
+
+def test_twenty_sounds_are_refused_unless_layers_are_limited() -> None:
+    with pytest.raises(RequestError) as caught:
+        require_feasible(20)
+    assert_one_line(caught.value, "20 sounds", "1,048,575", "--max-layers 2", "210 mixes")
+    assert caught.value.exit_code == 2
+    require_feasible(20, 4)
+
+
+def test_sixteen_sounds_are_not_refused() -> None:
+    assert count_superimpositions(16) <= MAX_SUPERIMPOSITIONS < count_superimpositions(17)
+    require_feasible(16)
+
+
+@pytest.mark.parametrize(("n_sounds", "suggested"), [(200, "--max-layers 2"), (20_000, "10^6021")])
+def test_a_folder_of_very_many_sounds_is_refused_at_once(n_sounds: int, suggested: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        require_feasible(n_sounds)
+    assert_one_line(caught.value, n_sounds, suggested)
+    assert len(str(caught.value)) < 200
+
+
+def test_more_mixes_than_an_index_holds_are_refused_even_when_asked_for() -> None:
+    with pytest.raises(RequestError, match="--max-layers"):
+        require_feasible(40, 10)

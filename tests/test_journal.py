@@ -13,7 +13,7 @@ import pytest
 from material import assert_one_line
 
 from deepmersion.errors import IndexFileError
-from deepmersion.journal import HEADER_BYTES, Journal
+from deepmersion.index.journal import HEADER_BYTES, Journal
 
 JOB = {"soundbank": "abc", "level_rms": 0.01}
 ROWS, COLUMNS = 50, 7

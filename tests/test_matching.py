@@ -15,9 +15,9 @@ from hypothesis.extra import numpy as hnp
 from material import assert_one_line, distance
 from test_index import HEADER, some_log_probs
 
-from deepmersion import searching
 from deepmersion.errors import IndexFileError
-from deepmersion.index import MAX_CODE, PRECISION_NATS, SoundIndex, open_index, write_index
+from deepmersion.index import scan as searching
+from deepmersion.index.file import MAX_CODE, PRECISION_NATS, SoundIndex, open_index, write_index
 from deepmersion.labels import (
     SAME_PLACE,
     SharedClasses,

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from material import assert_one_line
 
 from deepmersion.errors import RequestError
-from deepmersion.mixing import MAX_SUPERIMPOSITIONS, count_superimpositions, superimpositions
+from deepmersion.mixing import count_superimpositions, superimpositions
 from deepmersion.sound.recording import at_level, ring_window
 
 
@@ -38,32 +37,6 @@ def test_the_order_is_fixed() -> None:
     assert superimpositions(3).tolist() == [
         [1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 0, 1], [0, 1, 1], [1, 1, 1],
     ]  # fmt: skip
-
-
-def test_twenty_sounds_are_refused_unless_layers_are_limited() -> None:
-    with pytest.raises(RequestError) as caught:
-        superimpositions(20)
-    assert_one_line(caught.value, "20 sounds", "1,048,575", "--max-layers 2", "210 mixes")
-    assert caught.value.exit_code == 2
-    assert len(superimpositions(20, 4)) == 6195
-
-
-def test_sixteen_sounds_are_not_refused() -> None:
-    assert count_superimpositions(16) <= MAX_SUPERIMPOSITIONS < count_superimpositions(17)
-    assert len(superimpositions(16)) == 65_535
-
-
-@pytest.mark.parametrize(("n_sounds", "suggested"), [(200, "--max-layers 2"), (20_000, "10^6021")])
-def test_a_folder_of_very_many_sounds_is_refused_at_once(n_sounds: int, suggested: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        superimpositions(n_sounds)
-    assert_one_line(caught.value, n_sounds, suggested)
-    assert len(str(caught.value)) < 200
-
-
-def test_more_mixes_than_an_index_holds_are_refused_even_when_asked_for() -> None:
-    with pytest.raises(RequestError, match="--max-layers"):
-        superimpositions(40, 10)
 
 
 @pytest.mark.parametrize("max_layers", [0, -1])

@@ -38,7 +38,7 @@ from torchvision.models import VGG16_Weights, resnet18, vgg16
 from deepmersion.checkpoints import fill, read_state_dict
 from deepmersion.cli import main
 from deepmersion.errors import WeightsError
-from deepmersion.index import Header, write_index
+from deepmersion.index.file import Header, write_index
 from deepmersion.labels import object_labels, places365_labels
 from deepmersion.networks import Distributions
 from deepmersion.paper import BATCH_SIZE, Paper

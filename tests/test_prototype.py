@@ -12,7 +12,7 @@ from commandline import run, succeeded, the_error
 from test_index import HEADER, some_log_probs
 
 from deepmersion import prototype
-from deepmersion.index import SoundIndex, open_index, write_index
+from deepmersion.index.file import SoundIndex, open_index, write_index
 from deepmersion.labels import miniplaces_labels, shared_objects, shared_scenes
 from deepmersion.matching import Evidence, log_project
 from deepmersion.mixing import superimpositions

@@ -34,7 +34,7 @@ from hits import (
 from PIL import Image, ImageOps
 from rules import Sounds, Variant, scores
 
-from deepmersion.index import open_index
+from deepmersion.index.file import open_index
 from deepmersion.lite import Lite
 from deepmersion.shipped import shipped_index
 

@@ -44,7 +44,7 @@ def make_photo(path: str) -> Measured:
 
 def match_plain(*photos: str) -> Measured:
     """Match photos with PyTorch alone, each decoded whole, one after the other."""
-    from deepmersion.index import open_index
+    from deepmersion.index.file import open_index
     from deepmersion.labels import shared_objects, shared_scenes
     from deepmersion.lite import Lite
     from deepmersion.lite_network import LiteNetwork, runner
@@ -68,7 +68,7 @@ def match_plain(*photos: str) -> Measured:
 
 def make_index(n_entries: str, path: str) -> Measured:
     """Write an index of random log-probabilities, spread about as SoundNet's are."""
-    from deepmersion.index import Header, write_index
+    from deepmersion.index.file import Header, write_index
     from deepmersion.labels import CLASSES
 
     n = int(n_entries)
@@ -96,7 +96,7 @@ def make_index(n_entries: str, path: str) -> Measured:
 
 
 def _search(path: str, find: Callable[..., list[int]]) -> Measured:
-    from deepmersion.index import open_index
+    from deepmersion.index.file import open_index
     from deepmersion.labels import miniplaces_labels, shared_objects, shared_scenes
     from deepmersion.matching import Evidence
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from hits import Photos
 
-from deepmersion.index import SoundIndex
+from deepmersion.index.file import SoundIndex
 from deepmersion.labels import SharedClasses, miniplaces_labels, shared_objects, shared_scenes
 from deepmersion.matching import (
     CHOICE_TEMPERATURE_NATS,

@@ -18,7 +18,7 @@ def index() -> None:
 @click.argument("file", required=False, type=PATH)
 def info(file: Path | None) -> None:
     """Print how FILE was made and what it holds (default: the shipped index)."""
-    from deepmersion.index import open_index
+    from deepmersion.index.file import open_index
     from deepmersion.shipped import shipped_index
 
     with open_index(file or shipped_index()) as opened:

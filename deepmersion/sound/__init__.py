@@ -1,0 +1,1 @@
+"""From a bank's recordings to the stream that is written or played."""

@@ -26,7 +26,7 @@ from deepmersion.web.sent_file import SentFile
 from deepmersion.web.turns import Turns, in_thread
 
 TYPES = {"flac": "audio/flac", "wav": "audio/wav", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
-"""Formats, by the suffix of `deepmersion.sound.output.FORMATS` without its dot; the first is usual."""
+"""By the suffix of `deepmersion.sound.output.FORMATS` without its dot; the first is usual."""
 
 POLL_S = 0.2
 """How often it is looked up whether the client still waits."""

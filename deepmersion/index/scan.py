@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from deepmersion.index import PRECISION_NATS, SoundIndex
+from deepmersion.index.file import PRECISION_NATS, SoundIndex
 
 CHUNK_ENTRIES = 4096
 """Entries whose scores are looked at together."""

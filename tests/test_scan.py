@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from material import distance
 from test_index import HEADER, some_log_probs
 
-from deepmersion.index import SoundIndex, open_index, write_index
-from deepmersion.labels import miniplaces_labels, places365_labels, project, shared_scenes
-from deepmersion.searching import (
+from deepmersion.index.file import SoundIndex, open_index, write_index
+from deepmersion.index.scan import (
     BLOCK_ENTRIES,
     CHUNK_ENTRIES,
     MARGIN_NATS,
@@ -24,6 +23,7 @@ from deepmersion.searching import (
     Offsets,
     lowest,
 )
+from deepmersion.labels import miniplaces_labels, places365_labels, project, shared_scenes
 
 N = 2 * BLOCK_ENTRIES + 7
 
@@ -165,7 +165,7 @@ def test_the_bound_on_rounding_is_kept(index: SoundIndex) -> None:
     form = LinearForm("objects", np.arange(1000), 1e-3 - p)
     expected = as_defined(index, [form], np.zeros(N))
     found = lowest(index, [form], for_all(np.zeros(N), [form]), N)
-    from deepmersion.searching import _Pass
+    from deepmersion.index.scan import _Pass
 
     scores = _Pass(form).scores(index, 0, N)
     assert distance(scores, expected) < MARGIN_NATS / 20

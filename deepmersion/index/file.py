@@ -6,7 +6,7 @@ Datasets: ``sounds`` [sounds] (UTF-8 names), ``gains`` [entries, sounds] (float3
 [entries, 1000] and ``scenes`` [entries, 401] (uint16). A number n of the last two is the
 log-probability -n / 2048 nats: a probability from 1 down to exp(-32), within 0.025 %.
 
-To find the best entry for a photo is to read all of them (`deepmersion.searching`), so they lie
+To find the best entry for a photo is to read all of them (`deepmersion.index.scan`), so they lie
 there as they are read: two bytes each, one after the other, neither packed nor in chunks. A
 million entries are 2.8 GB. Packed floating-point numbers would take as much, and sixty times as
 long to unpack.
