@@ -14,12 +14,12 @@ import numpy as np
 from deepmersion.callbacks import OnProgress, OnShare
 from deepmersion.errors import ClusterError, IndexFileError, RequestError
 from deepmersion.files import check_place, real_path
+from deepmersion.hearing.listener import Block, Heard, Listener, Settings, heard_sounds
+from deepmersion.hearing.mixes import count_superimpositions, superimpositions
 from deepmersion.index.file import MAX_GAINS, Header, write_index
 from deepmersion.index.journal import Journal
 from deepmersion.labels import CLASSES
-from deepmersion.listening import Block, Heard, Listener, Settings, heard_sounds
 from deepmersion.matching import MAX_SOUNDS
-from deepmersion.mixing import count_superimpositions, superimpositions
 from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.torch_device import require_device
 
@@ -29,7 +29,7 @@ MAX_SUPERIMPOSITIONS = 100_000
 
 BATCH_SIZE = 128
 """Mixes that go through the network together: what is computed once for all of them (see
-`deepmersion.superimposed`) is then a small part, and an interrupted build loses seconds."""
+`deepmersion.hearing.fast_soundnet`) is then a small part, and an interrupted build loses seconds."""
 
 
 ROWS_AT_ONCE = 1024
@@ -99,7 +99,7 @@ def build_index(
         if dask is None:
             hear_all = Listener(sounds, settings.level_rms, device, on_fetch).hear_all
         else:
-            from deepmersion.distributing import connected
+            from deepmersion.hearing.cluster import connected
 
             cluster = connected(dask, sounds, settings.level_rms, device)
             hear_all = resources.enter_context(cluster).hear_all
@@ -132,7 +132,7 @@ def _too_many(n_sounds: int, n_entries: int) -> RequestError:
 
 
 def _header(bank: SoundBank, settings: Settings) -> Header:
-    from deepmersion.soundnet import SAMPLE_RATE
+    from deepmersion.hearing.soundnet import SAMPLE_RATE
     from deepmersion.weights.store import SOUNDNET_SHA256
 
     return Header(

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from deepmersion.callbacks import OnProgress
+from deepmersion.hearing.listener import Settings, mono_window
 from deepmersion.index.file import open_index
 from deepmersion.labels import likeliest, soundnet_scene_labels
-from deepmersion.listening import Settings, mono_window
 from deepmersion.matching import single_entries
 from deepmersion.sound.bank import BaseSound, SoundBank
 from deepmersion.sound.recording import (
@@ -165,7 +165,7 @@ class Ear:
     """
 
     def __init__(self, on_fetch: OnProgress | None = None) -> None:
-        from deepmersion.soundnet import SoundNet
+        from deepmersion.hearing.soundnet import SoundNet
         from deepmersion.weights.store import ensure_soundnet
 
         self._network = SoundNet.load(ensure_soundnet(on_fetch))
@@ -178,7 +178,7 @@ class Ear:
         SoundBankError
             When the sound is silent where SoundNet listens.
         """
-        from deepmersion import soundnet
+        from deepmersion.hearing import soundnet
 
         settings = Settings()
         rate = soundnet.SAMPLE_RATE

@@ -21,9 +21,9 @@ from commandline import COMMAND, TIMEOUT_S, Result, run, run_here, succeeded, th
 from PIL import Image
 
 from deepmersion.errors import IndexFileError, RequestError
+from deepmersion.hearing.listener import Settings
 from deepmersion.index.journal import HEADER_BYTES
 from deepmersion.indexing import build_index
-from deepmersion.listening import Settings
 from deepmersion.shipped import shipped_index
 from deepmersion.torch_device import require_device
 

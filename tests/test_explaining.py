@@ -14,6 +14,7 @@ from test_index import HEADER, some_log_probs
 
 from deepmersion import explaining
 from deepmersion.explaining import explain
+from deepmersion.hearing.mixes import superimpositions
 from deepmersion.index.file import SoundIndex, open_index, write_index
 from deepmersion.labels import places365_labels, shared_objects, shared_scenes
 from deepmersion.matching import (
@@ -23,7 +24,6 @@ from deepmersion.matching import (
     power_shares,
     search,
 )
-from deepmersion.mixing import superimpositions
 
 N_SOUNDS = 4
 N_ENTRIES = 2**N_SOUNDS - 1

@@ -11,12 +11,12 @@ import soundfile
 from material import assert_one_line, distance, noise, tone, write
 
 from deepmersion.errors import DeepmersionError, IndexFileError, RequestError, SoundBankError
+from deepmersion.hearing.listener import LEVEL_RMS, Settings
+from deepmersion.hearing.mixes import count_superimpositions
+from deepmersion.hearing.soundnet import SAMPLE_RATE, SoundNet, predict
 from deepmersion.index.file import PRECISION_NATS, open_index
 from deepmersion.indexing import MAX_SUPERIMPOSITIONS, build_index, require_feasible
-from deepmersion.listening import LEVEL_RMS, Settings
-from deepmersion.mixing import count_superimpositions
 from deepmersion.sound.bank import open_bank
-from deepmersion.soundnet import SAMPLE_RATE, SoundNet, predict
 from deepmersion.weights.store import SOUNDNET_SHA256
 
 pytestmark = pytest.mark.usefixtures("soundnet_weights")

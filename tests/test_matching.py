@@ -16,6 +16,7 @@ from material import assert_one_line, distance
 from test_index import HEADER, some_log_probs
 
 from deepmersion.errors import IndexFileError
+from deepmersion.hearing.mixes import superimpositions
 from deepmersion.index import scan as searching
 from deepmersion.index.file import MAX_CODE, PRECISION_NATS, SoundIndex, open_index, write_index
 from deepmersion.labels import (
@@ -44,7 +45,6 @@ from deepmersion.matching import (
     runner_up,
     search,
 )
-from deepmersion.mixing import superimpositions
 
 
 def distributions(n_classes: int) -> st.SearchStrategy[np.ndarray]:

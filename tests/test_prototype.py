@@ -12,10 +12,10 @@ from commandline import run, succeeded, the_error
 from test_index import HEADER, some_log_probs
 
 from deepmersion import prototype
+from deepmersion.hearing.mixes import superimpositions
 from deepmersion.index.file import SoundIndex, open_index, write_index
 from deepmersion.labels import miniplaces_labels, shared_objects, shared_scenes
 from deepmersion.matching import Evidence, log_project
-from deepmersion.mixing import superimpositions
 from deepmersion.prototype import search_as_in_2018
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from deepmersion.soundnet import (
+from deepmersion.hearing.soundnet import (
     INPUT_SCALE,
     MIN_SAMPLES,
     SAMPLE_RATE,

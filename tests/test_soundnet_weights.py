@@ -154,7 +154,7 @@ def check_converted(path: Path) -> None:
 
 
 def test_published_weights_are_those_of_the_network(soundnet_weights: Path) -> None:
-    from deepmersion.soundnet import N_OBJECTS, N_SCENES, SoundNet
+    from deepmersion.hearing.soundnet import N_OBJECTS, N_SCENES, SoundNet
 
     assert identity_of(soundnet_weights, "sha256") == sw.CONVERTED
     assert soundnet_weights.stat().st_size == sw.CONVERTED_BYTES

@@ -175,10 +175,10 @@ def listen(window_s: str, n_repeats: str, n_sounds: str, n_plain: str, n_mixes: 
     """Hear mixes of shipped sounds, and multiply two matrices; all in turn."""
     import torch
 
-    from deepmersion.listening import LEVEL_RMS, Listener, heard_sounds
-    from deepmersion.mixing import superimpositions
+    from deepmersion.hearing.listener import LEVEL_RMS, Listener, heard_sounds
+    from deepmersion.hearing.mixes import superimpositions
+    from deepmersion.hearing.soundnet import SAMPLE_RATE
     from deepmersion.sound.bank import open_bank
-    from deepmersion.soundnet import SAMPLE_RATE
 
     with _some_sounds(n_sounds) as folder:
         bank = open_bank(folder)
@@ -211,8 +211,8 @@ class _PlainListener:
     """SoundNet over one mix after the other: mix, resample, predict."""
 
     def __init__(self, bank: Any, window_s: float) -> None:
+        from deepmersion.hearing.soundnet import SoundNet
         from deepmersion.sound.recording import SAMPLE_RATE, load_loop, ring_window
-        from deepmersion.soundnet import SoundNet
         from deepmersion.weights.store import ensure_soundnet
 
         self._window_s = window_s
@@ -225,10 +225,10 @@ class _PlainListener:
         """Return log-probabilities [mixes, 1000 + 401]."""
         import soxr
 
-        from deepmersion.listening import LEVEL_RMS
+        from deepmersion.hearing.listener import LEVEL_RMS
+        from deepmersion.hearing.soundnet import SAMPLE_RATE as SOUNDNET_RATE
+        from deepmersion.hearing.soundnet import predict
         from deepmersion.sound.recording import SAMPLE_RATE, at_level
-        from deepmersion.soundnet import SAMPLE_RATE as SOUNDNET_RATE
-        from deepmersion.soundnet import predict
 
         rows = []
         for mix in gains:
@@ -241,7 +241,7 @@ class _PlainListener:
         """Return the multiplications that the network's convolutions need for one mix."""
         import torch
 
-        from deepmersion.soundnet import SAMPLE_RATE
+        from deepmersion.hearing.soundnet import SAMPLE_RATE
 
         total = 0
 
@@ -265,7 +265,7 @@ def dask(
     from distributed import LocalCluster
 
     from deepmersion import indexing
-    from deepmersion.listening import Settings
+    from deepmersion.hearing.listener import Settings
 
     indexing.BATCH_SIZE = 16  # so that there is something to share out
     measured: Measured = {"here": [], "one": [], "two": []}

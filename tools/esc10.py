@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.soundnet import SAMPLE_RATE, SoundNet, pool5_features
+from deepmersion.hearing.soundnet import SAMPLE_RATE, SoundNet, pool5_features
 from deepmersion.weights.store import ensure_soundnet
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from esc10 import clips, linear_svm, mono, read_archive
 
-from deepmersion.listening import LEVEL_RMS
-from deepmersion.soundnet import SAMPLE_RATE, SoundNet, pool5_features
+from deepmersion.hearing.listener import LEVEL_RMS
+from deepmersion.hearing.soundnet import SAMPLE_RATE, SoundNet, pool5_features
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -32,12 +32,12 @@ from sound_plots import plot_modulation, plot_spectra, plot_spectrograms  # noqa
 from sound_profiles import profile, read_sound, real_sounds  # noqa: E402
 from sound_recognition import RECOGNISED, RECORDING_KINDS, recognise, train  # noqa: E402
 
+from deepmersion.hearing.listener import LEVEL_RMS, WINDOW_S, Listener, heard_sounds  # noqa: E402  # noqa: E402
+from deepmersion.hearing.soundnet import SAMPLE_RATE as SOUNDNET_RATE  # noqa: E402
+from deepmersion.hearing.soundnet import SoundNet  # noqa: E402
 from deepmersion.labels import soundnet_scene_labels  # noqa: E402
-from deepmersion.listening import LEVEL_RMS, WINDOW_S, Listener, heard_sounds  # noqa: E402  # noqa: E402
 from deepmersion.sound.bank import SoundBank, open_bank  # noqa: E402
 from deepmersion.sound.recording import true_peak_db  # noqa: E402
-from deepmersion.soundnet import SAMPLE_RATE as SOUNDNET_RATE  # noqa: E402
-from deepmersion.soundnet import SoundNet  # noqa: E402
 from deepmersion.weights.store import ensure_soundnet  # noqa: E402
 from render import PEAK_DBTP  # noqa: E402
 from synthesis import seam  # noqa: E402

@@ -22,7 +22,7 @@ import numpy as np
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
 
 from deepmersion.errors import ClusterError, DeepmersionError
-from deepmersion.listening import Block, Heard, Listener
+from deepmersion.hearing.listener import Block, Heard, Listener
 from deepmersion.torch_device import require_device
 from deepmersion.version import __version__
 from deepmersion.weights import specs as weights_specs
@@ -57,7 +57,7 @@ class Hearing(WorkerPlugin):  # type: ignore[misc]
     sounds : ndarray, shape = (sounds, samples), float32
     level_rms : float
     device : str
-        As `deepmersion.listening.Listener` takes them.
+        As `deepmersion.hearing.listener.Listener` takes them.
     """
 
     def __init__(self, sounds: np.ndarray, level_rms: float, device: str) -> None:
@@ -152,7 +152,7 @@ def connected(
     address : str
         Of the scheduler, such as ``tcp://host:8786``.
     sounds, level_rms, device
-        As `deepmersion.listening.Listener` takes them.
+        As `deepmersion.hearing.listener.Listener` takes them.
 
     Raises
     ------

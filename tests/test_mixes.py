@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepmersion.errors import RequestError
-from deepmersion.mixing import count_superimpositions, superimpositions
+from deepmersion.hearing.mixes import count_superimpositions, superimpositions
 from deepmersion.sound.recording import at_level, ring_window
 
 

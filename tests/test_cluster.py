@@ -20,11 +20,12 @@ from distributed import Client, LocalCluster
 from material import assert_one_line, distance, noise, tone, write
 from soundserver import WAIT_S, wait_for
 
-from deepmersion import distributing, indexing
+from deepmersion import indexing
 from deepmersion.errors import ClusterError
+from deepmersion.hearing import cluster as distributing
+from deepmersion.hearing.listener import Settings
 from deepmersion.index.file import PRECISION_NATS, open_index
 from deepmersion.indexing import build_index
-from deepmersion.listening import Settings
 from deepmersion.weights import specs as weights_specs
 
 pytestmark = pytest.mark.usefixtures("soundnet_weights")

@@ -135,8 +135,8 @@ class Listener:
         device: str = "cpu",
         on_fetch: OnProgress | None = None,
     ) -> None:
-        from deepmersion.soundnet import SoundNet
-        from deepmersion.superimposed import SuperimposedSoundNet
+        from deepmersion.hearing.fast_soundnet import SuperimposedSoundNet
+        from deepmersion.hearing.soundnet import SoundNet
         from deepmersion.weights.store import ensure_soundnet
 
         network = SoundNet.load(ensure_soundnet(on_fetch), device)

@@ -1,6 +1,6 @@
 """SoundNet over many mixes of the same sounds, without hearing every mix from its samples.
 
-What `deepmersion.soundnet.predict` computes for each mix, in another order, which a processor
+What `deepmersion.hearing.soundnet.predict` computes for each mix, in another order, which a processor
 likes better. Let x_i be the sounds, g_i a mix's gains, and W, b the first convolution with its
 batch normalisation folded into it (both are linear).
 
@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deepmersion.soundnet import (
+from deepmersion.hearing.soundnet import (
     INPUT_SCALE,
     N_EDGE_COLUMNS,
     N_OBJECTS,
@@ -79,7 +79,7 @@ class SuperimposedSoundNet:
     network : SoundNet
         The fast path runs where its parameters are.
     sounds : ndarray, shape = (sounds, samples), float32 in [-1, 1]
-        Mono at 22,050 Hz; looped up when shorter than `deepmersion.soundnet.MIN_SAMPLES`.
+        Mono at 22,050 Hz; looped up when shorter than `deepmersion.hearing.soundnet.MIN_SAMPLES`.
     level_rms : float
         The RMS that every mix is brought to.
 
@@ -127,7 +127,7 @@ class SuperimposedSoundNet:
         Returns
         -------
         Predictions
-            As `deepmersion.soundnet.predict` returns for the mixes' waveforms, but for rounding.
+            As `deepmersion.hearing.soundnet.predict` returns for the mixes' waveforms, but for rounding.
 
         Raises
         ------

@@ -10,11 +10,11 @@ import pytest
 import torch
 from material import distance
 
-from deepmersion.mixing import superimpositions
+from deepmersion.hearing.fast_soundnet import TILE_MIXES, SuperimposedSoundNet
+from deepmersion.hearing.mixes import superimpositions
+from deepmersion.hearing.soundnet import SAMPLE_RATE, SoundNet, predict
 from deepmersion.sound.bank import open_bank
 from deepmersion.sound.recording import at_level, load_loop, ring_window
-from deepmersion.soundnet import SAMPLE_RATE, SoundNet, predict
-from deepmersion.superimposed import TILE_MIXES, SuperimposedSoundNet
 
 TOLERANCE_NATS = 1e-3
 """Far below what differs between mixes; single precision leaves about 1e-5."""

@@ -1,0 +1,1 @@
+"""SoundNet, and the mixes of sounds that it hears."""
