@@ -18,17 +18,17 @@ from deepmersion.explaining import Explanation, explain
 from deepmersion.index.file import open_index
 from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
 from deepmersion.matching import HEADS, Evidence, Match, runner_up, search, single_sounds
-from deepmersion.networks import Distributions
-from deepmersion.photo import Photo, load_photo, name_of
 from deepmersion.prototype import search_as_in_2018
-from deepmersion.reading import read_ahead
 from deepmersion.shipped import shipped_index, shipped_soundbank
 from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recipe import mix_text, named_gains
 from deepmersion.sound.recording import SAMPLE_RATE
 from deepmersion.torch_device import require_device
-from deepmersion.vision import Choice, OnChoice, load_networks
+from deepmersion.vision.choose import Choice, OnChoice, load_networks
+from deepmersion.vision.networks import Distributions
+from deepmersion.vision.photo import Photo, load_photo, name_of
+from deepmersion.vision.read_ahead import read_ahead
 from deepmersion.weights.specs import SOUNDNET_SHA256
 
 Rule = Literal["centred", "2018"]
@@ -54,7 +54,7 @@ class Ambience:
     Attributes
     ----------
     photo : str
-        What it is called (`deepmersion.photo.name_of`): its path, ``-`` for standard input, or
+        What it is called (`deepmersion.vision.photo.name_of`): its path, ``-`` for standard input, or
         ``the photo``.
     networks : str
         Which image networks looked at it: ``"lite"`` or ``"paper"``.

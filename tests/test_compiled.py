@@ -15,12 +15,12 @@ import pytest
 from commandline import TIMEOUT_S, Result, run, succeeded
 from material import distance
 
-from deepmersion import compiled, lite
-from deepmersion.compiled import DIGEST_BYTES, KEPT_ENTRIES, NAME_DIGITS, TOLERANCE
-from deepmersion.lite import Lite
-from deepmersion.lite_network import LiteNetwork, example, runner
-from deepmersion.lite_views import prepare, views
-from deepmersion.photo import load_photo
+from deepmersion.vision import compiled, lite
+from deepmersion.vision.compiled import DIGEST_BYTES, KEPT_ENTRIES, NAME_DIGITS, TOLERANCE
+from deepmersion.vision.lite import Lite
+from deepmersion.vision.lite_network import LiteNetwork, example, runner
+from deepmersion.vision.lite_views import prepare, views
+from deepmersion.vision.photo import load_photo
 
 WEIGHTS = {"some": "0" * 64}
 

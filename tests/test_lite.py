@@ -11,12 +11,12 @@ from PIL import Image
 
 from deepmersion.errors import WeightsError
 from deepmersion.labels import miniplaces_labels, object_labels
-from deepmersion.lite import BATCH_SIZE, Lite
-from deepmersion.lite_network import SceneHead, load_backbone
-from deepmersion.lite_views import VIEW_WEIGHTS, views
-from deepmersion.networks import Distributions
-from deepmersion.photo import load_photo
-from deepmersion.vision import load_networks
+from deepmersion.vision.choose import load_networks
+from deepmersion.vision.lite import BATCH_SIZE, Lite
+from deepmersion.vision.lite_network import SceneHead, load_backbone
+from deepmersion.vision.lite_views import VIEW_WEIGHTS, views
+from deepmersion.vision.networks import Distributions
+from deepmersion.vision.photo import load_photo
 from deepmersion.weights.lite_weights import SCENE_HEAD
 
 

@@ -35,14 +35,14 @@ from torch import Tensor
 from torchvision import transforms
 from torchvision.models import VGG16_Weights, resnet18, vgg16
 
-from deepmersion.checkpoints import fill, read_state_dict
 from deepmersion.cli import main
 from deepmersion.errors import WeightsError
 from deepmersion.index.file import Header, write_index
 from deepmersion.labels import object_labels, places365_labels
-from deepmersion.networks import Distributions
-from deepmersion.paper import BATCH_SIZE, Paper
 from deepmersion.sound.bank import open_bank
+from deepmersion.vision.checkpoints import fill, read_state_dict
+from deepmersion.vision.networks import Distributions
+from deepmersion.vision.paper import BATCH_SIZE, Paper
 from deepmersion.weights.download import Patience
 from deepmersion.weights.store import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
 
@@ -121,7 +121,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from deepmersion.weights.digests import Identity
-from deepmersion.paper import Paper
+from deepmersion.vision.paper import Paper
 from deepmersion.weights.store import SPECS, WeightsSpec
 
 told = json.loads(sys.argv[1])

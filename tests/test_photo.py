@@ -12,9 +12,9 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.Image import Image as PILImage
 
-from deepmersion import photo
 from deepmersion.errors import PhotoError
-from deepmersion.photo import BACKGROUND, MIN_SIDE, load_photo
+from deepmersion.vision import photo
+from deepmersion.vision.photo import BACKGROUND, MIN_SIDE, load_photo
 
 
 @pytest.fixture(scope="module")

@@ -35,8 +35,8 @@ from PIL import Image, ImageOps
 from rules import Sounds, Variant, scores
 
 from deepmersion.index.file import open_index
-from deepmersion.lite import Lite
 from deepmersion.shipped import shipped_index
+from deepmersion.vision.lite import Lite
 
 SHARES = (0.5, 0.75, 0.95, 1.0)
 TEMPERATURES = (0.4, 0.8, 1.2, 1.5)

@@ -46,11 +46,11 @@ def match_plain(*photos: str) -> Measured:
     """Match photos with PyTorch alone, each decoded whole, one after the other."""
     from deepmersion.index.file import open_index
     from deepmersion.labels import shared_objects, shared_scenes
-    from deepmersion.lite import Lite
-    from deepmersion.lite_network import LiteNetwork, runner
     from deepmersion.matching import Evidence, search
-    from deepmersion.photo import load_photo
     from deepmersion.shipped import shipped_index
+    from deepmersion.vision.lite import Lite
+    from deepmersion.vision.lite_network import LiteNetwork, runner
+    from deepmersion.vision.photo import load_photo
 
     networks = Lite(runner(LiteNetwork.load()), {})
     scenes = shared_scenes(networks.scene_labels)

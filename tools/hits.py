@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from deepmersion.lite import Lite
-from deepmersion.networks import Distributions
-from deepmersion.photo import load_photo
+from deepmersion.vision.lite import Lite
+from deepmersion.vision.networks import Distributions
+from deepmersion.vision.photo import load_photo
 
 BATCH = 64
 """Photos that are in memory at once."""

@@ -28,8 +28,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from deepmersion.labels import miniplaces_labels
-from deepmersion.lite import BATCH_SIZE, Lite
-from deepmersion.lite_network import (
+from deepmersion.vision.lite import BATCH_SIZE, Lite
+from deepmersion.vision.lite_network import (
     N_FEATURES,
     LiteNetwork,
     SceneHead,
@@ -37,8 +37,8 @@ from deepmersion.lite_network import (
     load_backbone,
     runner,
 )
-from deepmersion.lite_views import INPUT_SIDE, prepare, squash
-from deepmersion.photo import load_photo
+from deepmersion.vision.lite_views import INPUT_SIDE, prepare, squash
+from deepmersion.vision.photo import load_photo
 from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD
 
 View = Literal["plain", "mirrored", "varied"]

@@ -21,8 +21,8 @@ from deepmersion.cli.streams import require_stdout
 from deepmersion.errors import DeepmersionError, PhotoError
 
 if TYPE_CHECKING:
-    from deepmersion.photo import Photo
     from deepmersion.pipeline import Ambience, Matcher
+    from deepmersion.vision.photo import Photo
 
 
 @click.command()
@@ -146,7 +146,7 @@ def match(
 
 def _expanded(photos: Sequence[str]) -> list[str]:
     """Return the photos that were named, and for each folder those in it."""
-    from deepmersion.watching import photos_in
+    from deepmersion.vision.folder import photos_in
 
     expanded: list[str] = []
     for photo in photos:

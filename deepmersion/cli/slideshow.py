@@ -62,7 +62,7 @@ class ChangingScenes:
             When the folder cannot be read, or the crossfade is too long.
         """
         from deepmersion.slideshow import crossfade_length
-        from deepmersion.watching import check_folder
+        from deepmersion.vision.folder import check_folder
 
         if watched is None:
             each_s: float | None = options.duration_s or PHOTO_DURATION_S
@@ -91,7 +91,7 @@ class ChangingScenes:
                 (p, look(p)) for p in self.photos
             )
         else:
-            from deepmersion.watching import watch
+            from deepmersion.vision.folder import watch
 
             results = watch(self.watched, lambda path: look(str(path)), stop)
         for photo, result in results:

@@ -9,7 +9,7 @@ from io import BytesIO
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from deepmersion.photo import FORMATS
+from deepmersion.vision.photo import FORMATS
 
 CLOSE = {"Connection": "close"}
 """Sent with a refusal that leaves a part of the request unread."""

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torchvision import transforms
 from torchvision.models import VGG16_Weights, resnet18, vgg16
 
-from deepmersion.checkpoints import fill, read_state_dict
 from deepmersion.errors import WeightsError
 from deepmersion.labels import object_labels, places365_labels
-from deepmersion.networks import Distributions
+from deepmersion.vision.checkpoints import fill, read_state_dict
+from deepmersion.vision.networks import Distributions
 from deepmersion.weights.store import SPECS, WeightsSpec, is_missing, verify
 
 BATCH_SIZE = 4

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from commandline import run, succeeded
 
-from deepmersion.compiled import entry
-from deepmersion.lite import Lite
-from deepmersion.vision import load_networks
+from deepmersion.vision.choose import load_networks
+from deepmersion.vision.compiled import entry
+from deepmersion.vision.lite import Lite
 from deepmersion.weights.store import SPECS, weights_path
 
 

@@ -15,8 +15,8 @@ from material import assert_one_line
 from soundserver import WAIT_S, wait_for
 
 from deepmersion.errors import PhotoError
-from deepmersion.photo import load_photo
-from deepmersion.watching import SETTLE_S, check_folder, photos_in, watch
+from deepmersion.vision.folder import SETTLE_S, check_folder, photos_in, watch
+from deepmersion.vision.photo import load_photo
 
 HOUR_S = 3600.0
 
@@ -65,7 +65,7 @@ def watching(folder: Path) -> Iterator[Watcher]:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets how long a photo that cannot be opened is given, in seconds."""
-    return lambda seconds: monkeypatch.setattr("deepmersion.watching.PATIENCE_S", seconds)
+    return lambda seconds: monkeypatch.setattr("deepmersion.vision.folder.PATIENCE_S", seconds)
 
 
 def put(photo: Path, path: Path, age_s: float = 0.0) -> Path:

@@ -5,9 +5,9 @@ run badly; it comes with its published ImageNet weights as a dependency. The sce
 same features is trained by ``tools/train_scenes.py``; its model card is
 ``data/lite-scenes.md``. One pass over a photo gives both distributions.
 
-The networks are written in PyTorch (`deepmersion.lite_network`), which takes seconds to import.
+The networks are written in PyTorch (`deepmersion.vision.lite_network`), which takes seconds to import.
 On a CPU they are therefore compiled at their first use, and PyTorch is not needed again (see
-`deepmersion.compiled`).
+`deepmersion.vision.compiled`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from deepmersion import compiled
 from deepmersion.labels import miniplaces_labels
-from deepmersion.lite_views import CANVAS_SIDE, INPUT_SIDE, VIEW_WEIGHTS, prepare, squash, views
-from deepmersion.networks import Distributions
+from deepmersion.vision import compiled
+from deepmersion.vision.lite_views import (
+    CANVAS_SIDE,
+    INPUT_SIDE,
+    VIEW_WEIGHTS,
+    prepare,
+    squash,
+    views,
+)
+from deepmersion.vision.networks import Distributions
 from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
 
 BATCH_SIZE = 16
@@ -28,7 +35,7 @@ BATCH_SIZE = 16
 
 
 class Lite:
-    """The embedded networks; see `deepmersion.networks.ImageNetworks` for the attributes.
+    """The embedded networks; see `deepmersion.vision.networks.ImageNetworks` for the attributes.
 
     Parameters
     ----------
@@ -98,7 +105,7 @@ class Lite:
 
 def _from_torch(entry: Path | None, device: str) -> compiled.Run:
     """Return the network compiled for the next time, or if that cannot be, run by PyTorch."""
-    from deepmersion.lite_network import LiteNetwork, example, runner
+    from deepmersion.vision.lite_network import LiteNetwork, example, runner
 
     network = LiteNetwork.load()
     return (entry and compiled.make(entry, network, example())) or runner(network, device)

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from deepmersion.photo import Photo
+from deepmersion.vision.photo import Photo
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 from deepmersion.errors import RequestError, WeightsError
-from deepmersion.networks import ImageNetworks
+from deepmersion.vision.networks import ImageNetworks
 
 Choice = Literal["auto", "lite", "paper"]
 
@@ -57,13 +57,13 @@ def load_networks(
 
 
 def _load_paper(device: str) -> ImageNetworks:
-    from deepmersion.paper import Paper
+    from deepmersion.vision.paper import Paper
 
     return Paper.load(device)
 
 
 def _load_lite(device: str) -> ImageNetworks:
-    from deepmersion.lite import Lite
+    from deepmersion.vision.lite import Lite
 
     return Lite.load(device)
 

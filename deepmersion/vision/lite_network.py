@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 and the scene head on its features, as PyTorch expresses them.
 
-`deepmersion.lite` says what they are for, and runs them compiled where it can.
+`deepmersion.vision.lite` says what they are for, and runs them compiled where it can.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from deepmersion.compiled import Run
 from deepmersion.errors import WeightsError
 from deepmersion.labels import miniplaces_labels
-from deepmersion.lite_views import INPUT_SIDE
+from deepmersion.vision.compiled import Run
+from deepmersion.vision.lite_views import INPUT_SIDE
 from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
 
 N_FEATURES = 1280
@@ -148,7 +148,7 @@ class LiteNetwork(nn.Module):
         Parameters
         ----------
         pictures : Tensor, shape = (pictures, 3, 224, 224), float32
-            As `deepmersion.lite_views.prepare` returns them.
+            As `deepmersion.vision.lite_views.prepare` returns them.
         """
         features = extract(self.backbone, pictures)
         objects, scenes = self.backbone._fc(features[:, :N_FEATURES]), self.head(features)
