@@ -19,7 +19,7 @@ from deepmersion.hearing.mixes import count_superimpositions, superimpositions
 from deepmersion.index.file import MAX_GAINS, Header, write_index
 from deepmersion.index.journal import Journal
 from deepmersion.labels import CLASSES
-from deepmersion.matching import MAX_SOUNDS
+from deepmersion.matching.rule import MAX_SOUNDS
 from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.torch_device import require_device
 
@@ -29,7 +29,7 @@ MAX_SUPERIMPOSITIONS = 100_000
 
 BATCH_SIZE = 128
 """Mixes that go through the network together: what is computed once for all of them (see
-`deepmersion.hearing.fast_soundnet`) is then a small part, and an interrupted build loses seconds."""
+`hearing.fast_soundnet`) is then a small part, and an interrupted build loses seconds."""
 
 
 ROWS_AT_ONCE = 1024
@@ -59,7 +59,7 @@ def build_index(
         Folder of base sounds; None for the shipped ones.
     max_layers : int or None
         The most sounds in one mix; None for no limit. Only the rule of 2018 chooses mixes of more
-        than `deepmersion.matching.MAX_SOUNDS`.
+        than `deepmersion.matching.rule.MAX_SOUNDS`.
     resume : bool
         Go on with an earlier build of the same index that was interrupted.
     device : str

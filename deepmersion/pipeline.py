@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from deepmersion.chatter import chatter_match
 from deepmersion.errors import IndexFileError, PhotoError, RequestError
-from deepmersion.explaining import Explanation, explain
 from deepmersion.index.file import open_index
 from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
-from deepmersion.matching import HEADS, Evidence, Match, runner_up, search, single_sounds
-from deepmersion.prototype import search_as_in_2018
+from deepmersion.matching.chatter import chatter_match
+from deepmersion.matching.explain import Explanation, explain
+from deepmersion.matching.rule import HEADS, Evidence, Match, runner_up, search, single_sounds
+from deepmersion.matching.rule_2018 import search_as_in_2018
 from deepmersion.shipped import shipped_index, shipped_soundbank
 from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.sound.output import FILE_DURATION_S
@@ -32,7 +32,7 @@ from deepmersion.vision.read_ahead import read_ahead
 from deepmersion.weights.specs import SOUNDNET_SHA256
 
 Rule = Literal["centred", "2018"]
-"""What mixes are ranked by: see `deepmersion.matching` and `deepmersion.prototype`."""
+"""What mixes are ranked by: see `deepmersion.matching.rule` and `deepmersion.matching.rule_2018`."""
 
 _SEARCHES = {"centred": search, "2018": search_as_in_2018}
 
@@ -54,8 +54,7 @@ class Ambience:
     Attributes
     ----------
     photo : str
-        What it is called (`deepmersion.vision.photo.name_of`): its path, ``-`` for standard input, or
-        ``the photo``.
+        Its name (`vision.photo.name_of`): its path, ``-`` for standard input, or ``the photo``.
     networks : str
         Which image networks looked at it: ``"lite"`` or ``"paper"``.
     weights : mapping of str to str
@@ -63,11 +62,11 @@ class Ambience:
     objects, scenes : tuple of (str, float)
         The likeliest classes and their probabilities, the likeliest first.
     matches : tuple of Match
-        The best, then alternatives; see `deepmersion.matching.search`.
+        The best, then alternatives; see `deepmersion.matching.rule.search`.
     bank : SoundBank
         The base sounds that the matches mix.
     explanation : Explanation or None
-        Why the best mix came before the runner-up (`deepmersion.matching.runner_up`), if that was
+        Why the best mix came before the runner-up (`deepmersion.matching.rule.runner_up`), if that was
         asked for.
     """
 
@@ -260,9 +259,9 @@ class Matcher:
     ) -> Ambience:
         """Return `top` mixes for a photo, and on request why the first is the first.
 
-        They are the best one and alternatives of other sounds; see `deepmersion.matching.search`.
+        They are the best one and alternatives of other sounds; see `deepmersion.matching.rule.search`.
         With a `chatter` level, from 0 to 1, the first is the mix of all sounds that
-        `deepmersion.matching.chatter` makes, the others are those that would be first without,
+        `deepmersion.matching.chatter.chatter` makes, the others are those that would be first without,
         and what is explained is why its loudest sound comes before the next one.
 
         Raises

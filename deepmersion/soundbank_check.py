@@ -11,7 +11,7 @@ from deepmersion.callbacks import OnProgress
 from deepmersion.hearing.listener import Settings, mono_window
 from deepmersion.index.file import open_index
 from deepmersion.labels import likeliest, soundnet_scene_labels
-from deepmersion.matching import single_entries
+from deepmersion.matching.rule import single_entries
 from deepmersion.sound.bank import BaseSound, SoundBank
 from deepmersion.sound.recording import (
     SAMPLE_RATE,

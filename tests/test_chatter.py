@@ -13,17 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from material import assert_one_line
 
-from deepmersion.chatter import chatter_match
 from deepmersion.errors import IndexFileError, RequestError
 from deepmersion.index.file import open_index
 from deepmersion.labels import SharedClasses, miniplaces_labels, shared_objects, shared_scenes
-from deepmersion.matching import (
-    SMALLEST_CHATTER_GAIN,
-    Evidence,
-    chatter,
-    search,
-    single_sounds,
-)
+from deepmersion.matching.chatter import SMALLEST_CHATTER_GAIN, chatter, chatter_match
+from deepmersion.matching.rule import Evidence, search, single_sounds
 from deepmersion.pipeline import Matcher
 from deepmersion.shipped import shipped_index
 

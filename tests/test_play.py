@@ -14,7 +14,7 @@ from commandline import run, run_here, succeeded
 from material import RATE, noise, write
 
 from deepmersion.cli.describe import command
-from deepmersion.matching import Match
+from deepmersion.matching.rule import Match
 from deepmersion.pipeline import Ambience
 from deepmersion.sound.bank import open_bank
 from deepmersion.sound.output import dithered

@@ -46,7 +46,7 @@ def match_plain(*photos: str) -> Measured:
     """Match photos with PyTorch alone, each decoded whole, one after the other."""
     from deepmersion.index.file import open_index
     from deepmersion.labels import shared_objects, shared_scenes
-    from deepmersion.matching import Evidence, search
+    from deepmersion.matching.rule import Evidence, search
     from deepmersion.shipped import shipped_index
     from deepmersion.vision.lite import Lite
     from deepmersion.vision.lite_network import LiteNetwork, runner
@@ -98,7 +98,7 @@ def make_index(n_entries: str, path: str) -> Measured:
 def _search(path: str, find: Callable[..., list[int]]) -> Measured:
     from deepmersion.index.file import open_index
     from deepmersion.labels import miniplaces_labels, shared_objects, shared_scenes
-    from deepmersion.matching import Evidence
+    from deepmersion.matching.rule import Evidence
 
     rng = np.random.default_rng(1)
     objects, scenes = (rng.dirichlet(np.full(n, 5 / n), 1) for n in (1000, 100))
@@ -114,7 +114,7 @@ def _search(path: str, find: Callable[..., list[int]]) -> Measured:
 
 def search(path: str, n_best: str) -> Measured:
     """Find the best mixes for one photo as `match` does."""
-    from deepmersion import matching
+    from deepmersion.matching import rule as matching
 
     def find(index: Any, evidence: Any) -> list[int]:
         return [match.entry for match in matching.search(index, evidence, int(n_best))[0]]
@@ -124,7 +124,7 @@ def search(path: str, n_best: str) -> Measured:
 
 def search_plain(path: str, n_best: str) -> Measured:
     """Find them by the definition, some thousand entries at a time."""
-    from deepmersion import matching
+    from deepmersion.matching import rule as matching
 
     def find(index: Any, evidence: Any) -> list[int]:
         singles = matching.single_entries(index)

@@ -1,7 +1,7 @@
 """Rules by which mixes could be ranked for a photo: the one in use, and variants of it.
 
 They work on a small index that is wholly in memory, and on arrays; what the product ranks by, and
-why, is in `deepmersion.matching`.
+why, is in `deepmersion.matching.rule`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hits import Photos
 
 from deepmersion.index.file import SoundIndex
 from deepmersion.labels import SharedClasses, miniplaces_labels, shared_objects, shared_scenes
-from deepmersion.matching import (
+from deepmersion.matching.rule import (
     CHOICE_TEMPERATURE_NATS,
     HEADS,
     MAX_SOUNDS,
@@ -25,7 +25,7 @@ from deepmersion.matching import (
     power_shares,
     single_entries,
 )
-from deepmersion.prototype import reversed_kl_divergence
+from deepmersion.matching.rule_2018 import reversed_kl_divergence
 
 NEIGHBOURS = 100
 """Photos of the bank that an entry is nearest to, for the correction of hubs (CSLS)."""
@@ -48,7 +48,7 @@ class Variant:
     centring : float
         How much of KL(u ‖ q) is subtracted.
     sounds_share, temperature_nats, max_sounds
-        α, τ and the most sounds in a mix, as in `deepmersion.matching`.
+        α, τ and the most sounds in a mix, as in `deepmersion.matching.rule`.
     penalty_nats : float
         What each sound beyond the first costs.
     sharpness : float

@@ -10,8 +10,8 @@ from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.recipe import mix_text, named_gains
 
 if TYPE_CHECKING:
-    from deepmersion.explaining import Explanation
-    from deepmersion.matching import Match
+    from deepmersion.matching.explain import Explanation
+    from deepmersion.matching.rule import Match
     from deepmersion.pipeline import Ambience
     from deepmersion.sound.bank import SoundBank
 

@@ -1,7 +1,7 @@
 """SoundNet over many mixes of the same sounds, without hearing every mix from its samples.
 
-What `deepmersion.hearing.soundnet.predict` computes for each mix, in another order, which a processor
-likes better. Let x_i be the sounds, g_i a mix's gains, and W, b the first convolution with its
+What `soundnet.predict` computes for each mix, in another order, which a processor likes better.
+Let x_i be the sounds, g_i a mix's gains, and W, b the first convolution with its
 batch normalisation folded into it (both are linear).
 
 1. The first layer is linear before its ReLU, and a mix is a sum, so its response to a mix is
@@ -127,7 +127,7 @@ class SuperimposedSoundNet:
         Returns
         -------
         Predictions
-            As `deepmersion.hearing.soundnet.predict` returns for the mixes' waveforms, but for rounding.
+            As `soundnet.predict` returns for the mixes' waveforms, but for rounding.
 
         Raises
         ------

@@ -5,9 +5,8 @@ run badly; it comes with its published ImageNet weights as a dependency. The sce
 same features is trained by ``tools/train_scenes.py``; its model card is
 ``data/lite-scenes.md``. One pass over a photo gives both distributions.
 
-The networks are written in PyTorch (`deepmersion.vision.lite_network`), which takes seconds to import.
-On a CPU they are therefore compiled at their first use, and PyTorch is not needed again (see
-`deepmersion.vision.compiled`).
+The networks are written in PyTorch (`lite_network`), which takes seconds to import. On a CPU they
+are therefore compiled at their first use, and PyTorch is not needed again (see `compiled`).
 """
 
 from __future__ import annotations

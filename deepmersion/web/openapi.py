@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from deepmersion.explaining import Contribution
-from deepmersion.matching import HEADS
+from deepmersion.matching.explain import Contribution
+from deepmersion.matching.rule import HEADS
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.version import __version__
 from deepmersion.web.api import FLAGS, MAX_TOP, USES
@@ -209,7 +209,7 @@ def _ambience() -> Described:
 
 
 def _explanation() -> Described:
-    """Return the schema of a `deepmersion.explaining.Explanation`."""
+    """Return the schema of a `deepmersion.matching.explain.Explanation`."""
     names = [field.name for field in fields(Contribution)]
     contribution = _object({name: TEXT if name == "label" else NUMBER for name in names})
     return _object(

@@ -11,12 +11,12 @@ import pytest
 from commandline import run, succeeded, the_error
 from test_index import HEADER, some_log_probs
 
-from deepmersion import prototype
 from deepmersion.hearing.mixes import superimpositions
 from deepmersion.index.file import SoundIndex, open_index, write_index
 from deepmersion.labels import miniplaces_labels, shared_objects, shared_scenes
-from deepmersion.matching import Evidence, log_project
-from deepmersion.prototype import search_as_in_2018
+from deepmersion.matching import rule_2018 as prototype
+from deepmersion.matching.rule import Evidence, log_project
+from deepmersion.matching.rule_2018 import search_as_in_2018
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from deepmersion.index.file import SoundIndex
-from deepmersion.matching import Evidence, Match, kl_divergence, log_project
+from deepmersion.matching.rule import Evidence, Match, kl_divergence, log_project
 
 CHUNK_ENTRIES = 2048
 """Entries compared at once: 12 MB of log-probabilities."""

@@ -31,7 +31,7 @@ from deepmersion.labels import (
     shared_scenes,
     soundnet_scene_labels,
 )
-from deepmersion.matching import (
+from deepmersion.matching.rule import (
     CHOICE_TEMPERATURE_NATS,
     MAX_SOUNDS,
     SOUNDS_SHARE,

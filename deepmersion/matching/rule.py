@@ -43,7 +43,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from deepmersion.errors import IndexFileError, RequestError
+from deepmersion.errors import IndexFileError
 from deepmersion.index.file import SoundIndex
 from deepmersion.index.scan import LinearForm, lowest
 from deepmersion.labels import SharedClasses, project
@@ -67,9 +67,6 @@ N_CANDIDATES = 128
 
 SMALLEST_PROB = 1e-14
 """Probabilities below this are taken as this before their logarithm; those of an index are not."""
-
-SMALLEST_CHATTER_GAIN = 0.01
-"""A sound 40 dB below the first in a chatter mix is not heard, and is left out."""
 
 
 @dataclass(frozen=True)
@@ -330,39 +327,3 @@ def runner_up(matches: Sequence[Match]) -> Match | None:
         if match.sounds.isdisjoint(matches[0].sounds):
             return match
     return matches[1] if len(matches) > 1 else None
-
-
-def chatter(scores: np.ndarray, level: float) -> np.ndarray:
-    """Return the gains of a mix of all sounds, the better a sound fits the louder.
-
-    The sounds are ranked by their own scores. From each to the next the power falls by the factor
-    `level`, so the gain of the sound of rank r (the best has 0) is
-
-        g = level^(r/2).
-
-    It goes from the best sound alone (0) to all of them alike (1); in between about
-    1 / (1 - level) sounds are heard. Gains below `SMALLEST_CHATTER_GAIN` are zero.
-
-    Parameters
-    ----------
-    scores : ndarray, shape = (sounds,)
-        Of each sound by itself, in nats, the lowest best; ties keep their order.
-    level : float
-        From 0 to 1.
-
-    Returns
-    -------
-    ndarray, shape = (sounds,), float32
-        Linear gains in [0, 1].
-
-    Raises
-    ------
-    RequestError
-        When the level is not from 0 to 1.
-    """
-    if not 0 <= level <= 1:  # written so that NaN fails too
-        raise RequestError("the chatter level must be from 0 (one sound) to 1 (all of them)")
-    gains = np.empty(len(scores), dtype=np.float32)
-    gains[np.argsort(scores, kind="stable")] = level ** (np.arange(len(scores)) / 2)
-    gains[gains < SMALLEST_CHATTER_GAIN] = 0
-    return gains

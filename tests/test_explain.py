@@ -12,12 +12,12 @@ import pytest
 from commandline import run, succeeded
 from test_index import HEADER, some_log_probs
 
-from deepmersion import explaining
-from deepmersion.explaining import explain
 from deepmersion.hearing.mixes import superimpositions
 from deepmersion.index.file import SoundIndex, open_index, write_index
 from deepmersion.labels import places365_labels, shared_objects, shared_scenes
-from deepmersion.matching import (
+from deepmersion.matching import explain as explaining
+from deepmersion.matching.explain import explain
+from deepmersion.matching.rule import (
     CHOICE_TEMPERATURE_NATS,
     Evidence,
     choice_entropy,

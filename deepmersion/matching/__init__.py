@@ -1,0 +1,1 @@
+"""Which mix of sounds belongs to what is seen in a photo, and why."""

@@ -1,0 +1,78 @@
+"""Chatter as a match: instead of the one best mix, every sound, as loud as it fits by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from deepmersion.errors import RequestError
+from deepmersion.matching.rule import Match, power_shares
+
+SMALLEST_CHATTER_GAIN = 0.01
+"""A sound 40 dB below the first in a chatter mix is not heard, and is left out."""
+
+
+def chatter(scores: np.ndarray, level: float) -> np.ndarray:
+    """Return the gains of a mix of all sounds, the better a sound fits the louder.
+
+    The sounds are ranked by their own scores. From each to the next the power falls by the factor
+    `level`, so the gain of the sound of rank r (the best has 0) is
+
+        g = level^(r/2).
+
+    It goes from the best sound alone (0) to all of them alike (1); in between about
+    1 / (1 - level) sounds are heard. Gains below `SMALLEST_CHATTER_GAIN` are zero.
+
+    Parameters
+    ----------
+    scores : ndarray, shape = (sounds,)
+        Of each sound by itself, in nats, the lowest best; ties keep their order.
+    level : float
+        From 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape = (sounds,), float32
+        Linear gains in [0, 1].
+
+    Raises
+    ------
+    RequestError
+        When the level is not from 0 to 1.
+    """
+    if not 0 <= level <= 1:  # written so that NaN fails too
+        raise RequestError("the chatter level must be from 0 (one sound) to 1 (all of them)")
+    gains = np.empty(len(scores), dtype=np.float32)
+    gains[np.argsort(scores, kind="stable")] = level ** (np.arange(len(scores)) / 2)
+    gains[gains < SMALLEST_CHATTER_GAIN] = 0
+    return gains
+
+
+def chatter_match(singles: Sequence[Match], level: float) -> Match:
+    """Return the chatter mix as a match.
+
+    SoundNet has not heard this mix. Its divergences and its score are the means of its sounds'
+    own, weighted by their shares of the power. For the divergences that is a bound: they are
+    convex, so from the weighted mean of the sounds' distributions they cannot be larger.
+
+    Parameters
+    ----------
+    singles : sequence of Match
+        Of one photo, as `deepmersion.matching.rule.single_sounds` returns them; the `entry` of the
+        result is that of the first.
+    level : float
+        From 0 to 1; see `chatter`.
+    """
+    by_rank = chatter(np.array([match.score for match in singles]), level)
+    shares = power_shares(by_rank[None])[0]
+
+    def mean(values: Sequence[float]) -> float:
+        return float(shares @ np.array(values))
+
+    kl = {head: mean([m.kl_by_head[head] for m in singles]) for head in singles[0].kl_by_head}
+    gains = np.zeros_like(singles[0].gains)
+    for match, gain in zip(singles, by_rank, strict=True):
+        gains[match.gains.argmax()] = gain
+    score = mean([match.score for match in singles])
+    return Match(singles[0].entry, gains, sum(kl.values()), kl, score)
