@@ -32,7 +32,7 @@ from deepmersion.vision.read_ahead import read_ahead
 from deepmersion.weights.specs import SOUNDNET_SHA256
 
 Rule = Literal["centred", "2018"]
-"""What mixes are ranked by: see `deepmersion.matching.rule` and `deepmersion.matching.rule_2018`."""
+"""What mixes are ranked by: see `matching.rule` and `matching.rule_2018`."""
 
 _SEARCHES = {"centred": search, "2018": search_as_in_2018}
 
@@ -62,12 +62,12 @@ class Ambience:
     objects, scenes : tuple of (str, float)
         The likeliest classes and their probabilities, the likeliest first.
     matches : tuple of Match
-        The best, then alternatives; see `deepmersion.matching.rule.search`.
+        The best, then alternatives; see `matching.rule.search`.
     bank : SoundBank
         The base sounds that the matches mix.
     explanation : Explanation or None
-        Why the best mix came before the runner-up (`deepmersion.matching.rule.runner_up`), if that was
-        asked for.
+        Why the best mix came before the runner-up (`matching.rule.runner_up`), if that was asked
+        for.
     """
 
     photo: str
@@ -259,10 +259,9 @@ class Matcher:
     ) -> Ambience:
         """Return `top` mixes for a photo, and on request why the first is the first.
 
-        They are the best one and alternatives of other sounds; see `deepmersion.matching.rule.search`.
+        They are the best one and alternatives of other sounds; see `matching.rule.search`.
         With a `chatter` level, from 0 to 1, the first is the mix of all sounds that
-        `deepmersion.matching.chatter.chatter` makes, the others are those that would be first without,
-        and what is explained is why its loudest sound comes before the next one.
+        `matching.chatter.chatter` makes, the others are those that would be first without, and what is explained is why its loudest sound comes before the next one.
 
         Raises
         ------
