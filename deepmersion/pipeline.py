@@ -259,9 +259,10 @@ class Matcher:
     ) -> Ambience:
         """Return `top` mixes for a photo, and on request why the first is the first.
 
-        They are the best one and alternatives of other sounds; see `matching.rule.search`.
-        With a `chatter` level, from 0 to 1, the first is the mix of all sounds that
-        `matching.chatter.chatter` makes, the others are those that would be first without, and what is explained is why its loudest sound comes before the next one.
+        They are the best one and alternatives of other sounds; see `matching.rule.search`. With a
+        `chatter` level, from 0 to 1, the first is the mix of all sounds that
+        `matching.chatter.chatter` makes, the others are those that would be first without, and what
+        is explained is why its loudest sound comes before the next one.
 
         Raises
         ------

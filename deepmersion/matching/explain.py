@@ -1,8 +1,9 @@
 """Why this mix: the classes that decided between the best mix and the runner-up.
 
-E of a mix (see `rule`) is a sum over classes. Let l be the mean log-probability that the mix and its sounds alone give a class, weighted as they count, and Δl the winner's less
-the runner-up's, less its mean over all classes, for that is what centring takes away. Then a
-class that has probability p in the photo speaks for the winner by
+E of a mix (see `rule`) is a sum over classes. Let l be the mean log-probability that the mix and
+its sounds alone give a class, weighted as they count, and Δl the winner's less the runner-up's,
+less its mean over all classes, for that is what centring takes away. Then a class that has
+probability p in the photo speaks for the winner by
 
     p Δl   nats,
 

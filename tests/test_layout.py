@@ -1,0 +1,73 @@
+"""Imports go down: the folders of the package form a pipeline, and nothing runs back up it."""
+
+from __future__ import annotations
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import deepmersion
+
+PACKAGE = Path(deepmersion.__file__).parent
+
+FLOORS = [
+    {"__main__"},
+    {"cli"},
+    {"web", "__init__", "slideshow"},
+    {"pipeline", "indexing", "soundbank_check"},
+    {"vision", "matching", "hearing"},
+    {"weights", "index", "sound"},
+    {"files", "labels", "torch_device"},
+    {"shipped", "version", "errors", "callbacks"},
+]
+"""Folders and modules of the package, from the top down. Each imports from lower floors only."""
+
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def _modules() -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+    }
+
+
+MODULES = _modules()
+
+
+def _imports(path: Path) -> set[str]:
+    """Return the modules of the package that one imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("deepmersion"):
+            base = (node.module or "").removeprefix("deepmersion").lstrip(".")
+            names = [f"{base}.{alias.name}".lstrip(".") for alias in node.names]
+            found |= {name if name in MODULES else base for name in names}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.removeprefix("deepmersion").lstrip(".")
+                for alias in node.names
+                if alias.name.split(".")[0] == "deepmersion"
+            }
+    return {_named(name) for name in found}
+
+
+def _named(name: str) -> str:
+    """Return a module's own name: that of a package is its ``__init__``."""
+    return name if name in MODULES else f"{name}.__init__".lstrip(".")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_module_imports_what_stands_above_it(module: str) -> None:
+    room = module.split(".")[0]
+    for imported in _imports(MODULES[module]):
+        other = imported.split(".")[0]
+        assert other == room or FLOOR[other] > FLOOR[room], f"{module} imports {imported}"
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    graph = {module: _imports(path) for module, path in MODULES.items()}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError
+    assert len(order) == len(MODULES)
