@@ -4,10 +4,27 @@ Every message is one line that says what is wrong and what to do about it: the
 command prints it behind ``Error: `` and exits with the class's exit code.
 """
 
+from __future__ import annotations
 
-def in_one_line(error: Exception) -> str:
+import os
+
+
+def in_one_line(error: BaseException) -> str:
     """Return an error's message without line breaks, or its kind if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def reason(error: BaseException) -> str:
+    """Return why something failed, for the parentheses of a message: in the system's own words.
+
+    An error without a number of the system's gives its own message, in one line.
+    """
+    number, words = getattr(error, "errno", None), getattr(error, "strerror", None)
+    # h5py gives Python's own errors a number of the system's, and words of its own. What libraries
+    # derive from OSError (gaierror, SSLError) has numbers of its own.
+    if number and type(error).__module__ == "builtins":
+        return os.strerror(number)
+    return (words or in_one_line(error)).rstrip(".")
 
 
 class DeepmersionError(Exception):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deepmersion.errors import DeepmersionError, in_one_line
+from deepmersion.errors import DeepmersionError, reason
 
 
 def real_path(path: Path) -> Path:
@@ -43,8 +44,37 @@ def check_place(path: Path, kind: type[DeepmersionError]) -> None:
         if not os.access(real.parent, os.W_OK) or (real.exists() and not os.access(real, os.W_OK)):
             raise kind(f"{path} cannot be written; check the permissions")
     except OSError as error:
-        reason = error.strerror or in_one_line(error)
-        raise kind(f"{path} cannot be written ({reason}); choose another") from error
+        raise kind(f"{path} cannot be written ({reason(error)}); choose another") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Write a file that appears under its name whole, or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced if it exists; if it is a link, what it leads to.
+
+    Yields
+    ------
+    Path
+        A temporary name beside it. The file written there gets the name when the block ends
+        without an error (see `install`), and is deleted otherwise.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be written to the disk, or not have that name.
+    """
+    real = real_path(path)
+    temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        install(temporary, real)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def install(temporary: Path, path: Path) -> None:

@@ -10,14 +10,14 @@ from commandline import run, succeeded
 
 from deepmersion.vision.choose import load_networks
 from deepmersion.vision.compiled import entry
-from deepmersion.vision.lite import Lite
+from deepmersion.vision.lite import NETWORK, Lite
 from deepmersion.weights.store import SPECS, weights_path
 
 
 @pytest.fixture(scope="module")
 def compiled_lite() -> Path:
     """Lite compiled, in the user's own cache."""
-    return entry("lite", Lite.load().weights)
+    return entry("lite", NETWORK, Lite.load().weights)
 
 
 @pytest.fixture

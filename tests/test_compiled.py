@@ -17,7 +17,7 @@ from material import distance
 
 from deepmersion.vision import compiled, lite
 from deepmersion.vision.compiled import DIGEST_BYTES, KEPT_ENTRIES, NAME_DIGITS, TOLERANCE
-from deepmersion.vision.lite import Lite
+from deepmersion.vision.lite import NETWORK, Lite
 from deepmersion.vision.lite_network import LiteNetwork, example, runner
 from deepmersion.vision.lite_views import prepare, views
 from deepmersion.vision.photo import load_photo
@@ -113,14 +113,32 @@ def test_a_damaged_entry_is_none(
 
 @pytest.mark.usefixtures("cache")
 def test_an_entry_belongs_to_its_weights_code_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = compiled.entry("lite", WEIGHTS)
-    assert compiled.entry("lite", WEIGHTS) == first
-    assert compiled.entry("lite", {"some": "1" * 64}) != first
+    first = compiled.entry("lite", NETWORK, WEIGHTS)
+    assert compiled.entry("lite", NETWORK, WEIGHTS) == first
+    assert compiled.entry("lite", NETWORK, {"some": "1" * 64}) != first
     monkeypatch.setattr(compiled, "OPSET", compiled.OPSET + 1)
-    assert compiled.entry("lite", WEIGHTS) != first
+    assert compiled.entry("lite", NETWORK, WEIGHTS) != first
     monkeypatch.undo()
     monkeypatch.setattr(compiled, "version", lambda package: f"{package} of tomorrow")
-    assert compiled.entry("lite", WEIGHTS).name != first.name
+    assert compiled.entry("lite", NETWORK, WEIGHTS).name != first.name
+
+
+@pytest.mark.usefixtures("cache")
+def test_an_entry_belongs_to_what_the_code_computes_and_not_to_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    names = []
+    for i, source in enumerate(
+        [
+            "import os\n\ndef f(x):\n    return x + 1\n",
+            '"""Words."""\nimport sys\n\ndef f(x):\n    """More."""\n    # Why.\n    return x + 1\n',
+            "import os\n\ndef f(x):\n    return x + 2\n",
+        ]
+    ):
+        (tmp_path / f"network_{i}.py").write_text(source)
+        names.append(compiled.entry("lite", f"network_{i}", WEIGHTS))
+    assert names[0] == names[1] != names[2]
 
 
 def test_old_entries_are_removed(cache: Path, network: LiteNetwork, content: bytes) -> None:
@@ -173,7 +191,7 @@ print(json.dumps([code, "torch" in sys.modules, int(status["VmHWM"].split()[0])]
 def test_a_damaged_entry_is_made_anew_and_later_uses_need_no_pytorch(
     cache: Path, content: bytes, china_jpg: Path
 ) -> None:
-    path = compiled.entry("lite", Lite.load().weights)
+    path = compiled.entry("lite", NETWORK, Lite.load().weights)
     path.write_bytes(flipped(content))
     command = [sys.executable, "-c", MODULES_AND_PEAK, str(china_jpg)]
 

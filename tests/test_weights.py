@@ -277,7 +277,7 @@ def test_import_names_a_missing_file_and_takes_the_rest(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("server")
 def test_an_import_that_cannot_be_written_is_one_clear_line(cache: Path, tmp_path: Path) -> None:
-    (cache / f"{SPECS['places365'].filename}.tmp").mkdir(parents=True)
+    (cache / SPECS["places365"].filename).mkdir(parents=True)
     whole = tmp_path / "places"
     whole.write_bytes(CONTENTS["places365"])
     with pytest.raises(WeightsError, match=r"places cannot be taken into .*\(Is a directory\)"):

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-from deepmersion.errors import DeepmersionError, in_one_line
+from deepmersion.errors import DeepmersionError, in_one_line, reason
 
 
 class WrongRequest(click.ClickException):
@@ -47,8 +47,7 @@ def system_error(error: OSError) -> click.ClickException:
     """Return an error of the operating system that nobody foresaw, as click shows it."""
     what = f"{error.filename}" if error.filename else "standard output"
     return click.ClickException(
-        f"{what}: {error.strerror or in_one_line(error)}; check the path, the permissions and "
-        "the free space"
+        f"{what}: {reason(error)}; check the path, the permissions and the free space"
     )
 
 

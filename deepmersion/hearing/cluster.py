@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
 
-from deepmersion.errors import ClusterError, DeepmersionError
+from deepmersion.errors import ClusterError, DeepmersionError, reason
 from deepmersion.hearing.listener import Block, Heard, Listener
 from deepmersion.torch_device import require_device
 from deepmersion.version import __version__
@@ -138,7 +138,7 @@ class Cluster:
                 f"more of it: {GO_ON}"
             ) from error
         except Exception as error:  # whatever else a worker may raise
-            raise ClusterError(f"a worker failed ({_reason(error)}); {GO_ON}") from error
+            raise ClusterError(f"a worker failed ({reason(error)}); {GO_ON}") from error
 
 
 @contextmanager
@@ -222,7 +222,7 @@ def _client(address: str) -> Iterator[Client]:
         client = _Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False)
     except Exception as error:  # each kind of address fails in its own way
         raise ClusterError(
-            f"the dask scheduler {address} cannot be reached ({_reason(error)}); check the "
+            f"the dask scheduler {address} cannot be reached ({reason(error)}); check the "
             "address, such as tcp://host:8786, and that it runs"
         ) from error
     with client:
@@ -242,10 +242,6 @@ def _prepare(client: Client, address: str, hearing: Hearing) -> None:
         raise
     except Exception as error:
         raise ClusterError(
-            f"a worker of {address} cannot be prepared ({_reason(error)}); install "
+            f"a worker of {address} cannot be prepared ({reason(error)}); install "
             f"deepmersion[distributed] {__version__} on all of them"
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

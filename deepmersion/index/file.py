@@ -22,15 +22,15 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepmersion.errors import IndexFileError, in_one_line
-from deepmersion.files import install, real_path
+from deepmersion.errors import IndexFileError, reason
+from deepmersion.files import whole_file
 from deepmersion.labels import CLASSES
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class SoundIndex:
             try:
                 n_read = os.preadv(descriptor, [unread], position)
             except OSError as error:
-                raise _damaged(self.path, f"{head} cannot be read: {error.strerror}") from error
+                raise _damaged(self.path, f"{head} cannot be read: {reason(error)}") from error
             if not n_read:
                 raise _damaged(self.path, f"{head} is cut off")
             unread, position = unread[n_read:], position + n_read
@@ -326,21 +326,17 @@ def write_index(
     """
     import h5py
 
-    real = real_path(path)
-    temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
+    n_bytes = len(gains) * (2 * sum(CLASSES.values()) + 4 * len(sounds))
     try:
-        _require_space(temporary, len(gains) * (2 * sum(CLASSES.values()) + 4 * len(sounds)))
-        with h5py.File(temporary, "w", libver=LIBRARY_BOUNDS) as file:
-            _write(file, header, sounds, gains, blocks)
-        install(temporary, real)
+        with whole_file(path) as temporary:
+            _require_space(temporary, n_bytes)
+            with h5py.File(temporary, "w", libver=LIBRARY_BOUNDS) as file:
+                _write(file, header, sounds, gains, blocks)
     except (OSError, RuntimeError) as error:  # h5py raises either when a disk is full
         raise IndexFileError(
-            f"the index {path} cannot be written ({_reason(error)}); "
+            f"the index {path} cannot be written ({reason(error)}); "
             "check the folder, its permissions and the free space"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
 def _require_space(temporary: Path, n_bytes: int) -> None:
@@ -350,12 +346,6 @@ def _require_space(temporary: Path, n_bytes: int) -> None:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         elif shutil.disk_usage(temporary.parent).free < n_bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _reason(error: Exception) -> str:
-    """Return the operating system's own words, without the library's several lines."""
-    number = error.errno if isinstance(error, OSError) else None
-    return os.strerror(number) if number else in_one_line(error)
 
 
 def _write(

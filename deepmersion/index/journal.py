@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from deepmersion.errors import IndexFileError
+from deepmersion.errors import IndexFileError, reason
 
 try:
     import fcntl
@@ -186,9 +186,8 @@ class Journal:
             view = view[self._file.write(view) :]
 
     def _failed(self, error: OSError, what: str = "written") -> IndexFileError:
-        reason = os.strerror(error.errno) if error.errno else str(error)
         return IndexFileError(
-            f"{self.path} cannot be {what} ({reason}); "
+            f"{self.path} cannot be {what} ({reason(error)}); "
             "check the folder, its permissions and the free space, then go on with --resume"
         )
 

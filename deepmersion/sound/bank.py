@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deepmersion.errors import SoundBankError
+from deepmersion.errors import SoundBankError, reason
 from deepmersion.shipped import shipped_soundbank
 
 DESCRIPTION = "soundbank.toml"
@@ -103,7 +103,7 @@ class SoundBank:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
             except OSError as error:
                 raise SoundBankError(
-                    f"{sound.path} cannot be read ({error.strerror}); check its permissions"
+                    f"{sound.path} cannot be read ({reason(error)}); check its permissions"
                 ) from error
         return digest.hexdigest()
 
@@ -132,7 +132,7 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
         bank = _described(description) if description.is_file() else _undescribed(folder)
     except OSError as error:
         raise SoundBankError(
-            f"the sound bank {folder} cannot be read ({error.strerror}); check its permissions"
+            f"the sound bank {folder} cannot be read ({reason(error)}); check its permissions"
         ) from error
     if not bank.sounds:
         raise SoundBankError(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from deepmersion.callbacks import OnShare
-from deepmersion.errors import OutputError
-from deepmersion.files import check_place, install, real_path
+from deepmersion.errors import OutputError, reason
+from deepmersion.files import check_place, whole_file
 from deepmersion.sound.recording import N_CHANNELS
 
 FORMATS = {
@@ -97,40 +95,31 @@ def write_file(
     import soundfile
 
     kind, encoding = FORMATS[path.suffix.lower()]
-    real = real_path(path)
-    temporary = real.with_name(f".{real.name}.{os.getpid()}.partial")
     written = 0
     try:
-        with soundfile.SoundFile(
-            temporary, "w", sample_rate, N_CHANNELS, format=kind, subtype=encoding
-        ) as file:
-            for block in dithered(blocks) if encoding == "PCM_16" else blocks:
-                file.write(block)
-                written += len(block)
-                if on_progress:
-                    on_progress(written, n_samples)
-        install(temporary, real)
+        with whole_file(path) as temporary:
+            try:
+                with soundfile.SoundFile(
+                    temporary, "w", sample_rate, N_CHANNELS, format=kind, subtype=encoding
+                ) as file:
+                    for block in dithered(blocks) if encoding == "PCM_16" else blocks:
+                        file.write(block)
+                        written += len(block)
+                        if on_progress:
+                            on_progress(written, n_samples)
+            except soundfile.SoundFileError:
+                _probe(temporary)
+                raise
     except (OSError, soundfile.SoundFileError) as error:
         raise OutputError(
-            f"{path} cannot be written ({_reason(error, temporary)}); check the free space and "
-            "the permissions"
+            f"{path} cannot be written ({reason(error)}); check the free space and the permissions"
         ) from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
 
 
-def _reason(error: Exception, path: Path | None = None) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if path is not None:
-        # libsndfile says no more than "System error"; the system itself says which.
-        try:
-            with path.open("ab") as stream:
-                stream.write(bytes(PROBE_BYTES))
-        except OSError as told:
-            return told.strerror or str(told)
-    return str(error).rstrip(".").rsplit(": ", 1)[-1]
+def _probe(path: Path) -> None:
+    """Raise the system's own error where a file cannot grow: libsndfile says "System error"."""
+    with path.open("ab") as stream:
+        stream.write(bytes(PROBE_BYTES))
 
 
 def dithered(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
@@ -181,7 +170,7 @@ def write_wav_stream(
         raise
     except OSError as error:
         raise OutputError(
-            f"standard output cannot be written ({_reason(error)}); send it elsewhere"
+            f"standard output cannot be written ({reason(error)}); send it elsewhere"
         ) from error
 
 

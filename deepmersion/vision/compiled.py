@@ -10,7 +10,9 @@ An entry is the ONNX file and, after it, its SHA-256. What it was made from is p
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib.util
 import os
 import re
 import warnings
@@ -22,8 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.errors import WeightsError
-from deepmersion.files import install
+from deepmersion.files import whole_file
 from deepmersion.weights.cache import cache_folder, make_cache_folder, require_space
 
 if TYPE_CHECKING:
@@ -59,20 +60,43 @@ NAME_DIGITS = 16
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 
-def entry(name: str, weights: Mapping[str, str]) -> Path:
+def entry(name: str, module: str, weights: Mapping[str, str]) -> Path:
     """Return where a network's entry lies, or would lie, in the cache.
 
     Parameters
     ----------
     name : str
-        Of the network; its module is ``NAME_network.py``.
+        Of the network.
+    module : str
+        The module that defines it, by its full name. It is not imported.
     weights : mapping of str to str
         Identities of its weights.
     """
-    made_from = hashlib.sha256(Path(__file__).with_name(f"{name}_network.py").read_bytes())
+    made_from = hashlib.sha256(_code(module).encode())
     packages = {package: version(package) for package in ("torch", "onnx", "onnxruntime")}
     made_from.update(repr((sorted(weights.items()), packages, OPSET)).encode())
     return cache_folder() / f"{name}-{made_from.hexdigest()[:NAME_DIGITS]}.onnx"
+
+
+def _code(module: str) -> str:
+    """Return what a module computes, as text.
+
+    Comments, docstrings and imports are left out: to edit one, or to move a file, changes no
+    network.
+    """
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    tree = ast.parse(Path(spec.origin).read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _says_nothing(part)]
+    return ast.dump(tree)
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return is_text or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def load(path: Path) -> Run | None:
@@ -124,28 +148,20 @@ def make(path: Path, network: nn.Module, example: np.ndarray) -> Run | None:
     example : ndarray, shape = (n, ...), float32
         Pictures that the agreement is checked on.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         require_space(make_cache_folder(), ENTRY_BYTES)
-        temporary.touch()
-    except (OSError, WeightsError):
-        return None
-    try:
-        _export(network, example, temporary)
-        content = temporary.read_bytes()
-        run = _session(content)
-        if not _agree(network, run, example):
-            return None
-        with temporary.open("ab") as file:
-            file.write(hashlib.sha256(content).digest())
-        install(temporary, path)
+        with whole_file(path) as temporary:
+            temporary.touch()  # fails at once where nothing can be kept
+            _export(network, example, temporary)
+            content = temporary.read_bytes()
+            run = _session(content)
+            _require_agreement(network, run, example)
+            with temporary.open("ab") as file:
+                file.write(hashlib.sha256(content).digest())
         with suppress(OSError):  # another process may be removing them as well
             _remove_old(path)
     except Exception:  # each version fails in its own way; PyTorch runs the network then
         return None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return run
 
 
@@ -169,7 +185,8 @@ def _export(network: nn.Module, example: np.ndarray, path: Path) -> None:
         )
 
 
-def _agree(network: nn.Module, run: Run, example: np.ndarray) -> bool:
+def _require_agreement(network: nn.Module, run: Run, example: np.ndarray) -> None:
+    """Raise ValueError when a compiled network gives other probabilities than the network."""
     import torch
 
     for pictures in (example, example[:1]):
@@ -178,8 +195,7 @@ def _agree(network: nn.Module, run: Run, example: np.ndarray) -> bool:
         for found, wanted in zip(run(pictures), expected, strict=True):
             # Written so that NaN fails too.
             if not np.abs(found - wanted.numpy()).max() <= TOLERANCE:
-                return False
-    return True
+                raise ValueError("the compiled network does not agree with the network")
 
 
 def _remove_old(path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from deepmersion.errors import PhotoError
+from deepmersion.errors import PhotoError, reason
 from deepmersion.vision.photo import SUFFIXES
 
 T = TypeVar("T")
@@ -195,5 +195,5 @@ def _listed(folder: Path) -> dict[Path, Version]:
         ) from error
     except OSError as error:
         raise PhotoError(
-            f"the folder {folder} cannot be read ({error.strerror}); check its permissions"
+            f"the folder {folder} cannot be read ({reason(error)}); check its permissions"
         ) from error

@@ -33,6 +33,10 @@ BATCH_SIZE = 16
 """Pictures that go through the network at once; a bound on memory, some 300 MB."""
 
 
+NETWORK = "deepmersion.vision.lite_network"
+"""The module that defines the network, which is imported only to compile it."""
+
+
 class Lite:
     """The embedded networks; see `deepmersion.vision.networks.ImageNetworks` for the attributes.
 
@@ -66,7 +70,7 @@ class Lite:
             When weights are missing or are not those that belong to this version.
         """
         weights = {"EfficientNet-Lite0": BACKBONE_SHA256, "lite scenes": sha256_of(SCENE_HEAD)}
-        entry = compiled.entry("lite", weights) if device == "cpu" else None
+        entry = compiled.entry("lite", NETWORK, weights) if device == "cpu" else None
         return cls((entry and compiled.load(entry)) or _from_torch(entry, device), weights)
 
     def reduced(self, image: np.ndarray) -> np.ndarray:

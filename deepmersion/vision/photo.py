@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from deepmersion.errors import PhotoError, in_one_line
+from deepmersion.errors import PhotoError, in_one_line, reason
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PILImage
@@ -49,9 +49,6 @@ BACKGROUND = (127, 127, 127)
 colour that speaks for no class. White would speak for snow."""
 
 WHITE_16_BIT = 65_535
-
-ORIENTATION_TAG = 0x0112
-"""EXIF's tag for how the camera was held (EXIF 2.32, section 4.6.4)."""
 
 HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
@@ -134,8 +131,7 @@ def _read(source: Path | BinaryIO, name: str) -> bytes:
     except PermissionError:
         raise _unfit(name, "may not be read; check the file's permissions") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or in_one_line(error)
-        raise _unfit(name, f"cannot be read ({reason}); check the path") from error
+        raise _unfit(name, f"cannot be read ({reason(error)}); check the path") from error
     if not data:
         raise _unfit(name, "is empty; give a photo")
     if len(data) > MAX_FILE_BYTES:
@@ -213,24 +209,10 @@ def _to_8_bit(values: np.ndarray) -> np.ndarray:
 
 
 def _upright(image: PILImage) -> PILImage:
-    """Return the picture turned and mirrored as its orientation tag says.
+    """Return the picture turned and mirrored as its EXIF data say, if they can be read."""
+    from PIL import ImageOps
 
-    A damaged tag counts as none: it is no reason to refuse the photo.
-    """
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
     try:
-        orientation = image.getexif().get(ORIENTATION_TAG)
-    except Exception:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # damaged EXIF data make Pillow raise OSError, SyntaxError, struct.error, …
         return image
-    turn = turns.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)

@@ -18,7 +18,7 @@ from PIL import Image
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from deepmersion.errors import RequestError, ServerError, in_one_line
+from deepmersion.errors import RequestError, ServerError, reason
 from deepmersion.pipeline import Matcher
 from deepmersion.web.app import make_app
 from deepmersion.web.limits import Limits
@@ -61,7 +61,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ServerError(
-            f"port {port} of {host} cannot be used ({error.strerror}); choose another --port"
+            f"port {port} of {host} cannot be used ({reason(error)}); choose another --port"
         ) from error
     return listener
 
@@ -232,6 +232,6 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="deepmersion-", ignore_cleanup_errors=True)
     except OSError as error:
         raise ServerError(
-            f"no folder for temporary files can be made ({error.strerror or in_one_line(error)}); "
+            f"no folder for temporary files can be made ({reason(error)}); "
             "name one in the environment variable TMPDIR"
         ) from error

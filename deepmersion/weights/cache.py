@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deepmersion.errors import WeightsError
+from deepmersion.errors import WeightsError, reason
 
 SPARE_BYTES = 100_000_000
 """Left free on the disk beyond what a file needs: a full disk breaks other programs too."""
@@ -54,7 +54,7 @@ def make_cache_folder() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WeightsError(
-            f"the cache folder {folder} cannot be made ({error.strerror}): "
+            f"the cache folder {folder} cannot be made ({reason(error)}): "
             "name another one in the environment variable DEEPMERSION_CACHE"
         ) from error
     return folder
@@ -99,7 +99,7 @@ def locked(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
             while_waiting()
         except (OSError, NotImplementedError) as error:
             raise WeightsError(
-                f"{path.parent} cannot be written to ({error}): "
+                f"{path.parent} cannot be written to ({reason(error)}): "
                 "name another folder in the environment variable DEEPMERSION_CACHE"
             ) from error
     try:

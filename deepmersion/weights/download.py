@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress, ignore
-from deepmersion.errors import WeightsError
+from deepmersion.errors import WeightsError, reason
 from deepmersion.files import install
 from deepmersion.weights.cache import require_space
 from deepmersion.weights.digests import Identity, identity_of
@@ -84,7 +84,7 @@ def download(
         _check(url, part, identity)
         install(part, path)
     except OSError as error:
-        raise WeightsError(f"{part} cannot be written ({error.strerror}): make room") from error
+        raise WeightsError(f"{part} cannot be written ({reason(error)}): make room") from error
 
 
 def _check(url: str, part: Path, identity: Identity) -> None:

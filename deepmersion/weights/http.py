@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress
-from deepmersion.errors import WeightsError, in_one_line
+from deepmersion.errors import WeightsError, in_one_line, reason
 
 CHUNK_BYTES = 1 << 18
 
@@ -29,10 +29,9 @@ class BrokenError(Exception):
         Whether the server's name could not even be looked up.
     """
 
-    def __init__(self, reason: BaseException | str) -> None:
-        inner = getattr(reason, "reason", reason)
-        told = getattr(inner, "strerror", None) or str(inner)
-        super().__init__(told or type(inner).__name__)
+    def __init__(self, cause: BaseException | str) -> None:
+        inner = getattr(cause, "reason", cause)
+        super().__init__(reason(inner) if isinstance(inner, BaseException) else str(inner))
         self.is_offline = isinstance(inner, socket.gaierror)
 
 

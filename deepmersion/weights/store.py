@@ -12,8 +12,8 @@ import stat
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress
-from deepmersion.errors import WeightsError
-from deepmersion.files import install
+from deepmersion.errors import WeightsError, reason
+from deepmersion.files import whole_file
 from deepmersion.weights import soundnet_weights
 from deepmersion.weights.cache import cache_folder, locked, make_cache_folder, require_space
 from deepmersion.weights.digests import DigestKind, Identity, identities, identity_of
@@ -103,7 +103,7 @@ def _identity_of(path: Path, kind: DigestKind) -> Identity:
     try:
         return identity_of(path, kind)
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error.strerror}): check its rights") from error
+        raise WeightsError(f"{path} cannot be read ({reason(error)}): check its rights") from error
 
 
 def _intact(spec: WeightsSpec) -> bool:
@@ -142,7 +142,7 @@ def fetch(
                 _fetch(spec, path, on_progress, patience)
             except OSError as error:
                 raise WeightsError(
-                    f"{error.filename or path} cannot be written ({error.strerror}): make room, "
+                    f"{error.filename or path} cannot be written ({reason(error)}): make room, "
                     "or name another folder in the environment variable DEEPMERSION_CACHE"
                 ) from error
     return path
@@ -200,7 +200,7 @@ def _identities(path: Path) -> set[Identity]:
     try:
         return identities(path)
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({error.strerror}): check the path") from error
+        raise WeightsError(f"{path} cannot be read ({reason(error)}): check the path") from error
 
 
 def _identify(found: set[Identity]) -> WeightsSpec | None:
@@ -231,7 +231,7 @@ def import_file(path: Path) -> WeightsSpec:
             _take(path, target, spec, found)
         except OSError as error:
             raise WeightsError(
-                f"{path} cannot be taken into {target.parent} ({error.strerror}): check the file, "
+                f"{path} cannot be taken into {target.parent} ({reason(error)}): check the file, "
                 "the folder and the free space"
             ) from error
     return spec
@@ -245,12 +245,8 @@ def _take(path: Path, target: Path, spec: WeightsSpec, found: set[Identity]) -> 
     if target.exists() and target.samefile(path):
         return None
     require_space(target.parent, spec.size)
-    temporary = target.with_name(f"{target.name}.tmp")
-    try:
+    with whole_file(target) as temporary:
         shutil.copyfile(path, temporary)
         if identity_of(temporary, spec.identity.kind) != spec.identity:
             raise WeightsError(f"{path} changed while it was copied: try again")
-        install(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
     return None
