@@ -132,7 +132,7 @@ def test_an_entry_belongs_to_what_the_code_computes_and_not_to_its_words(
     for i, source in enumerate(
         [
             "import os\n\ndef f(x):\n    return x + 1\n",
-            '"""Words."""\nimport sys\n\ndef f(x):\n    """More."""\n    # Why.\n    return x + 1\n',
+            '"""Words."""\nimport sys\n\ndef f(x):\n    """More."""\n    #\n    return x + 1\n',
             "import os\n\ndef f(x):\n    return x + 2\n",
         ]
     ):
