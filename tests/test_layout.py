@@ -19,6 +19,7 @@ FLOORS = [
     {"pipeline", "indexing", "soundbank_check"},
     {"vision", "matching", "hearing"},
     {"weights", "index", "sound"},
+    {"kinds"},
     {"files", "labels", "torch_device"},
     {"shipped", "version", "errors", "callbacks"},
 ]

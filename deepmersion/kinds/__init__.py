@@ -1,0 +1,1 @@
+"""What kind of sound a recording is, and where each kind is at home."""

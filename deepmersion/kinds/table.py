@@ -1,0 +1,153 @@
+"""The kinds of ambient sound, and where each is at home.
+
+``data/kinds.toml`` lists some eighty, with the words that people call them by and the scenes,
+objects and conditions of a photo in which each is usually heard.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from deepmersion.labels import (
+    SAME_PLACE,
+    object_labels,
+    places365_labels,
+    soundnet_scene_labels,
+)
+from deepmersion.shipped import DATA
+
+KINDS_FILE = DATA / "kinds.toml"
+
+CONDITIONS = (
+    "rain",
+    "lightning",
+    "snow",
+    "night",
+    "flames",
+    "running water",
+    "surf",
+    "busy room",
+    "people outdoors",
+    "traffic",
+)
+"""The conditions of a photo that are heard. Fog and fair weather are silent."""
+
+RANGE = " ... "
+"""Between two objects in kinds.toml: these, and all between them in ImageNet's order."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of ambient sound.
+
+    Attributes
+    ----------
+    name : str
+        As in AudioSet's ontology (Gemmeke et al. 2017) where it has the sound.
+    words : tuple of str
+        What else a file name or title calls it.
+    settings : tuple of str
+        Places and times that alone suggest it, where no word names a sound.
+    scenes : tuple of str
+        Scenes of SoundNet and Places365 where it is at home, under every name that one has.
+    objects : tuple of str
+        Objects of ImageNet near which it is heard.
+    conditions : tuple of str
+        Of `CONDITIONS`.
+    """
+
+    name: str
+    words: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    scenes: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+
+
+@cache
+def all_kinds() -> Mapping[str, Kind]:
+    """Return every kind by its name, in the order of kinds.toml."""
+    tables = tomllib.loads(KINDS_FILE.read_text("utf-8"))
+    return {name: _kind(name, table) for name, table in tables.items()}
+
+
+def _kind(name: str, table: Mapping[str, str]) -> Kind:
+    listed = {key: re.split(r",\s+", text) for key, text in table.items()}
+    return Kind(
+        name=name,
+        words=tuple(listed.get("words", ())),
+        settings=tuple(listed.get("settings", ())),
+        scenes=every_name(listed.get("scenes", ())),
+        objects=tuple(o for part in listed.get("objects", ()) for o in _objects(part)),
+        conditions=tuple(listed.get("conditions", ())),
+    )
+
+
+def _objects(part: str) -> tuple[str, ...]:
+    first, separator, last = part.partition(RANGE)
+    if not separator:
+        return (part,)
+    names = object_labels()
+    return names[names.index(first) : names.index(last) + 1]
+
+
+@cache
+def scene_names() -> Mapping[str, tuple[str, ...]]:
+    """Return every name that a scene can be given by, and the classes that it stands for.
+
+    A class's own name stands for it and for the same place in the other network's classes;
+    "forest" stands for all classes that begin with "forest/".
+    """
+    classes: dict[str, dict[str, None]] = defaultdict(dict)
+    for scene in (*soundnet_scene_labels(), *places365_labels()):
+        place = SAME_PLACE.get(scene, scene)
+        for name in (scene, place, scene.partition("/")[0], place.partition("/")[0]):
+            classes[name][scene] = None
+    for alias, place in SAME_PLACE.items():
+        classes[alias] |= classes[place]
+    return {name: tuple(found) for name, found in classes.items()}
+
+
+def every_name(scenes: Sequence[str]) -> tuple[str, ...]:
+    """Return scenes under every name that SoundNet and Places365 have for them.
+
+    Parameters
+    ----------
+    scenes : sequence of str
+        Of `scene_names`.
+
+    Raises
+    ------
+    KeyError
+        When there is no such scene.
+    """
+    return tuple(dict.fromkeys(name for scene in scenes for name in scene_names()[scene]))
+
+
+def at_home(names: Sequence[str], labels: Sequence[str]) -> np.ndarray:
+    """Return which classes are among `names`, bool [classes].
+
+    Parameters
+    ----------
+    names : sequence of str
+        A kind's scenes, objects or conditions.
+    labels : sequence of str
+        The classes of a network, or those that two networks share. A name that stands twice
+        (ImageNet's "crane") is among `names` both times.
+    """
+    home = set(names)
+    return np.array([label in home for label in labels], dtype=bool)
+
+
+def suggestion(unknown: str, names: Iterable[str]) -> str:
+    """Return ``"; did you mean NAME?"`` with the known name nearest to an unknown, or nothing."""
+    near = difflib.get_close_matches(unknown, list(names), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
