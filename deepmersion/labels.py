@@ -13,6 +13,8 @@ from deepmersion.shipped import DATA
 CLASSES = {"objects": 1000, "scenes": 401}
 """How many classes SoundNet's heads have: ImageNet's, and those of Places2's first release."""
 
+LABELS = DATA / "labels"
+
 SAME_PLACE = {
     "bayou": "swamp",
     "car_interior/backseat": "car_interior",
@@ -142,7 +144,7 @@ def dropped_mass(probs: np.ndarray, mapping: np.ndarray) -> np.ndarray:
 
 @cache
 def _read(file_name: str) -> tuple[str, ...]:
-    return tuple((DATA / "labels" / file_name).read_text("utf-8").splitlines())
+    return tuple((LABELS / file_name).read_text("utf-8").splitlines())
 
 
 def object_labels() -> tuple[str, ...]:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from material import assert_one_line, noise, write
 
 from deepmersion.errors import SoundBankError
+from deepmersion.kinds.table import all_kinds
 from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.bank import DESCRIPTION, open_bank
 
@@ -24,6 +26,9 @@ def folder(tmp_path: Path) -> Path:
     (path / "._rain.wav").write_bytes(b"\0\5\26\7")
     (path / "old.wav").mkdir()
     return path
+
+
+SOUND = '[[sound]]\nname = "rain"\nfile = "rain.wav"\n'
 
 
 def describe(folder: Path, text: str) -> Path:
@@ -72,13 +77,38 @@ def test_a_description_says_what_the_sounds_are(folder: Path) -> None:
     assert (birds.title, birds.loudness_lufs, birds.loops) == ("birds", None, False)
 
 
+def test_a_sound_is_of_the_kind_that_its_bank_or_its_name_says(folder: Path) -> None:
+    undescribed = open_bank(folder)
+    birds, rain = (sound.known_kind for sound in undescribed.sounds)
+    assert (birds, rain) == (all_kinds()["bird"], all_kinds()["rain"])
+    said = open_bank(describe(folder, SOUND + 'kind = "wind chime"'))
+    assert said.sounds[0].known_kind is all_kinds()["wind chime"]
+    unknown = open_bank(describe(folder, '[[sound]]\nname = "7"\nfile = "rain.wav"'))
+    assert unknown.sounds[0].known_kind is None
+    titled = open_bank(describe(folder, '[[sound]]\nname="7"\nfile="rain.wav"\ntitle="Frogs"'))
+    assert titled.sounds[0].known_kind is all_kinds()["frog"]
+
+
+def test_a_bank_says_where_its_sounds_are_at_home(folder: Path) -> None:
+    own = 'places = ["temple", "abbey"]\nobjects = []\nconditions = ["night"]'
+    kind = open_bank(describe(folder, SOUND + own)).sounds[0].known_kind
+    assert kind is not None
+    assert kind.name == "rain"
+    assert set(kind.scenes) == {"abbey", "temple/asia", "temple/east_asia", "temple/south_asia"}
+    assert (kind.objects, kind.conditions) == ((), ("night",))
+    rain = open_bank(describe(folder, SOUND + "places = []")).sounds[0].known_kind
+    assert rain == replace(all_kinds()["rain"], scenes=())
+    nameless = '[[sound]]\nname = "7"\nfile = "rain.wav"\nobjects = ["gong"]'
+    kind = open_bank(describe(folder, nameless)).sounds[0].known_kind
+    assert kind is not None
+    assert (kind.name, kind.scenes, kind.objects) == ("", (), ("gong",))
+
+
 def test_the_shipped_bank_is_the_default() -> None:
     bank = open_bank()
     assert bank.folder == shipped_soundbank()
     assert all(sound.loops and sound.loudness_lufs is not None for sound in bank.sounds)
-
-
-SOUND = '[[sound]]\nname = "rain"\nfile = "rain.wav"\n'
+    assert all(sound.kind for sound in bank.sounds), "known without a look at its name"
 
 
 @pytest.mark.parametrize(
@@ -119,6 +149,19 @@ SOUND = '[[sound]]\nname = "rain"\nfile = "rain.wav"\n'
         (SOUND + "gain_db = 1" + "0" * 400, "gain_db of rain must be"),
         (SOUND + "gain_db = 1e300", "gain_db of rain must be"),
         (SOUND + 'loops = "no"', "loops of rain must be true or false"),
+        (SOUND + 'kind = "rian"', "'rian', the kind of rain, is unknown; did you mean rain?"),
+        (SOUND + 'kind = "cafe"', "did you mean café?"),
+        (SOUND + 'kind = ""', "kinds.toml lists them"),
+        (SOUND + 'kind = "qqq\\n\\u001b"', "kinds.toml lists them"),
+        (SOUND + "kind = 3", "the kind of rain"),
+        (SOUND + 'kind = ["rain"]', "the kind of rain"),
+        (SOUND + 'places = "forest"', "places of rain must be a list of names"),
+        (SOUND + "places = [1]", "places of rain must be a list of names"),
+        (SOUND + 'places = ["abbey", "coffee shop"]', "did you mean coffee_shop?"),
+        (SOUND + 'places = ["qqq\\n"]', "among the places of rain, is unknown; the files in"),
+        (SOUND + 'objects = ["umbrela"]', "did you mean umbrella?"),
+        (SOUND + 'conditions = ["rainy"]', "did you mean rain?"),
+        (SOUND + 'conditions = ["fog"]', "there are rain, lightning, snow"),
     ],
 )
 def test_wrong_descriptions_are_refused_in_one_line(folder: Path, text: str, part: str) -> None:
@@ -215,6 +258,8 @@ CHANGES: list[tuple[Callable[[Path], object], bool]] = [
     (lambda folder: describe(folder, TWO.partition('[[sound]]\nname = "birds"')[0]), True),
     (lambda folder: describe(folder, 'title = "Mine"' + TWO), False),
     (lambda folder: describe(folder, TWO + 'title = "Birds"\nlicence = "MIT"'), False),
+    (lambda folder: describe(folder, TWO + 'kind = "owl"\nplaces = ["abbey"]'), False),
+    (lambda folder: describe(folder, TWO + 'objects = ["gong"]\nconditions = ["night"]'), False),
     (lambda folder: write(folder / "snow.wav", noise(1.0)), False),
     (nothing, False),
 ]

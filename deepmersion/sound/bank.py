@@ -6,13 +6,17 @@ import hashlib
 import os
 import tomllib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from deepmersion.errors import SoundBankError, reason
+from deepmersion.kinds.naming import kind_of
+from deepmersion.kinds.table import CONDITIONS, Kind, all_kinds, every_name, scene_names
+from deepmersion.labels import object_labels
 from deepmersion.shipped import shipped_soundbank
+from deepmersion.sound import keys
 
 DESCRIPTION = "soundbank.toml"
 
@@ -21,9 +25,6 @@ SCHEMA = 1
 
 NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode's categories of what breaks a line, or lets a text command a terminal."""
-
-MAX_LEVEL_DB = 200.0
-"""A loudness or gain further from zero is a mistake; no recording needs it."""
 
 SUFFIXES = frozenset({".aif", ".aiff", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
 """Audio files that libsndfile decodes; anything else in a folder is passed over."""
@@ -49,6 +50,10 @@ class BaseSound:
         The owner's own correction of its loudness in a mix, in dB.
     loops : bool
         Whether the end of the file leads into its beginning without a seam.
+    kind : str or None
+        The kind of sound that the bank says it is; None where it does not say.
+    places, objects, conditions : tuple of str or None
+        Where the bank says it is at home; None where that is left to its kind.
     """
 
     name: str
@@ -58,6 +63,28 @@ class BaseSound:
     loudness_lufs: float | None = None
     gain_db: float = 0.0
     loops: bool = False
+    kind: str | None = None
+    places: tuple[str, ...] | None = None
+    objects: tuple[str, ...] | None = None
+    conditions: tuple[str, ...] | None = None
+
+    @cached_property
+    def known_kind(self) -> Kind | None:
+        """Its kind: the one that the bank says, else the one that its name and title speak of.
+
+        The bank's own places, objects and conditions replace those of the kind. None where
+        nothing of it is known; a kind without a name where only places and the like are.
+        """
+        kind = all_kinds()[self.kind] if self.kind else kind_of(self.name, self.title)
+        if self.places is None and self.objects is None and self.conditions is None:
+            return kind
+        kind = kind or Kind("")
+        return replace(
+            kind,
+            scenes=kind.scenes if self.places is None else every_name(self.places),
+            objects=kind.objects if self.objects is None else self.objects,
+            conditions=kind.conditions if self.conditions is None else self.conditions,
+        )
 
 
 @dataclass(frozen=True)
@@ -88,6 +115,8 @@ class SoundBank:
 
         That is their order, names, gains, declared loudness (they are brought to one loudness by
         it) and whether they are loops (others are closed). An index belongs to one fingerprint.
+        Titles, kinds and the places that go with them are read when photos are matched, and may
+        change under an index.
 
         Raises
         ------
@@ -207,28 +236,11 @@ def _sound(description: Path, table: dict[str, Any]) -> BaseSound:
         title=str(table.get("title", name)),
         path=path,
         licence=str(table.get("licence", "")),
-        loudness_lufs=_number(description, table, "loudness_lufs"),
-        gain_db=_number(description, table, "gain_db") or 0.0,
-        loops=_flag(description, table, "loops"),
+        loudness_lufs=keys.number(description, table, "loudness_lufs"),
+        gain_db=keys.number(description, table, "gain_db") or 0.0,
+        loops=keys.flag(description, table, "loops"),
+        kind=keys.kind(description, table),
+        places=keys.names(description, table, "places", scene_names()),
+        objects=keys.names(description, table, "objects", object_labels()),
+        conditions=keys.names(description, table, "conditions", CONDITIONS),
     )
-
-
-def _number(description: Path, table: dict[str, Any], key: str) -> float | None:
-    value = table.get(key)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SoundBankError(f"{description}: {key} of {table['name']} must be a number")
-    if not -MAX_LEVEL_DB <= value <= MAX_LEVEL_DB:
-        raise SoundBankError(
-            f"{description}: {key} of {table['name']} must be from {-MAX_LEVEL_DB:g} to "
-            f"{MAX_LEVEL_DB:g} dB"
-        )
-    return float(value)
-
-
-def _flag(description: Path, table: dict[str, Any], key: str) -> bool:
-    value = table.get(key, False)
-    if not isinstance(value, bool):
-        raise SoundBankError(f"{description}: {key} of {table['name']} must be true or false")
-    return value

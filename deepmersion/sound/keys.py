@@ -1,0 +1,78 @@
+"""Reads the keys of one sound in a soundbank.toml.
+
+Each function takes the description's path, which errors name, and the sound's table, which has a
+name. A key that is absent is None, or false; a value that makes no sense raises SoundBankError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from deepmersion.errors import SoundBankError
+from deepmersion.kinds.table import CONDITIONS, KINDS_FILE, all_kinds, suggestion
+from deepmersion.labels import LABELS
+
+MAX_LEVEL_DB = 200.0
+"""A loudness or gain further from zero is a mistake; no recording needs it."""
+
+
+def number(description: Path, table: dict[str, Any], key: str) -> float | None:
+    """Return a level in dB or LUFS, within `MAX_LEVEL_DB` of zero."""
+    value = table.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SoundBankError(f"{description}: {key} of {table['name']} must be a number")
+    if not -MAX_LEVEL_DB <= value <= MAX_LEVEL_DB:
+        raise SoundBankError(
+            f"{description}: {key} of {table['name']} must be from {-MAX_LEVEL_DB:g} to "
+            f"{MAX_LEVEL_DB:g} dB"
+        )
+    return float(value)
+
+
+def flag(description: Path, table: dict[str, Any], key: str) -> bool:
+    """Return what is true or false."""
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise SoundBankError(f"{description}: {key} of {table['name']} must be true or false")
+    return value
+
+
+def kind(description: Path, table: dict[str, Any]) -> str | None:
+    """Return the name of a kind of sound."""
+    value = table.get("kind")
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in all_kinds():
+        hint = suggestion(str(value), all_kinds()) or f"; {KINDS_FILE} lists them"
+        raise SoundBankError(
+            f"{description}: {value!r}, the kind of {table['name']}, is unknown{hint}"
+        )
+    return value
+
+
+def names(
+    description: Path, table: dict[str, Any], key: str, known: Collection[str]
+) -> tuple[str, ...] | None:
+    """Return a list of names, all of them `known`."""
+    value = table.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise SoundBankError(f"{description}: {key} of {table['name']} must be a list of names")
+    unknown = [name for name in value if name not in known]
+    if unknown:
+        hint = suggestion(unknown[0], known) or f"; {_where_listed(key)}"
+        raise SoundBankError(
+            f"{description}: {unknown[0]!r}, among the {key} of {table['name']}, is unknown{hint}"
+        )
+    return tuple(value)
+
+
+def _where_listed(key: str) -> str:
+    if key == "conditions":
+        return f"there are {', '.join(CONDITIONS)}"
+    return f"the files in {LABELS} list them"
