@@ -27,6 +27,7 @@ sys.path.insert(0, str(HERE))
 
 from synthesis import seam  # noqa: E402
 from synthesis.dsp import SAMPLE_RATE, db  # noqa: E402
+from synthesis.kinds import KINDS  # noqa: E402
 from synthesis.lengths import N_SAMPLES  # noqa: E402
 from synthesis.limiting import limit, true_peak  # noqa: E402
 
@@ -172,6 +173,7 @@ def render(name: str, folder: Path, seed: int) -> None:
     entries[name] = {
         "name": name,
         "title": title,
+        "kind": KINDS[name],
         "file": f"{name}.ogg",
         "licence": LICENCE,
         "loudness_lufs": measured,

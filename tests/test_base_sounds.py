@@ -13,8 +13,10 @@ import pytest
 import soundfile
 
 from deepmersion.shipped import shipped_soundbank
+from deepmersion.sound.bank import open_bank
 from deepmersion.sound.recording import SAMPLE_RATE, integrated_loudness, true_peak_db
 from synthesis import seam
+from synthesis.kinds import KINDS
 from synthesis.lengths import N_SAMPLES
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -50,6 +52,11 @@ def test_every_file_is_as_long_loud_and_clean_as_promised(name: str) -> None:
     assert integrated_loudness(samples, SAMPLE_RATE) == pytest.approx(-27, abs=0.5)
     assert true_peak_db(samples) <= -3.0
     assert np.abs(samples.mean(axis=0, dtype=np.float64)).max() < 1e-4
+
+
+def test_the_bank_says_the_kind_that_each_sound_is_rendered_as() -> None:
+    assert {sound.name: sound.kind for sound in open_bank().sounds} == KINDS
+    assert list(KINDS) == list(N_SAMPLES)
 
 
 def test_a_mix_of_two_does_not_repeat_within_a_year() -> None:
