@@ -71,7 +71,7 @@ def test_the_version_is_written_in_one_place(wheel: Path) -> None:
     assignment = re.compile(r"^(__)?version(__)?\s*=", re.MULTILINE)
     files = [CHECKOUT / "pyproject.toml", *(CHECKOUT / "deepmersion").rglob("*.py")]
     found = [path for path in files if assignment.search(path.read_text("utf-8"))]
-    assert found == [CHECKOUT / "deepmersion/__init__.py"]
+    assert found == [CHECKOUT / "deepmersion/version.py"]
 
 
 @pytest.fixture(scope="module")
