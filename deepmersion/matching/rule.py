@@ -24,7 +24,9 @@ Objects and scenes are two such figures; they are added up.
 together may remind it of something that none of them is. So a mix is judged by its sounds as well,
 each of which is an entry of the index of its own. With s_i the share of sound i in the mix's power,
 
-    E(mix) = (1 - α) C(p, q_mix) + α Σ s_i C(p, q_i).
+    E(mix) = (1 - α) C(p, q_mix) + α Σ s_i C(p, q_i) + Σ s_i C(p, d_i),
+
+where C(p, d_i) is what is known of the kind of the sound (`witnesses`).
 
 **How many sounds.** The least E is nearly always that of one sound. But where several fit about
 equally well, nothing is known of which is the one, and all of them say more about the place than
@@ -33,7 +35,12 @@ entropy, at a temperature τ (the variational free energy), takes them all:
 
     score(mix) = E(mix) - τ H(s),    H(s) = - Σ s_i log s_i.
 
-A second sound is worth adding when it fits worse than the first by less than 2 τ log 2.
+At equal shares a second sound is worth adding when it fits worse than the first by less than
+2 τ log 2.
+
+**How loud.** Once the sounds are chosen, their shares are free: expected divergence less entropy is
+least at s_i ∝ exp(-E_i / τ), E_i being that of sound i alone. So each sound is as loud as it fits:
+two that fit equally are equally loud, and one that was only just worth adding is 6 dB softer.
 """
 
 from __future__ import annotations
@@ -64,6 +71,9 @@ mix, and is more to listen to than helps anybody concentrate."""
 
 N_CANDIDATES = 128
 """How many of the best mixes alternatives are chosen from."""
+
+RIVAL_NATS = 3.0
+"""An alternative may score worse than the best mix by this."""
 
 SMALLEST_PROB = 1e-14
 """Probabilities below this are taken as this before their logarithm; those of an index are not."""
@@ -221,11 +231,61 @@ def centred_divergences(
     )
 
 
-def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) -> list[list[Match]]:
+@dataclass(frozen=True)
+class Alone:
+    """How well each sound by itself fits some photos: what all scores are made of.
+
+    Attributes
+    ----------
+    heard : ndarray, shape = (sounds, photos), float64
+        C(p, q_i), in nats: what SoundNet hears, weighted by `weight`.
+    known : ndarray, shape = (sounds, photos), float64
+        C(p, d_i), in nats: what is known of the sounds' kinds.
+    weight : float
+        1, or 0 where SoundNet is not listened to.
+    """
+
+    heard: np.ndarray
+    known: np.ndarray
+    weight: float
+
+    @classmethod
+    def of(
+        cls,
+        index: SoundIndex,
+        evidence: Mapping[str, Evidence],
+        known: np.ndarray | None,
+        *,
+        soundnet: bool,
+    ) -> Alone:
+        """Return how well the sounds of an index fit; the parameters are those of `search`."""
+        weight = float(soundnet)
+        heard = weight * centred_divergences(index, evidence, single_entries(index))
+        return cls(heard, np.zeros_like(heard) if known is None else known, weight)
+
+    @property
+    def parts(self) -> np.ndarray:
+        """What a sound adds to E of a mix by its share of the power, [sounds, photos]."""
+        return np.asarray(SOUNDS_SHARE * self.heard + self.known)
+
+    @property
+    def expected(self) -> np.ndarray:
+        """E of each sound alone, [sounds, photos]."""
+        return np.asarray(self.heard + self.known)
+
+
+def search(
+    index: SoundIndex,
+    evidence: Mapping[str, Evidence],
+    top: int = 1,
+    *,
+    known: np.ndarray | None = None,
+    soundnet: bool = True,
+) -> list[list[Match]]:
     """Return the best mix of an index for each photo, and alternatives, the lowest score first.
 
-    Alternatives are the best mixes that share no sound with the best one or with each other; when
-    there are no more of them, the next best mixes.
+    An alternative is a mix that brings something new: it is led by another sound than the mixes
+    before it, or has a sound that none of them has. Its score is within `RIVAL_NATS` of the best.
 
     Parameters
     ----------
@@ -234,47 +294,60 @@ def search(index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1) ->
         By label set (`HEADS`), one or both; the same photos in each.
     top : int
         How many mixes.
+    known : ndarray, shape = (sounds, photos), float64, optional
+        What is known of the sounds besides what SoundNet hears, in nats
+        (`witnesses.home_divergences`).
+    soundnet : bool
+        Whether SoundNet is listened to.
 
     Returns
     -------
     list of list of Match
-        For each photo `top` matches, or as many as the index has.
+        For each photo up to `top` matches: fewer where there are no more alternatives.
 
     Raises
     ------
     IndexFileError
         When the index is damaged, or a sound has no entry of its own.
     """
-    alone = centred_divergences(index, evidence, single_entries(index))
+    alone = Alone.of(index, evidence, known, soundnet=soundnet)
+    parts = alone.parts
 
     def offsets(start: int, stop: int) -> np.ndarray:
         gains = index.gains[start:stop]
         few = np.count_nonzero(gains, axis=1) <= MAX_SOUNDS
         shares = power_shares(gains[few])
-        others = np.full((len(gains), alone.shape[1]), np.inf)
-        others[few] = SOUNDS_SHARE * shares @ alone - _choice(shares)[:, None]
+        others = np.full((len(gains), parts.shape[1]), np.inf)
+        others[few] = shares @ parts - _choice(shares)[:, None]
         return others
 
+    whole = alone.weight * (1 - SOUNDS_SHARE)
     forms = [
-        LinearForm(head, seen.classes.sound, (1 - SOUNDS_SHARE) * centred_weights(seen.probs))
+        LinearForm(head, seen.classes.sound, whole * centred_weights(seen.probs))
         for head, seen in evidence.items()
     ]
     found = lowest(index, forms, offsets, top if top == 1 else max(top, N_CANDIDATES))
     return [
-        _alternatives(_ranked(index, evidence, photo, entries, alone[:, photo]), top)
+        _alternatives(_ranked(index, evidence, alone, photo, entries), top)
         for photo, entries in enumerate(found)
     ]
 
 
-def single_sounds(index: SoundIndex, evidence: Mapping[str, Evidence]) -> list[list[Match]]:
+def single_sounds(
+    index: SoundIndex,
+    evidence: Mapping[str, Evidence],
+    *,
+    known: np.ndarray | None = None,
+    soundnet: bool = True,
+) -> list[list[Match]]:
     """Return for each photo how well each sound by itself fits, a match a sound, the best first.
 
     The parameters, and what is raised, are those of `search`.
     """
+    alone = Alone.of(index, evidence, known, soundnet=soundnet)
     entries = single_entries(index)
-    alone = centred_divergences(index, evidence, entries)
     return [
-        _ranked(index, evidence, photo, entries, alone[:, photo]) for photo in range(alone.shape[1])
+        _ranked(index, evidence, alone, photo, entries) for photo in range(alone.heard.shape[1])
     ]
 
 
@@ -282,28 +355,48 @@ def _choice(shares: np.ndarray) -> np.ndarray:
     return CHOICE_TEMPERATURE_NATS * choice_entropy(shares)
 
 
+def levels(gains: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Return the gains of a mix with each sound as loud as it fits, float32 [sounds].
+
+    Parameters
+    ----------
+    gains : ndarray, shape = (sounds,), float32
+        Linear, as in the index.
+    expected : ndarray, shape = (sounds,), float64
+        E of each sound alone, in nats.
+
+    Returns
+    -------
+    ndarray
+        Linear gains; that of the sound that fits best is its own.
+    """
+    heard = gains > 0
+    worse = np.where(heard, expected - expected[heard].min(), 0.0)
+    # Half, for the shares are of the power.
+    return np.asarray(gains * np.exp(-worse / (2 * CHOICE_TEMPERATURE_NATS)), dtype=np.float32)
+
+
 def _ranked(
     index: SoundIndex,
     evidence: Mapping[str, Evidence],
+    alone: Alone,
     photo: int,
     entries: np.ndarray,
-    alone: np.ndarray,
 ) -> list[Match]:
-    """Return entries as matches for one photo, ranked by the definition in double precision.
-
-    `alone` is C of every sound by itself, [sounds].
-    """
+    """Return entries as matches for one photo, ranked by the definition in double precision."""
     seen = {head: shown.of_photo(photo) for head, shown in evidence.items()}
+    parts, expected = alone.parts[:, photo], alone.expected[:, photo]
     matches = []
     for entry in sorted(map(int, entries)):
-        gains = index.gains[entry]
-        shares = power_shares(gains[None])
+        shares = power_shares(index.gains[entry][None])
         kl: dict[str, float] = {}
-        score = float(SOUNDS_SHARE * shares[0] @ alone - _choice(shares)[0])
+        score = float(shares[0] @ parts - _choice(shares)[0])
         for head, shown in seen.items():
             log_q = log_project(index.log_probs(head, entry, entry + 1), shown.classes)
             kl[head] = float(kl_divergence(shown.probs, log_q)[0, 0])
-            score += (1 - SOUNDS_SHARE) * float(centred_kl_divergence(shown.probs, log_q)[0, 0])
+            centred = float(centred_kl_divergence(shown.probs, log_q)[0, 0])
+            score += alone.weight * (1 - SOUNDS_SHARE) * centred
+        gains = levels(index.gains[entry], expected)
         matches.append(Match(entry, gains, sum(kl.values()), kl, score))
     # The sort is stable: between equal mixes the earlier wins.
     return sorted(matches, key=lambda match: match.score)
@@ -311,14 +404,17 @@ def _ranked(
 
 def _alternatives(ranked: list[Match], top: int) -> list[Match]:
     chosen: list[Match] = []
+    leaders: set[int] = set()
     used: set[int] = set()
     for match in ranked:
-        if len(chosen) < top and used.isdisjoint(match.sounds):
+        if len(chosen) == top or match.score > ranked[0].score + RIVAL_NATS:
+            break
+        leader = int(match.gains.argmax())
+        if leader not in leaders or not match.sounds <= used:
             chosen.append(match)
+            leaders.add(leader)
             used |= match.sounds
-    taken = {match.entry for match in chosen}
-    rest = [match for match in ranked if match.entry not in taken]
-    return sorted(chosen + rest[: top - len(chosen)], key=lambda match: match.score)
+    return chosen
 
 
 def runner_up(matches: Sequence[Match]) -> Match | None:

@@ -65,30 +65,17 @@ def home_divergences(home: Mapping[str, np.ndarray], seen: Mapping[str, np.ndarr
     Parameters
     ----------
     home : mapping of str to ndarray, shape = (sounds, classes), bool
-        By label set, as `homes` returns it.
+        By the label sets that are asked, one or more, as `homes` returns it.
     seen : mapping of str to ndarray, shape = (photos, classes)
-        What the image networks see, by label set; those that are left out say nothing.
+        What the image networks see, by label set.
 
     Returns
     -------
     ndarray, float64
         In nats; negative where a sound is at home.
     """
-    n_sounds, n_photos = len(next(iter(home.values()))), len(next(iter(seen.values())))
-    total = np.zeros((n_sounds, n_photos))
-    for label_set, probs in seen.items():
-        where = home[label_set].astype(np.float64)
-        total += HOME_NATS[label_set] * (where.mean(axis=1)[:, None] - where @ probs.T)
-    return total
-
-
-def home_contributions(label_set: str, home: np.ndarray, probs: np.ndarray) -> np.ndarray:
-    """Return what each class adds to C(p, d) of one sound from one photo, in nats [classes].
-
-    Parameters
-    ----------
-    label_set : str
-    home : ndarray, shape = (classes,), bool
-    probs : ndarray, shape = (classes,)
-    """
-    return np.asarray(HOME_NATS[label_set] * home * (1 / len(probs) - probs.astype(np.float64)))
+    parts = [
+        HOME_NATS[label_set] * (where.mean(axis=1)[:, None] - where @ seen[label_set].T)
+        for label_set, where in home.items()
+    ]
+    return np.asarray(np.sum(parts, axis=0))
