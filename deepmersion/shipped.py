@@ -12,6 +12,9 @@ _PACKAGE = Path(__file__).resolve().parent
 
 DATA = _PACKAGE / "data"
 
+EXAMPLES = DATA / "examples"
+"""Pictures to try, painted by ``tools/paint_examples.py``."""
+
 
 def _shipped(folder: str) -> Path:
     installed = DATA / folder
