@@ -20,17 +20,19 @@ from typing import TYPE_CHECKING, Any
 from deepmersion.version import __version__
 
 if TYPE_CHECKING:
+    from deepmersion.ambience import Ambience as Ambience
     from deepmersion.errors import DeepmersionError as DeepmersionError
     from deepmersion.indexing import build_index as build_index
-    from deepmersion.pipeline import Ambience as Ambience
     from deepmersion.pipeline import Matcher as Matcher
     from deepmersion.pipeline import match as match
+    from deepmersion.request import Request as Request
     from deepmersion.sound.bank import open_bank as open_bank
 
 _HOMES = {
-    "Ambience": "deepmersion.pipeline",
+    "Ambience": "deepmersion.ambience",
     "Matcher": "deepmersion.pipeline",
     "match": "deepmersion.pipeline",
+    "Request": "deepmersion.request",
     "build_index": "deepmersion.indexing",
     "open_bank": "deepmersion.sound.bank",
     "DeepmersionError": "deepmersion.errors",
@@ -40,6 +42,7 @@ __all__ = [
     "Ambience",
     "DeepmersionError",
     "Matcher",
+    "Request",
     "__version__",
     "build_index",
     "match",

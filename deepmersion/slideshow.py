@@ -19,7 +19,7 @@ from deepmersion.sound.recording import SAMPLE_RATE
 from deepmersion.sound.renderer import BLOCK_SAMPLES, FADE_OUT_S, MAX_FADE_SHARE, Change, Renderer
 
 if TYPE_CHECKING:
-    from deepmersion.pipeline import Ambience
+    from deepmersion.ambience import Ambience
 
 CROSSFADE_S = 5.0
 """How long one scene's sound takes to become the next one's: slow enough that nothing starts."""

@@ -34,18 +34,18 @@ class Watcher(threading.Thread):
 
     def run(self) -> None:
         try:
-            for path, result in watch(self._folder, self._look, self.stop):
-                what = str(result) if isinstance(result, PhotoError) else "photo"
-                self.found.append((Path(path).name, what))
+            for name in watch(self._folder, self._look, self._give_up, self.stop):
+                self.found.append((name, "photo"))
         except PhotoError as error:
             self.error = error
 
-    def _look(self, path: Path) -> int | PhotoError:
+    def _look(self, path: str) -> str:
         self.n_looks += 1
-        try:
-            return load_photo(path).size
-        except PhotoError as error:
-            return error
+        load_photo(Path(path))
+        return Path(path).name
+
+    def _give_up(self, path: str, error: PhotoError) -> None:
+        self.found.append((Path(path).name, str(error)))
 
     @property
     def names(self) -> list[str]:

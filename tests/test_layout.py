@@ -17,10 +17,11 @@ FLOORS = [
     {"cli"},
     {"web", "__init__", "slideshow"},
     {"pipeline", "indexing", "soundbank_check"},
+    {"ambience"},
     {"vision", "matching", "hearing"},
     {"weights", "index", "sound"},
     {"kinds"},
-    {"files", "labels", "torch_device"},
+    {"files", "labels", "request", "torch_device"},
     {"shipped", "version", "errors", "callbacks"},
 ]
 """Folders and modules of the package, from the top down. Each imports from lower floors only."""

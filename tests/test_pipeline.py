@@ -1,41 +1,72 @@
-"""What the Python interface refuses, and when."""
+"""The Python interface: requests, options and names."""
 
 from __future__ import annotations
 
+import io
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 from material import assert_one_line
 
+from deepmersion.ambience import Ambience
 from deepmersion.errors import RequestError
-from deepmersion.pipeline import Matcher
+from deepmersion.pipeline import Matcher, match
+from deepmersion.request import Request
 
 
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"networks": "Lite"}, "no networks Lite; choose among auto, lite, paper"),
-        ({"rule": "2017"}, "no rule 2017; choose among centred, 2018"),
-        ({"use": ["sounds"]}, "objects and scenes"),
-        ({"use": []}, "objects and scenes"),
+        ({"top": 0}, "top must be at least 1"),
+        ({"top": -1}, "top must be at least 1"),
+        ({"chatter": 1.1}, "from 0 (one sound) to 1"),
+        ({"chatter": math.nan}, "from 0 (one sound) to 1"),
+        ({"rule": "2017"}, "unknown rule 2017; choose from centred, 2018"),
+        ({"rule": "2018", "explain": True}, "the rule centred"),
+        ({"rule": "2018", "chatter": 0.5}, "the rule centred"),
+        ({"label_sets": ["sounds"]}, "objects or scenes"),
+        ({"label_sets": "scenes"}, "objects or scenes"),
+        ({"label_sets": []}, "objects or scenes"),
     ],
 )
-def test_a_matcher_of_what_there_is_not_is_refused(options: dict[str, Any], part: str) -> None:
+def test_a_wrong_request_is_refused_before_a_photo_is_opened(
+    matcher: Matcher, options: dict[str, Any], part: str
+) -> None:
+    for ask in (
+        lambda: Request(**options),
+        lambda: matcher.match("missing.jpg", **options),
+        lambda: matcher.match_all(["missing.jpg"], **options),
+        lambda: match("missing.jpg", networks="lite", **options),
+    ):
+        with pytest.raises(RequestError) as caught:
+            ask()
+        assert_one_line(caught.value, part)
+
+
+def test_unknown_networks_are_refused() -> None:
     with pytest.raises(RequestError) as caught:
-        Matcher(**options)
-    assert_one_line(caught.value, part)
+        Matcher(networks="Lite")  # type: ignore[arg-type]
+    assert_one_line(caught.value, "no networks Lite; choose among auto, lite, paper")
 
 
-@pytest.mark.parametrize("top", [0, -1])
-def test_no_mix_at_all_is_refused_before_a_photo_is_opened(matcher: Matcher, top: int) -> None:
-    with pytest.raises(RequestError) as caught:
-        matcher.match_all([Path("missing.jpg")], top)
-    assert_one_line(caught.value, f"{top} mixes")
+def test_options_are_fields_of_the_request(matcher: Matcher, china_jpg: Path) -> None:
+    request = Request(top=3, label_sets=["scenes"])
+    found = matcher.match(china_jpg, request)
+    assert len(found.matches) == 3
+    assert set(found.best.kl_by_head) == {"scenes"}
+    assert matcher.match(china_jpg, top=3, label_sets=["scenes"]).record() == found.record()
+    (same,) = matcher.match_all([china_jpg], request)
+    assert isinstance(same, Ambience)
+    assert same.record() == found.record()
+    assert len(matcher.match(china_jpg, request, top=2).matches) == 2
+    assert set(matcher.match(china_jpg).best.kl_by_head) == {"objects", "scenes"}
+    with pytest.raises(TypeError, match="tops"):
+        matcher.match(china_jpg, tops=3)
 
 
-@pytest.mark.parametrize("options", [{"explained": True}, {"chatter": 0.5}])
-def test_the_rule_of_2018_knows_neither_reasons_nor_chatter(options: dict[str, Any]) -> None:
-    with Matcher(networks="lite", rule="2018") as matcher, pytest.raises(RequestError) as caught:
-        matcher.match("missing.jpg", **options)
-    assert_one_line(caught.value, "the rule centred")
+def test_a_photo_may_be_given_a_name(matcher: Matcher, china_jpg: Path) -> None:
+    nameless = io.BytesIO(china_jpg.read_bytes())
+    assert matcher.match(nameless, name="garden").photo == "garden"
+    assert matcher.match(china_jpg).photo == str(china_jpg)

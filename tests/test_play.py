@@ -13,9 +13,9 @@ import soundfile
 from commandline import run, run_here, succeeded
 from material import RATE, noise, write
 
+from deepmersion.ambience import Ambience
 from deepmersion.cli.describe import command
 from deepmersion.matching.rule import Match
-from deepmersion.pipeline import Ambience
 from deepmersion.sound.bank import open_bank
 from deepmersion.sound.output import dithered
 from deepmersion.sound.recipe import gains_vector

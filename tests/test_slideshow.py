@@ -12,9 +12,9 @@ import pytest
 from material import RATE, assert_one_line, bank, joined, sound, tone, write
 from soundserver import WAIT_S, wait_for
 
+from deepmersion.ambience import Ambience
 from deepmersion.errors import RequestError, SoundBankError
 from deepmersion.matching.rule import Match
-from deepmersion.pipeline import Ambience
 from deepmersion.slideshow import CROSSFADE_S, Following, crossfade_length
 from deepmersion.sound.bank import SoundBank
 from deepmersion.sound.renderer import BLOCK_SAMPLES, Renderer

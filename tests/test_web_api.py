@@ -196,14 +196,14 @@ def test_a_mix_that_was_answered_can_be_saved(address: str, china_jpg: Path) -> 
         assert ask(address, f"/api/mix?mix={mix}&duration=1").status == 200
 
 
-def test_sounds_may_be_called_what_they_like(matcher: Matcher, tmp_path: Path) -> None:
+def test_sounds_may_be_called_what_they_like(tmp_path: Path) -> None:
     """Names come as browsers encode them, as Python does, or as far as an address needs it."""
     name = "rain, (1)=50%/soft"
     bank = tmp_path / "bank"
     bank.mkdir()
     write(bank / "rain.wav", noise(2), 44_100)
     (bank / "soundbank.toml").write_text(f'[[sound]]\nname = "{name}"\nfile = "rain.wav"\n')
-    app = SimpleNamespace(bank=deepmersion.open_bank(bank), using=matcher.using)
+    app = SimpleNamespace(bank=deepmersion.open_bank(bank))
     with threaded(app, tmp_path / "x") as address:  # type: ignore[arg-type]
         for safe in ["", "!'()*", " ()"]:
             mix = quote(f"{quote(name, safe=safe)}=0.5", safe="")

@@ -23,7 +23,8 @@ from PIL import Image
 from webpage import ENDS_WITHIN_S, running, wait_until
 from webserver import TIMEOUT_S, Answer, ask, connect, post, read_all, threaded
 
-from deepmersion.pipeline import Ambience, Matcher
+from deepmersion.ambience import Ambience
+from deepmersion.pipeline import Matcher
 from deepmersion.web.limits import Limits
 from deepmersion.weights.cache import cache_folder
 
@@ -188,9 +189,6 @@ class Held:
         self.go_on = threading.Event()
         self.lock = threading.Lock()
         self.now = self.most = self.all = 0
-
-    def using(self, _use: Any) -> Held:
-        return self
 
     def match(self, *arguments: Any, **options: Any) -> Ambience:
         with self.lock:

@@ -42,30 +42,27 @@ class Sound(Protocol):
 
 
 def renderer(
-    bank: SoundBank, gains: np.ndarray, options: SoundOptions, each_s: float | None = None
+    bank: SoundBank, gains: np.ndarray, options: SoundOptions, *, endless: bool = False
 ) -> Renderer:
-    """Return a mix as it was asked for.
+    """Return the renderer of a mix, as the options ask for it.
 
     Parameters
     ----------
     bank : SoundBank
     gains : ndarray, shape = (sounds,), float32
     options : SoundOptions
-    each_s : float or None
-        How long each of several sounds lasts, of which this is the first: its fades are made for
-        that, and it goes on until it is told to end.
+    endless : bool
+        Whether the sound goes on until it is told to finish, as the first of several does.
     """
-    from deepmersion.sound.renderer import Renderer, fade_lengths
+    from deepmersion.sound.renderer import Renderer
 
-    lasting_s = options.lasting_s if each_s is None else each_s
-    fade_in_s, fade_out_s = fade_lengths(lasting_s, options.fade_in_s, options.fade_out_s)
     return Renderer(
         bank,
         gains,
-        duration_s=options.lasting_s if each_s is None else None,
+        duration_s=None if endless else options.lasting_s,
         volume_db=options.volume_db,
-        fade_in_s=fade_in_s,
-        fade_out_s=fade_out_s,
+        fade_in_s=options.fade_in_s,
+        fade_out_s=options.fade_out_s,
     )
 
 

@@ -10,9 +10,9 @@ from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.recipe import mix_text, named_gains
 
 if TYPE_CHECKING:
+    from deepmersion.ambience import Ambience
     from deepmersion.matching.explain import Explanation
     from deepmersion.matching.rule import Match
-    from deepmersion.pipeline import Ambience
     from deepmersion.sound.bank import SoundBank
 
 BAR_WIDTH = 16

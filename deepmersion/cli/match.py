@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -19,9 +18,10 @@ from deepmersion.cli.slideshow import ChangingScenes
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
 from deepmersion.errors import DeepmersionError, PhotoError
+from deepmersion.request import Request, Rule
 
 if TYPE_CHECKING:
-    from deepmersion.pipeline import Ambience, Matcher
+    from deepmersion.ambience import Ambience
     from deepmersion.vision.photo import Photo
 
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--explain",
-    "explained",
+    "explain",
     is_flag=True,
     help="Show which classes decided between the best mix and the best one of other sounds.",
 )
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--use",
+    "label_sets",
     type=label_sets,
     metavar="objects,scenes",
     default="objects,scenes",
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--rule",
-    type=click.Choice(["centred", "2018"]),
+    type=click.Choice(get_args(Rule)),
     default="centred",
     show_default=True,
     help="What mixes are ranked by; 2018 is the rule of the first prototype.",
@@ -86,11 +87,11 @@ def match(
     crossfade_s: float | None,
     as_json: bool,
     top: int,
-    explained: bool,
+    explain: bool,
     chatter: float | None,
+    label_sets: tuple[str, ...],
+    rule: Rule,
     networks: Literal["auto", "lite", "paper"],
-    use: tuple[str, ...],
-    rule: Literal["centred", "2018"],
     index: Path | None,
     soundbank: Path | None,
     device: str,
@@ -110,6 +111,7 @@ def match(
       deepmersion match --watch webcam/
       deepmersion match *.jpg --json
     """  # noqa: D301  (click looks for the sign itself)
+    request = Request(top, explain, chatter, rule, label_sets)
     options = SoundOptions(**sound)
     sources = _expanded(photos)
     _check_usage(sources, watched, options, as_json=as_json)
@@ -118,27 +120,23 @@ def match(
     if watched is not None or (len(sources) > 1 and not as_json):
         scenes = ChangingScenes.of(sources, watched, options, crossfade_s)
     if options.output is not None or not as_json:
-        options.check(scenes.each_s if scenes else None)
-    from deepmersion.pipeline import Matcher, check_request
+        options = options.checked(scenes.each_s if scenes else None)
+    from deepmersion.pipeline import Matcher
 
-    check_request(rule, top, explained=explained, chatter=chatter)
     report = Report(as_json, to_stderr=options.is_pipe)
     with Matcher(
         networks=networks,
-        use=use,
-        rule=rule,
         index=index,
         soundbank=soundbank,
         device=device,
         on_choice=lambda choice: click.echo(f"Networks: {choice}", err=True),
     ) as matcher:
         if scenes is not None:
-            look = partial(_match, matcher, top=top, explained=explained, chatter=chatter)
-            all_well = scenes.play(look, options, report)
-        else:
-            results = matcher.match_all(
-                [_source(s) for s in sources], top, explained=explained, chatter=chatter
+            all_well = scenes.play(
+                lambda photo: matcher.match(_source(photo), request), options, report
             )
+        else:
+            results = matcher.match_all([_source(photo) for photo in sources], request)
             all_well = _deliver_all(sources, results, options, report)
     if not all_well:
         sys.exit(1)
@@ -172,11 +170,6 @@ def _check_usage(
         raise click.UsageError("--watch plays what it finds; leave --json out")
     if as_json and options.is_pipe:
         raise click.UsageError("--json and -o - both want standard output; leave one out")
-
-
-def _match(matcher: Matcher, photo: str, **options: Any) -> Ambience | PhotoError:
-    (result,) = matcher.match_all([_source(photo)], **options)
-    return result
 
 
 def _deliver_all(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import click
 
+from deepmersion.request import LABEL_SETS
+
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 PATH = click.Path(path_type=Path, readable=False)
 """A path that is looked at only when it is used: what is wrong with it is no wrong usage."""
-
-LABEL_SETS = ("objects", "scenes")
 
 MAX_CARD_DIGITS = 9
 """PortAudio counts sound cards in 32 bits."""

@@ -41,5 +41,5 @@ def play(mix: str, soundbank: Path | None, **sound: Any) -> None:
 
     bank = open_bank(soundbank)
     gains = gains_vector(parse_mix(mix), bank.names)
-    options.check()
+    options = options.checked()
     deliver(renderer(bank, gains, options), options)

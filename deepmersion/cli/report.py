@@ -13,7 +13,7 @@ from deepmersion.cli.describe import describe
 from deepmersion.errors import in_one_line
 
 if TYPE_CHECKING:
-    from deepmersion.pipeline import Ambience
+    from deepmersion.ambience import Ambience
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from deepmersion.cli.report import Report
 from deepmersion.errors import PhotoError
 
 if TYPE_CHECKING:
+    from deepmersion.ambience import Ambience
     from deepmersion.cli.sound_options import SoundOptions
-    from deepmersion.pipeline import Ambience
 
 PHOTO_DURATION_S = 300.0
 """How long each of several photos plays when nobody says."""
 
-Look = Callable[[str], "Ambience | PhotoError"]
-"""Matches one photo."""
+Look = Callable[[str], "Ambience"]
+"""Matches one photo; raises PhotoError when it cannot be opened."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +86,22 @@ class ChangingScenes:
         self, look: Look, report: Report, failed: list[str], stop: threading.Event
     ) -> Iterator[Ambience]:
         """Yield what is found for each photo that can be opened, and report the others."""
-        if self.watched is None:
-            results: Iterator[tuple[str, Ambience | PhotoError]] = (
-                (p, look(p)) for p in self.photos
-            )
-        else:
+
+        def fail(photo: str, error: PhotoError) -> None:
+            report.fail(photo, error)
+            failed.append(photo)
+
+        if self.watched is not None:
             from deepmersion.vision.folder import watch
 
-            results = watch(self.watched, lambda path: look(str(path)), stop)
-        for photo, result in results:
-            if isinstance(result, PhotoError):
-                report.fail(photo, result)
-                failed.append(photo)
+            yield from watch(self.watched, look, fail, stop)
+        for photo in self.photos:
+            try:
+                ambience = look(photo)
+            except PhotoError as error:
+                fail(photo, error)
             else:
-                yield result
+                yield ambience
 
     def _first(self, found: Iterator[Ambience]) -> Ambience | None:
         if self.watched is None:
@@ -119,17 +121,15 @@ class ChangingScenes:
         stop: threading.Event,
     ) -> None:
         from deepmersion.slideshow import Following
-        from deepmersion.sound.renderer import fade_lengths
 
-        duration_s = self.each_s or options.duration_s
-        _, fade_out_s = fade_lengths(duration_s, options.fade_in_s, options.fade_out_s)
+        assert options.fade_out_s is not None
         report.show(first)
         sound = Following(
-            renderer(first.bank, first.best.gains, options, self.each_s),
+            renderer(first.bank, first.best.gains, options, endless=self.each_s is not None),
             coming,
             each_s=self.each_s,
             crossfade_s=self.crossfade_s,
-            fade_out_s=fade_out_s,
+            fade_out_s=options.fade_out_s,
             on_scene=report.show,
             patient=options.is_pipe,
             stop=stop,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ class SoundOptions:
     output : str or None
         A file, `PIPE`, or None for the speakers.
     duration_s, fade_in_s, fade_out_s : float or None
-        In seconds; None for what is usual.
+        In seconds; None for the default.
     volume_db : float
     output_device : str, int or None
     verbose : bool
@@ -112,20 +112,29 @@ class SoundOptions:
         """How long the sound lasts; None for ever."""
         return FILE_DURATION_S if self.duration_s is None and self.is_file else self.duration_s
 
-    def check(self, each_s: float | None = None) -> None:
-        """Refuse what cannot work before anything slow begins.
+    def checked(self, each_s: float | None = None) -> SoundOptions:
+        """Return the options with their fades filled in, if a sound can be delivered by them.
 
         Parameters
         ----------
         each_s : float or None
-            How long one of several sounds lasts, if that is not `lasting_s`.
+            How long one of several sounds lasts, in seconds, if that is not `lasting_s`.
+
+        Raises
+        ------
+        RequestError, PlaybackError, OutputError
+            When it cannot; before anything slow begins.
         """
         from deepmersion.sound.renderer import fade_lengths
 
         lasting_s = each_s or self.lasting_s
         if lasting_s is None and self.fade_out_s is not None:
             raise RequestError("--fade-out lies within --duration; say how long the sound lasts")
-        fade_lengths(lasting_s, self.fade_in_s, self.fade_out_s)
+        fade_in_s, fade_out_s = fade_lengths(lasting_s, self.fade_in_s, self.fade_out_s)
+        self._check_destination(lasting_s)
+        return replace(self, fade_in_s=fade_in_s, fade_out_s=fade_out_s)
+
+    def _check_destination(self, lasting_s: float | None) -> None:
         if self.output is None:
             from deepmersion.sound.playback import check_playback
 

@@ -82,19 +82,24 @@ def check_folder(folder: Path) -> None:
 
 
 def watch(
-    folder: Path, look: Callable[[Path], T | PhotoError], stop: threading.Event
-) -> Iterator[tuple[str, T | PhotoError]]:
-    """Yield path and what `look` returns for the newest photo in a folder, and for each that comes.
+    folder: Path,
+    look: Callable[[str], T],
+    on_failure: Callable[[str, PhotoError], None],
+    stop: threading.Event,
+) -> Iterator[T]:
+    """Yield what `look` returns for the newest photo in a folder, then for each new one.
 
-    When several come at once, the newest is taken alone. A file that is written anew counts as a
-    new one. One that cannot be opened is tried again, and its error yielded when it has not
-    changed for `PATIENCE_S`.
+    When several arrive at once, only the newest is taken. A file that is rewritten counts as new.
+    One that cannot be opened is tried again, and reported when it has not changed for
+    `PATIENCE_S`.
 
     Parameters
     ----------
     folder : Path
     look : callable
-        Opens a photo; called once or more for each.
+        Called with a photo's path, once or more; raises PhotoError when it cannot be opened.
+    on_failure : callable
+        Called with the path and the error of a photo that is given up.
     stop : threading.Event
         Set to end the iterator.
 
@@ -108,15 +113,17 @@ def watch(
         pause_s = arrivals.update()
         path = arrivals.newest()
         if path is not None:
-            result = look(path)
-            if not isinstance(result, PhotoError):
-                arrivals.settle(path)
-                yield str(path), result
-            elif arrivals.unchanged_s(path) >= PATIENCE_S:
-                arrivals.give_up(path)
-                yield str(path), result
+            try:
+                result = look(str(path))
+            except PhotoError as error:
+                if arrivals.unchanged_s(path) >= PATIENCE_S:
+                    arrivals.give_up(path)
+                    on_failure(str(path), error)
+                else:
+                    arrivals.doubt(path)
             else:
-                arrivals.doubt(path)
+                arrivals.settle(path)
+                yield result
         stop.wait(pause_s)
 
 

@@ -7,19 +7,21 @@ from io import BytesIO
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response
 
 from deepmersion.errors import PhotoError
 from deepmersion.pipeline import Matcher
+from deepmersion.request import LABEL_SETS, Request
 from deepmersion.web import queries
 from deepmersion.web.limits import Limits, announced_bytes, check_pixels, discard, read_upload
 from deepmersion.web.turns import Turns, in_thread
 
 MAX_TOP = 100
-"""Mixes that an answer lists at most."""
+"""The most mixes that an answer lists."""
 
-USES = ("objects,scenes", "scenes,objects", "objects", "scenes")
+USES = (",".join(LABEL_SETS), ",".join(reversed(LABEL_SETS)), *LABEL_SETS)
 
 FLAGS = ("false", "true")
 
@@ -37,7 +39,7 @@ class Matching:
     """
 
     def __init__(self, matcher: Matcher, limits: Limits) -> None:
-        self._matchers = {use: matcher.using(use.split(",")) for use in USES}
+        self._matcher = matcher
         self._limits = limits
         self._turns = Turns(
             limits.photos_at_once,
@@ -46,11 +48,11 @@ class Matching:
             limits.waiting_bytes,
         )
 
-    async def match(self, request: Request) -> Response:
+    async def match(self, request: HTTPRequest) -> Response:
         """Answer a photo with its record."""
         async with AsyncExitStack() as held:
             try:
-                matcher, options = await self._accept(request, held)
+                wanted = await self._accept(request, held)
             except HTTPException:
                 await discard(request, self._limits)
                 raise
@@ -62,35 +64,31 @@ class Matching:
                 if await request.is_disconnected():
                     raise ClientDisconnect
                 try:
-                    record = await in_thread(self._match, matcher, photo, options)
+                    record = await in_thread(self._match, photo, wanted)
                 except PhotoError as error:
                     return JSONResponse({"photo": PHOTO, "error": str(error)}, 422)
         return JSONResponse(record)
 
-    async def _accept(
-        self, request: Request, held: AsyncExitStack
-    ) -> tuple[Matcher, dict[str, Any]]:
-        """Check all that can be before a photo is read, and take memory for it."""
-        options = _options(request)
-        matcher = self._matchers[options.pop("use")]
+    async def _accept(self, request: HTTPRequest, held: AsyncExitStack) -> Request:
+        """Check all that can be checked before the photo is read, and reserve memory for it."""
+        wanted = _wanted(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not kind.startswith("image/") and kind != "application/octet-stream":
             raise HTTPException(415, "send a photo's bytes, with a Content-Type such as image/jpeg")
         n_bytes = announced_bytes(request, self._limits)
         await held.enter_async_context(self._turns.memory(n_bytes))
-        return matcher, options
+        return wanted
 
-    def _match(self, matcher: Matcher, photo: bytes, options: dict[str, Any]) -> dict[str, Any]:
+    def _match(self, photo: bytes, wanted: Request) -> dict[str, Any]:
         check_pixels(photo, self._limits)
-        return matcher.match(BytesIO(photo), **options).record() | {"photo": PHOTO}
+        return self._matcher.match(BytesIO(photo), wanted, name=PHOTO).record()
 
 
-def _options(request: Request) -> dict[str, Any]:
+def _wanted(request: HTTPRequest) -> Request:
     query = request.query_params
-    chatter = queries.number(query, "chatter", 0, 0, 1) if "chatter" in query else None
-    return {
-        "use": queries.one_of(query, "use", USES),
-        "top": queries.whole_number(query, "top", 1, 1, MAX_TOP),
-        "explained": queries.one_of(query, "explain", FLAGS) == "true",
-        "chatter": chatter,
-    }
+    return Request(
+        top=queries.whole_number(query, "top", 1, 1, MAX_TOP),
+        explain=queries.one_of(query, "explain", FLAGS) == "true",
+        chatter=queries.number(query, "chatter", 0, 0, 1) if "chatter" in query else None,
+        label_sets=queries.one_of(query, "use", USES).split(","),
+    )

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from deepmersion.matching.explain import Contribution
-from deepmersion.matching.rule import HEADS
+from deepmersion.request import LABEL_SETS
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.version import __version__
 from deepmersion.web.api import FLAGS, MAX_TOP, USES
@@ -191,7 +191,7 @@ def _ambience() -> Described:
             "kl": NUMBER | {"description": "KL(photo ‖ mix), the label sets added up, in nats."},
             "score": NUMBER | {"description": "What an index is ranked by, lowest first, in nats."},
         },
-        {f"kl_{head}": NUMBER for head in HEADS},
+        {f"kl_{label_set}": NUMBER for label_set in LABEL_SETS},
     )
     return _object(
         {

@@ -1,0 +1,124 @@
+"""An ambience: a photo, what is seen in it, and the mixes that belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepmersion.matching.explain import Explanation
+from deepmersion.matching.rule import Match
+from deepmersion.sound.bank import SoundBank
+from deepmersion.sound.output import FILE_DURATION_S
+from deepmersion.sound.recipe import mix_text, named_gains
+from deepmersion.sound.recording import SAMPLE_RATE
+
+SCHEMA = 1
+"""Version of the records that ``match --json`` prints."""
+
+
+@dataclass(frozen=True)
+class Ambience:
+    """A photo, what is seen in it, and the mixes that fit it.
+
+    Attributes
+    ----------
+    photo : str
+        Its name (`vision.photo.name_of`): its path, ``-`` for standard input, or ``the photo``.
+    networks : str
+        Which image networks looked at it: ``"lite"`` or ``"paper"``.
+    weights : mapping of str to str
+        Identities of their weights.
+    objects, scenes : tuple of (str, float)
+        The likeliest classes and their probabilities, the likeliest first.
+    matches : tuple of Match
+        The best, then alternatives; see `matching.rule.search`.
+    bank : SoundBank
+        The base sounds that the matches mix.
+    explanation : Explanation or None
+        Why the best mix came before the runner-up (`matching.rule.runner_up`), if that was asked
+        for.
+    """
+
+    photo: str
+    networks: str
+    weights: dict[str, str]
+    objects: tuple[tuple[str, float], ...]
+    scenes: tuple[tuple[str, float], ...]
+    matches: tuple[Match, ...]
+    bank: SoundBank
+    explanation: Explanation | None = None
+
+    @property
+    def best(self) -> Match:
+        """The first match: with a chatter level the chatter mix, else the best of the index."""
+        return self.matches[0]
+
+    @property
+    def sounds(self) -> dict[str, float]:
+        """The best mix: gains by name, the loudest first."""
+        return named_gains(self.best.gains, self.bank.names)
+
+    def blocks(self, **options: Any) -> Iterator[np.ndarray]:
+        """Return the best mix as a stream, float32 [samples, 2] a block, at 44,100 Hz.
+
+        The options are those of `deepmersion.sound.renderer.Renderer`.
+        """
+        from deepmersion.sound.renderer import Renderer
+
+        return Renderer(self.bank, self.best.gains, **options).blocks()
+
+    def write(self, path: Path | str, duration_s: float = FILE_DURATION_S, **options: Any) -> None:
+        """Write the best mix to an audio file (.wav, .flac, .ogg or .mp3).
+
+        Parameters
+        ----------
+        path : Path or str
+            Its suffix chooses the format. It appears there only when it is whole.
+        duration_s : float
+            In seconds.
+        **options
+            Those of `deepmersion.sound.renderer.Renderer`.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written.
+        RequestError
+            When a duration, fade or volume makes no sense.
+        SoundBankError
+            When a sound cannot be used.
+        """
+        from deepmersion.sound.output import write_file
+
+        blocks = self.blocks(duration_s=duration_s, **options)
+        write_file(Path(path), blocks, SAMPLE_RATE, round(duration_s * SAMPLE_RATE))
+
+    def record(self, output: str | None = None) -> dict[str, Any]:
+        """Return the ambience as ``match --json`` prints it."""
+        record = {
+            "schema": SCHEMA,
+            "photo": self.photo,
+            "networks": self.networks,
+            "weights": self.weights,
+            "objects": [{"label": label, "p": round(p, 6)} for label, p in self.objects],
+            "scenes": [{"label": label, "p": round(p, 6)} for label, p in self.scenes],
+            "matches": [
+                {
+                    "rank": rank,
+                    "sounds": named_gains(match.gains, self.bank.names),
+                    "mix": mix_text(named_gains(match.gains, self.bank.names)),
+                    "kl": round(match.kl, 6),
+                    **{f"kl_{head}": round(kl, 6) for head, kl in match.kl_by_head.items()},
+                    "score": round(match.score, 6),
+                }
+                for rank, match in enumerate(self.matches, 1)
+            ],
+            "output": output,
+        }
+        if self.explanation is not None:
+            record["explanation"] = asdict(self.explanation)
+        return record

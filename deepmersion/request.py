@@ -1,0 +1,60 @@
+"""A request: what a matcher is asked for, besides the photo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from deepmersion.errors import RequestError
+
+LABEL_SETS = ("objects", "scenes")
+"""ImageNet's objects, and the scenes of the Places networks."""
+
+Rule = Literal["centred", "2018"]
+"""What mixes are ranked by: see `matching.rule` and `matching.rule_2018`."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is wanted for a photo; the same request may serve many photos.
+
+    Attributes
+    ----------
+    top : int
+        Number of mixes: the best one and alternatives of other sounds (`matching.rule.search`).
+    explain : bool
+        Whether to say why the best mix came before the runner-up.
+    chatter : float or None
+        A level from 0 to 1 puts the mix of all sounds (`matching.chatter.chatter`) first, before
+        the mixes that would be first without it. What is explained is then why its loudest sound
+        came before the next one.
+    rule : {"centred", "2018"}
+    label_sets : sequence of str
+        Those that decide: ``"objects"``, ``"scenes"`` or both.
+
+    Raises
+    ------
+    RequestError
+        When a value is out of its bounds, or the rule of 2018 is to explain or to chatter.
+    """
+
+    top: int = 1
+    explain: bool = False
+    chatter: float | None = None
+    rule: Rule = "centred"
+    label_sets: Sequence[str] = LABEL_SETS
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise RequestError("top must be at least 1")
+        if self.chatter is not None and not 0 <= self.chatter <= 1:  # written so that NaN fails too
+            raise RequestError("the chatter level must be from 0 (one sound) to 1 (all of them)")
+        if self.rule not in get_args(Rule):
+            raise RequestError(f"unknown rule {self.rule}; choose from {', '.join(get_args(Rule))}")
+        if self.rule == "2018" and (self.explain or self.chatter is not None):
+            raise RequestError(
+                "the rule 2018 has neither explanations nor chatter; use the rule centred for them"
+            )
+        if not self.label_sets or not set(self.label_sets) <= set(LABEL_SETS):
+            raise RequestError(f"label sets must be {' or '.join(LABEL_SETS)}, or both")

@@ -1,0 +1,57 @@
+"""A photo on its way into the networks: opened, or the error if it cannot be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from deepmersion.errors import PhotoError
+from deepmersion.vision.networks import ImageNetworks
+from deepmersion.vision.photo import Photo, load_photo, name_of
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A photo's pixels, or why there are none.
+
+    Attributes
+    ----------
+    name : str
+    image : ndarray, shape = (height, width, 3), uint8, or None
+        As small as the networks let it be.
+    error : PhotoError or None
+        One of the two is None.
+    """
+
+    name: str
+    image: np.ndarray | None = None
+    error: PhotoError | None = None
+
+    def pixels(self) -> np.ndarray:
+        """Return the image; raises the error if there is none."""
+        if self.error is not None:
+            raise self.error
+        assert self.image is not None
+        return self.image
+
+
+def open_photo(photo: Photo, networks: ImageNetworks, name: str | None = None) -> Opened:
+    """Open a photo for image networks; raises nothing that is the photo's fault.
+
+    Parameters
+    ----------
+    photo : Path, str or binary file
+    networks : ImageNetworks
+    name : str, optional
+        By default as `name_of` does.
+    """
+    own_name = name_of(photo)
+    name = own_name if name is None else name
+    source = Path(photo) if isinstance(photo, str) else photo
+    try:
+        image = load_photo(source, own_name, min_side=networks.min_side)
+        return Opened(name, networks.reduced(image))
+    except PhotoError as error:
+        return Opened(name, error=error)
