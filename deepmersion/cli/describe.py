@@ -48,14 +48,11 @@ def describe(ambience: Ambience, *, bars: bool) -> str:
 
 
 def command(ambience: Ambience) -> str:
-    """Return what plays the best mix again without the photo, quoted for a shell."""
+    """Return the command that plays the best mix again, quoted for a shell."""
     words = ["deepmersion", "play"]
     if ambience.bank.folder != shipped_soundbank():
         words += ["--soundbank", str(ambience.bank.folder)]
-    mix = mix_text(ambience.sounds)
-    # A name may begin as an option does.
-    words += ["--", mix] if mix.startswith("-") else [mix]
-    return " ".join(map(quote, words))
+    return " ".join(map(quote, [*words, mix_text(ambience.sounds)]))
 
 
 def _reasons(explanation: Explanation) -> list[str]:

@@ -1,4 +1,4 @@
-"""``deepmersion play``: a mix by name, with no photo."""
+"""``deepmersion play``: a mix by name, without a photo."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from deepmersion.cli.streams import require_stdout
 def play(mix: str, soundbank: Path | None, **sound: Any) -> None:
     """Play or write a MIX: sounds and their gains, as `deepmersion match` prints them.
 
-    A gain is linear and counts relative to the others; 1 if left out. A comma or an equals sign
-    in a name stands behind a backslash.
+    Gains are linear and relative to each other; one that is left out is 1. In names, write a
+    comma as :2C, an equals sign as :3D and a colon as :3A.
 
     \b
       deepmersion play waves=1,birds=0.5

@@ -1,9 +1,22 @@
-"""The recipe of a mix, which people read and write: its sounds by name, and their gains."""
+"""The recipe of a mix, which people read and write: its sounds by name, and their gains.
+
+As text it has one grammar, whether `deepmersion play`, ``GET /api/mix`` or the page's address
+(``web/static/mix.js``) reads it::
+
+    mix   = sound *( "," sound )           ; each sound once
+    sound = name [ "=" gain ]              ; a gain left out is 1
+    name  = 1*( character / ":" HEX HEX )  ; a character other than "," "=" ":", or a byte of UTF-8
+    gain  = a decimal number, such as 1, 0.25 or .5
+
+Spaces around a name or a gain do not count. `mix_text` escapes whatever a shell or a URL could take
+for something else, so that both pass its text on unchanged: ``rain:2C:20heavy=1,waves=0.5``.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote, unquote
 
 import numpy as np
 
@@ -12,9 +25,8 @@ from deepmersion.errors import RequestError
 MAX_GAIN = 1e6
 """More than anybody means: only the ratios of gains count, and this is 120 dB."""
 
-_PART = re.compile(r"\s*((?:\\.|[^\\,=\s])(?:\\.|[^\\,=])*?)\s*(?:=([^,=]*))?(?:,|$)")
-"""One sound of a mix as text: its name, in which a backslash takes away a sign's meaning, and
-perhaps its gain."""
+_NAME = re.compile(r"(?:[^:,=]|:[0-9A-Fa-f]{2})+")
+_GAIN = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
 
 
 def named_gains(gains: Sequence[float] | np.ndarray, names: Sequence[str]) -> dict[str, float]:
@@ -31,9 +43,9 @@ def gains_vector(mix: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
     RequestError
         When a name is not among them, a gain is below zero or above `MAX_GAIN`, or all are zero.
     """
-    unknown = [name for name in mix if name not in names]
-    if unknown:
-        raise RequestError(f"there is no sound called {unknown[0]}; choose from {', '.join(names)}")
+    for name in mix:
+        if name not in names:
+            raise RequestError(f"there is no sound called {name}; choose from {', '.join(names)}")
     gains = np.array([mix.get(name, 0.0) for name in names])
     if not ((gains >= 0) & (gains <= MAX_GAIN)).all() or not gains.astype(np.float32).any():
         raise RequestError(
@@ -43,17 +55,21 @@ def gains_vector(mix: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
 
 
 def mix_text(mix: Mapping[str, float]) -> str:
-    r"""Return a mix as text that `parse_mix` reads, such as ``waves=1,birds=0.5``.
+    """Return a mix as text that `parse_mix` reads, such as ``waves=1,birds=0.5``.
 
-    Commas, equals signs and backslashes in names, and spaces around them, stand behind a
-    backslash. Gains are as long as they must be for the same float32 to come back.
+    It has no characters but ASCII letters and digits, ``- _ . : , =``, and does not begin as an
+    option does. Gains are as long as they must be for the same float32 to come back.
     """
     return ",".join(
-        re.sub(r"[\\,=]|^\s|\s$", r"\\\g<0>", name)
-        + "="
-        + np.format_float_positional(np.float32(gain), trim="-")
+        f"{escaped(name)}={np.format_float_positional(np.float32(gain), trim='-')}"
         for name, gain in mix.items()
     )
+
+
+def escaped(name: str) -> str:
+    """Return a sound's name as `mix_text` writes it."""
+    text = quote(name, safe="").replace("~", "%7E").replace("%", ":")
+    return f":2D{text[1:]}" if text.startswith("-") else text
 
 
 def parse_mix(text: str) -> dict[str, float]:
@@ -62,23 +78,21 @@ def parse_mix(text: str) -> dict[str, float]:
     Raises
     ------
     RequestError
-        When the text is no mix, or names a sound twice.
+        When the text does not follow the grammar, or names a sound twice.
     """
     mix: dict[str, float] = {}
-    position = 0
-    while position < len(text) or not mix:
-        part = _PART.match(text, position)
+    for sound in text.split(","):
+        name, equals, gain = (part.strip(" ") for part in sound.partition("="))
         try:
-            if part is None:
+            if not _NAME.fullmatch(name) or not (_GAIN.fullmatch(gain) or not equals):
                 raise ValueError
-            gain = 1.0 if part[2] is None else float(part[2])
+            name = unquote(name.replace("%", "%25").replace(":", "%"), errors="strict")
         except ValueError:
             raise RequestError(
-                f"{text!r} is no mix; write sounds and their gains, for example waves=1,birds=0.5"
+                f"{text!r} is not a mix; write sounds and their gains, for example "
+                "waves=1,birds=0.5, and a comma in a name as :2C"
             ) from None
-        name = re.sub(r"\\(.)", r"\1", part[1])
         if name in mix:
             raise RequestError(f"the mix names {name} twice; name each sound once")
-        mix[name] = gain
-        position = part.end()
+        mix[name] = float(gain) if equals else 1.0
     return mix

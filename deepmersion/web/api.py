@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response
 
-from deepmersion.errors import PhotoError
+from deepmersion.errors import PhotoError, RequestError
 from deepmersion.pipeline import Matcher
 from deepmersion.request import LABEL_SETS, Request
 from deepmersion.web import queries
@@ -53,7 +53,7 @@ class Matching:
         async with AsyncExitStack() as held:
             try:
                 wanted = await self._accept(request, held)
-            except HTTPException:
+            except (HTTPException, RequestError):
                 await discard(request, self._limits)
                 raise
             photo = await read_upload(request, self._limits)

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from deepmersion.errors import DeepmersionError
+from deepmersion.errors import DeepmersionError, RequestError, in_one_line
 from deepmersion.pipeline import Matcher
 from deepmersion.web.api import Matching
 from deepmersion.web.downloads import Downloads
@@ -105,7 +105,8 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 
 async def _failed(_request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": " ".join(str(error).split())}, 500)
+    status = 400 if isinstance(error, RequestError) else 500
+    return JSONResponse({"error": in_one_line(error)}, status)
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:

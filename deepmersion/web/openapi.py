@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -9,17 +10,21 @@ from typing import Any
 from deepmersion.matching.explain import Contribution
 from deepmersion.request import LABEL_SETS
 from deepmersion.sound.output import FILE_DURATION_S
+from deepmersion.sound.recipe import escaped
 from deepmersion.version import __version__
 from deepmersion.web.api import FLAGS, MAX_TOP, USES
 from deepmersion.web.downloads import TYPES
 from deepmersion.web.limits import Limits
-from deepmersion.web.queries import mix_pattern
 from deepmersion.web.sounds import OTHER_TYPE
 from deepmersion.web.sounds import TYPES as TYPES_BY_SUFFIX
 
 SOUND_TYPES = (*sorted(set(TYPES_BY_SUFFIX.values())), OTHER_TYPE)
 
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
+
+GAIN = r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,24})?|0?\.[0-9]{0,23}[1-9]0{0,24})"
+"""A gain above zero, as a mix is written: ``1``, ``0.50``, ``.25``. As many decimals as a float64
+above a hundredth may have, and some more; a float32 holds the least of them."""
 
 Described = dict[str, Any]
 
@@ -137,7 +142,7 @@ def _mix(names: Sequence[str], limits: Limits) -> Described:
         "type": "number", "minimum": 1, "maximum": most_s, "default": min(FILE_DURATION_S, most_s)
     }  # fmt: skip
     kind = {"enum": list(TYPES), "default": next(iter(TYPES))}
-    mix = {"type": "string", "pattern": mix_pattern(names), "examples": [f"{names[0]}=1"]}
+    mix = {"type": "string", "pattern": mix_pattern(names), "examples": [f"{escaped(names[0])}=1"]}
     return {
         "operationId": "mix",
         "summary": "A mix as an audio file.",
@@ -158,6 +163,12 @@ def _mix(names: Sequence[str], limits: Limits) -> Described:
             **_refusals(),
         },
     }
+
+
+def mix_pattern(names: Sequence[str]) -> str:
+    """Return the regular expression of a mix as `deepmersion.sound.recipe.mix_text` writes it."""
+    part = f"(?:{'|'.join(re.escape(escaped(name)) for name in names)})={GAIN}"
+    return f"^(?!(?:.*,)?([^=]+)=.*,\\1=){part}(?:,{part})*$"
 
 
 def _file(names: Sequence[str], summary: str, kinds: Sequence[str]) -> Described:

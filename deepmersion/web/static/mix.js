@@ -7,6 +7,22 @@ const ADDRESS = "#mix=";
 /** Browsers let the address be written some hundred times in half a minute; a slider moves faster. */
 const WRITE_AFTER_MS = 300;
 
+/** The grammar, which deepmersion/sound/recipe.py states and reads in the same way. */
+const NAME = /^(?:[^:,=]|:[0-9A-Fa-f]{2})+$/;
+const GAIN = /^(?:[0-9]+\.?[0-9]*|\.[0-9]+)$/;
+
+const trim = (text) => text.replace(/^ +| +$/g, "");
+
+/**
+ * Return a sound's name as a mix writes it.
+ * @param {string} name
+ * @returns {string}
+ */
+export function escaped(name) {
+  const byte = (letter) => `%${letter.charCodeAt(0).toString(16).toUpperCase()}`;
+  return encodeURIComponent(name).replace(/[!'()*~]|^-/g, byte).replaceAll("%", ":");
+}
+
 /**
  * Return a mix as text, such as `waves=1,birds=0.5`, the loudest first.
  * @param {Mix} mix
@@ -16,37 +32,51 @@ export function toText(mix) {
   return [...mix]
     .filter(([, gain]) => Number(gain.toFixed(3)) > 0)
     .sort((a, b) => b[1] - a[1])
-    .map(([name, gain]) => `${encodeURIComponent(name)}=${Number(gain.toFixed(3))}`)
+    .map(([name, gain]) => `${escaped(name)}=${Number(gain.toFixed(3))}`)
     .join(",");
 }
 
 /**
- * Return the mix that a text means.
+ * Return the gains by name of a mix as text; a name alone has the gain 1.
+ * @param {string} text
+ * @returns {Mix} With gains of any size, zero among them.
+ * @throws {Error} When the text does not follow the grammar, or names a sound twice.
+ */
+export function parse(text) {
+  const mix = new Map();
+  for (const sound of text.split(",")) {
+    const [written, ...gains] = sound.split("=").map(trim);
+    const gain = gains.length ? gains.join("=") : "1";
+    const name = NAME.test(written) && GAIN.test(gain) ? unescaped(written) : null;
+    if (name === null) throw new Error(`“${text}” is not a mix. Mixes look like waves=1,birds=0.5.`);
+    if (mix.has(name)) throw new Error(`The mix names ${name} twice.`);
+    mix.set(name, Number(gain));
+  }
+  return mix;
+}
+
+function unescaped(written) {
+  try {
+    return decodeURIComponent(written.replaceAll("%", "%25").replaceAll(":", "%"));
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Return the mix that a text means, its loudest sound at 1 at most.
  * @param {string} text
  * @param {string[]} names - Of the sounds there are.
  * @returns {Mix}
- * @throws {Error} When it names another sound, or a gain that is none.
+ * @throws {Error} When it is not a mix of these sounds.
  */
 export function fromText(text, names) {
-  const mix = new Map();
-  for (const part of text.split(",").filter(Boolean)) {
-    const at = part.lastIndexOf("=");
-    const name = decoded(part.slice(0, Math.max(at, 0)));
-    const gain = Number(part.slice(at + 1));
-    if (!names.includes(name)) throw new Error(`There is no sound called “${name || part}” here.`);
-    if (!(gain >= 0) || !Number.isFinite(gain)) throw new Error(`“${part}” is no gain.`);
-    if (gain > 0) mix.set(name, gain);
+  const mix = parse(text);
+  for (const name of mix.keys()) {
+    if (!names.includes(name)) throw new Error(`There is no sound called “${name}” here.`);
   }
   const loudest = Math.max(1, ...mix.values());
-  return new Map([...mix].map(([name, gain]) => [name, gain / loudest]));
-}
-
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text; // an address that was cut in the middle of a letter: the name of no sound
-  }
+  return new Map([...mix].filter(([, gain]) => gain > 0).map(([name, gain]) => [name, gain / loudest]));
 }
 
 /**
@@ -54,7 +84,13 @@ function decoded(text) {
  * @returns {string | null}
  */
 export function inAddress() {
-  return location.hash.startsWith(ADDRESS) ? location.hash.slice(ADDRESS.length) : null;
+  if (!location.hash.startsWith(ADDRESS)) return null;
+  const text = location.hash.slice(ADDRESS.length);
+  try {
+    return decodeURIComponent(text) || null; // browsers encode what was typed with spaces or accents
+  } catch {
+    return text;
+  }
 }
 
 let writing;

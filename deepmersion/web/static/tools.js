@@ -1,4 +1,5 @@
 /** The timer, the live camera, and saving a mix. */
+import { parse } from "./mix.js";
 import { snapshot } from "./photo.js";
 import { rendered } from "./server.js";
 
@@ -116,7 +117,7 @@ export function save(text, onTrouble) {
       const file = await rendered(mix, seconds, format, abort.signal);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(file);
-      link.download = `${decodeURIComponent(mix).replace(/=[\d.]+/g, "").replaceAll(",", "-").slice(0, 60)}.${format}`;
+      link.download = `${[...parse(mix).keys()].join("-").slice(0, 60)}.${format}`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), MINUTE_S * 1000);
       end("Saved.");
