@@ -30,7 +30,7 @@ def cache(compiled_lite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def stand_in(name: str) -> None:
     """Put a file of the published size, but of nothing else that is published, in the cache."""
-    with weights_path(name).open("wb") as file:
+    with weights_path(SPECS[name]).open("wb") as file:
         file.truncate(SPECS[name].size)
 
 
@@ -60,7 +60,7 @@ def test_damaged_files_are_named_and_lite_is_taken() -> None:
     assert load_networks("auto", on_choice=told.append).name == "lite"
     (line,) = told
     assert line.startswith("lite")
-    assert str(weights_path("vgg16")) in line
+    assert str(weights_path(SPECS["vgg16"])) in line
     assert "not the published file" in line
 
 

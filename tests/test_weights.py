@@ -121,7 +121,7 @@ def test_cache_folder_is_the_users_unless_named(
 def test_a_cache_folder_of_nobodys_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPMERSION_CACHE", "~no-such-user/cache")
     with pytest.raises(WeightsError, match=r"DEEPMERSION_CACHE names ~no-such-user/cache"):
-        weights.fetch("vgg16")
+        weights.fetch(SPECS["vgg16"])
 
 
 def test_a_cache_folder_that_cannot_be_looked_into_holds_nothing(
@@ -129,9 +129,9 @@ def test_a_cache_folder_that_cannot_be_looked_into_holds_nothing(
 ) -> None:
     # A name that is too long, which even root cannot pass over.
     monkeypatch.setenv("DEEPMERSION_CACHE", f"/{'x' * 300}")
-    assert not weights.is_present("vgg16")
+    assert not weights.is_present(SPECS["vgg16"])
     with pytest.raises(WeightsError, match=r"vgg16-397923af\.pth cannot be read"):
-        weights.verify("vgg16")
+        weights.verify(SPECS["vgg16"])
 
 
 # Fetching
@@ -168,9 +168,9 @@ def test_damaged_file_is_fetched_again(cache: Path) -> None:
     path = cache / "vgg16-397923af.pth"
     path.write_bytes(bytes(300_000))
     with pytest.raises(WeightsError, match=r"damaged.*expected sha256.*found sha256"):
-        weights.verify("vgg16")
-    assert weights.fetch("vgg16") == path
-    assert weights.verify("vgg16").read_bytes() == CONTENTS["vgg16"]
+        weights.verify(SPECS["vgg16"])
+    assert weights.fetch(SPECS["vgg16"]) == path
+    assert weights.verify(SPECS["vgg16"]).read_bytes() == CONTENTS["vgg16"]
 
 
 @pytest.mark.usefixtures("cache")
@@ -180,7 +180,7 @@ def test_mirror_is_asked_instead(server: Loopback, monkeypatch: pytest.MonkeyPat
     mirrored.mkdir()
     (server.folder / "vgg16-397923af.pth").rename(mirrored / "vgg16-397923af.pth")
     monkeypatch.setenv("DEEPMERSION_MIRROR", server.url("mirror/"))
-    assert weights.fetch("vgg16").read_bytes() == CONTENTS["vgg16"]
+    assert weights.fetch(SPECS["vgg16"]).read_bytes() == CONTENTS["vgg16"]
 
 
 @pytest.mark.usefixtures("server")
@@ -192,7 +192,7 @@ def test_a_mirror_whose_address_is_none_is_one_clear_line(
 ) -> None:
     monkeypatch.setenv("DEEPMERSION_MIRROR", mirror)
     with pytest.raises(WeightsError, match=r"is no valid address.*DEEPMERSION_MIRROR") as error:
-        weights.fetch("vgg16")
+        weights.fetch(SPECS["vgg16"])
     assert "\n" not in str(error.value)
 
 
@@ -212,7 +212,7 @@ def test_folder_that_cannot_be_written_is_one_clear_line(
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("DEEPMERSION_CACHE", str(tmp_path / "file" / "below"))
     with pytest.raises(WeightsError, match=r"cannot be made.*DEEPMERSION_CACHE"):
-        weights.fetch("vgg16")
+        weights.fetch(SPECS["vgg16"])
 
 
 def _fetch_in_process(spec: WeightsSpec, start: object) -> None:
@@ -233,7 +233,7 @@ def test_processes_at_once_fetch_once(server: Loopback) -> None:
         other.join(WAIT_S)
     assert [other.exitcode for other in others] == [0, 0, 0]
     assert len(server.ranges) == 1
-    assert weights.verify("vgg16").read_bytes() == CONTENTS["vgg16"]
+    assert weights.verify(SPECS["vgg16"]).read_bytes() == CONTENTS["vgg16"]
 
 
 # Import
@@ -246,7 +246,7 @@ def test_import_knows_files_by_content(cache: Path, tmp_path: Path) -> None:
     result = run("import", str(disguised))
     assert result.exit_code == 0
     assert result.stdout == f"places365: {cache / 'resnet18_places365.pth.tar'}\n"
-    assert weights.verify("places365").read_bytes() == CONTENTS["places365"]
+    assert weights.verify(SPECS["places365"]).read_bytes() == CONTENTS["places365"]
     assert disguised.exists()
 
 
@@ -260,7 +260,7 @@ def test_import_refuses_other_files_and_takes_the_rest(cache: Path, tmp_path: Pa
     assert f"{cut} (299999 bytes, sha256:" in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (cache / "vgg16-397923af.pth").exists()
-    assert weights.verify("places365")
+    assert weights.verify(SPECS["places365"])
 
 
 @pytest.mark.usefixtures("server")
@@ -272,7 +272,7 @@ def test_import_names_a_missing_file_and_takes_the_rest(tmp_path: Path) -> None:
     missing, folder = result.stderr.splitlines()
     assert missing.startswith(f"Error: {tmp_path / 'missing'} cannot be read (No such file")
     assert folder.startswith(f"Error: {tmp_path} cannot be read (Is a directory")
-    assert weights.verify("places365")
+    assert weights.verify(SPECS["places365"])
 
 
 @pytest.mark.usefixtures("server")
@@ -286,7 +286,7 @@ def test_an_import_that_cannot_be_written_is_one_clear_line(cache: Path, tmp_pat
 
 @pytest.mark.usefixtures("server")
 def test_import_of_the_file_in_the_cache_leaves_it() -> None:
-    path = weights.fetch("vgg16")
+    path = weights.fetch(SPECS["vgg16"])
     assert weights.import_file(path).name == "vgg16"
     assert path.read_bytes() == CONTENTS["vgg16"]
 
@@ -295,7 +295,7 @@ def test_import_replaces_a_damaged_file(server: Loopback, cache: Path) -> None:
     cache.mkdir()
     (cache / "vgg16-397923af.pth").write_bytes(b"half")
     weights.import_file(server.folder / "vgg16-397923af.pth")
-    assert weights.verify("vgg16").read_bytes() == CONTENTS["vgg16"]
+    assert weights.verify(SPECS["vgg16"]).read_bytes() == CONTENTS["vgg16"]
 
 
 def test_identify_knows_the_published_forms(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,7 +319,7 @@ def test_identify_knows_the_published_forms(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.usefixtures("server")
 def test_list_fits_a_terminal_and_says_what_is_here(cache: Path) -> None:
-    weights.fetch("vgg16")
+    weights.fetch(SPECS["vgg16"])
     (cache / "resnet18_places365.pth.tar.part").write_bytes(bytes(150_000))
     result = run("list")
     assert result.exit_code == 0
@@ -337,7 +337,7 @@ def test_list_fits_a_terminal_and_says_what_is_here(cache: Path) -> None:
 @pytest.mark.usefixtures("server")
 def test_verify_tells_good_from_bad(cache: Path) -> None:
     assert "no weights are in" in run("verify").stderr
-    weights.fetch("vgg16")
+    weights.fetch(SPECS["vgg16"])
     good = run("verify")
     assert good.exit_code == 0
     assert good.stdout == f"vgg16: published file, {SPECS['vgg16'].identity}\n"

@@ -74,6 +74,7 @@ def _tell(on_choice: OnChoice | None, message: str) -> None:
 
 
 def _paper_is_present() -> bool:
+    from deepmersion.weights.specs import GROUPS, SPECS
     from deepmersion.weights.store import is_present
 
-    return is_present("vgg16") and is_present("places365")
+    return all(is_present(SPECS[name]) for name in GROUPS["paper"])

@@ -96,15 +96,6 @@ GROUPS = {"paper": ("vgg16", "places365"), "all": tuple(SPECS)}
 """What can be fetched together."""
 
 
-def spec_of(which: str | WeightsSpec) -> WeightsSpec:
-    """Return the weights of a name; raises RequestError when the name is unknown."""
-    if isinstance(which, WeightsSpec):
-        return which
-    if which not in SPECS:
-        raise RequestError(f"there are no weights {which}: choose among {', '.join(SPECS)}")
-    return SPECS[which]
-
-
 def expand(names: tuple[str, ...]) -> list[WeightsSpec]:
     """Return the weights that some names and names of groups mean, each once.
 
@@ -118,7 +109,7 @@ def expand(names: tuple[str, ...]) -> list[WeightsSpec]:
             choices = ", ".join([*SPECS, *GROUPS])
             raise RequestError(f"there are no weights {name}: choose among {choices}")
     members = [member for name in names for member in GROUPS.get(name, (name,))]
-    return [spec_of(name) for name in dict.fromkeys(members)]
+    return [SPECS[name] for name in dict.fromkeys(members)]
 
 
 def how_to_get(spec: WeightsSpec) -> str:

