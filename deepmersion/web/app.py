@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+import mimetypes
 from http import HTTPStatus
-from importlib import resources
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from deepmersion.errors import DeepmersionError, RequestError, in_one_line
@@ -23,16 +23,8 @@ from deepmersion.web.openapi import description
 from deepmersion.web.safety import Guard, report
 from deepmersion.web.sounds import Sounds
 
-TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".flac": "audio/flac",
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
-"""Of the page's own files."""
-
-PAGE = "index.html"
+# Where the system's own table says otherwise (a Windows registry), browsers would refuse scripts.
+mimetypes.add_type("text/javascript", ".js")
 
 
 def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = None) -> ASGIApp:
@@ -51,14 +43,17 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
     limits = limits or Limits()
     sounds = Sounds(matcher.bank, folder)
     openapi = description(matcher.bank.names, limits)
-    page = _Page()
+    static = StaticFiles(packages=[("deepmersion.web", "static")])
+
+    async def send_page(request: Request) -> Response:
+        return await static.get_response("index.html", request.scope)
 
     async def send_openapi(_request: Request) -> Response:
         return JSONResponse(openapi)
 
     routes = [
-        Route("/", page.send),
-        Route("/static/{name}", page.send),
+        Route("/", send_page),
+        Mount("/static", static),
         Route("/api/openapi.json", send_openapi),
         Route("/api/match", Matching(matcher, limits).match, methods=["POST"]),
         Route("/api/sounds", sounds.listed),
@@ -73,28 +68,6 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
         Exception: _unexpected,
     }
     return Guard(Starlette(routes=routes, exception_handlers=handlers), host)
-
-
-class _Page:
-    """The page's own files, kept in memory: there is no path that leads to another."""
-
-    def __init__(self) -> None:
-        files = resources.files("deepmersion.web").joinpath("static").iterdir()
-        self._files = {file.name: file.read_bytes() for file in files if file.is_file()}
-        self._etags = {
-            name: f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-            for name, content in self._files.items()
-        }
-
-    async def send(self, request: Request) -> Response:
-        """Answer with a file."""
-        name = request.path_params.get("name", PAGE)
-        if name not in self._files:
-            raise HTTPException(404, "there is nothing here")
-        headers = {"ETag": self._etags[name], "Cache-Control": "no-cache"}
-        if self._etags[name] in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(self._files[name], headers=headers, media_type=TYPES[Path(name).suffix])
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

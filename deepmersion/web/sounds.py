@@ -73,7 +73,7 @@ class Sounds:
     async def listed(self, request: Request) -> Response:
         """Answer with the sounds and how to play them."""
         etag = f'"{self.version}"'
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        headers = {"ETag": etag}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
         return JSONResponse(await in_thread(self._describe), headers=headers)
@@ -150,8 +150,9 @@ class Sounds:
     async def _send(self, request: Request, path: Path, media_type: str, kind: str) -> Response:
         version = self.version
         etag = f'"{version}-{kind.lstrip(".")}"'
-        asked = request.query_params.get("v")
-        headers = {"ETag": etag, "Cache-Control": ONE_YEAR if asked == version else "no-cache"}
+        headers = {"ETag": etag}
+        if request.query_params.get("v") == version:
+            headers["Cache-Control"] = ONE_YEAR
         if etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
         try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
+from anyio import to_thread
 from starlette.exceptions import HTTPException
 
 T = TypeVar("T")
@@ -77,29 +78,8 @@ class Turns:
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Return what a function returns that is run by a thread of its own.
+    """Return what a function returns when a worker thread runs it.
 
-    The thread is a daemon: nobody waits for it when the server ends.
+    A caller that is cancelled does not wait for the thread.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def deliver(result: T | None, error: BaseException | None) -> None:
-        if future.done():  # nobody waits for it any more
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def work() -> None:
-        result, failure = None, None
-        try:
-            result = function(*args)
-        except BaseException as error:
-            failure = error
-        with suppress(RuntimeError):  # the server has ended meanwhile
-            loop.call_soon_threadsafe(deliver, result, failure)
-
-    threading.Thread(target=work, daemon=True).start()
-    return await future
+    return await to_thread.run_sync(partial(function, *args), abandon_on_cancel=True)
