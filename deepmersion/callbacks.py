@@ -1,4 +1,4 @@
-"""How whoever works for long tells how far it is."""
+"""Callbacks that report progress."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class OutputError(DeepmersionError):
 
 
 class PlaybackError(DeepmersionError):
-    """There is no way to the speakers."""
+    """Sound cannot be played."""
 
 
 class ServerError(DeepmersionError):
@@ -66,6 +66,6 @@ class ServerError(DeepmersionError):
 
 
 class RequestError(DeepmersionError):
-    """What was asked for makes no sense or is out of bounds (exit code 2)."""
+    """A request makes no sense or is out of bounds (exit code 2)."""
 
     exit_code = 2

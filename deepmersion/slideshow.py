@@ -1,8 +1,8 @@
 """One sound for scenes that change: photos in turn, or a place that a camera looks at.
 
-What comes next is matched and made ready in a thread of its own, so that the stream never waits
-for a network. The stream itself decides when to go over to it, by the samples that it has given
-out, so that what a pipe gets does not depend on how fast somebody reads.
+The next scene is matched and prepared in a thread of its own, so that the stream never waits for a
+network. The stream decides by the number of samples delivered when to change over, so that the
+content of a pipe does not depend on how fast it is read.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from deepmersion.ambience import Ambience
 
 CROSSFADE_S = 5.0
-"""How long one scene's sound takes to become the next one's: slow enough that nothing starts."""
+"""Seconds that one scene's sound takes to become the next one's: slow enough not to startle."""
 
 LEAVE_S = 0.1
-"""How long the end waits for a photo that is being matched; nobody will hear what comes of it."""
+"""Seconds that the end waits for a photo that is still being matched, and no longer needed."""
 
 _END = object()
 """Comes after the last scene."""
@@ -37,9 +37,9 @@ def crossfade_length(each_s: float | None, crossfade_s: float | None) -> float:
     Parameters
     ----------
     each_s : float or None
-        How long a scene plays, in seconds; None until the next one comes.
+        Time that a scene plays, in seconds; None plays it until the next one comes.
     crossfade_s : float or None
-        What was asked for; None takes the default, shortened if scenes are short.
+        The requested length; None takes the default, shortened if scenes are short.
 
     Raises
     ------
@@ -68,21 +68,21 @@ class Following:
     scenes : iterator of Ambience
         The scenes after the first; taken from another thread, and may wait for what comes.
     each_s : float or None
-        How long each scene plays, in seconds; the sound ends with the last one. None goes over to
+        Time that each scene plays, in seconds; the sound ends with the last one. None changes to
         every scene as soon as it comes.
     crossfade_s, fade_out_s : float
         Between scenes, and at the end, in seconds.
     on_scene : callable
         Called from that other thread with every scene when its sound begins.
     patient : bool
-        Whether a scene that is due and not ready is waited for, as a pipe can; a sound card
-        cannot, so that the scene before it goes on.
+        Whether to wait for a scene that is due and not ready, as a pipe can. A sound card cannot,
+        so the scene before it goes on.
     stop : threading.Event or None
         Set at the end: `scenes` that wait for something stop then.
     """
 
     n_samples = None
-    """How long it will be, in samples: not known."""
+    """Its length in samples: unknown."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class Following:
 
     @property
     def busy(self) -> bool:
-        """Whether a photo is still being matched that is no longer wanted."""
+        """Whether a photo that is no longer wanted is still being matched."""
         return self._ahead.is_alive()
 
     def finish(self, fade_out_s: float) -> None:
@@ -197,7 +197,7 @@ class _Ahead(threading.Thread):
                     break
                 self._on_scene(scene)
         except Exception as error:
-            self.failure = error  # raised again where somebody can catch it
+            self.failure = error  # raised again by `blocks`
         finally:
             self._ready.put(_END)
 

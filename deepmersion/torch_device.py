@@ -1,4 +1,4 @@
-"""Where networks run."""
+"""The device that networks run on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def require_device(name: str) -> None:
     Raises
     ------
     RequestError
-        When there is no such device, or nothing can be computed on it.
+        When the device does not exist, or cannot compute.
     """
     if name == "cpu":  # which is everywhere, and PyTorch need not be imported to know it
         return

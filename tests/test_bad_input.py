@@ -329,7 +329,7 @@ def test_an_unknown_output_device(
 LENGTHS = {
     "play waves --duration 5 --fade-out 6": "fades of 0 s and 6 s do not fit into",
     "play waves --duration 5 --fade-in 3 --fade-out 3": "do not fit into a duration of 5 s",
-    "play waves --fade-out 5m": "--fade-out lies within --duration",
+    "play waves --fade-out 5m": "--fade-out is part of --duration",
     "play waves -o x.wav --fade-in 301": "do not fit into a duration of 300 s",
     "match a.jpg --duration 5 --fade-out 6": "do not fit into a duration of 5 s",
     "match a.jpg b.jpg --duration 5 --fade 6": "crossfade (--fade) of 6 s does not fit",
@@ -354,10 +354,10 @@ def test_lengths_that_do_not_fit(
     ("mix", "exit_code", "what"),
     [
         ("kazoo", 2, "there is no sound called kazoo; choose from birds, "),
-        ("waves=loud", 2, "'waves=loud' is no mix"),
-        ("waves=-1", 2, "gains must be zero or more"),
+        ("waves=loud", 2, "'waves=loud' is not a mix"),
+        ("waves=-1", 2, "is not a mix"),
         ("waves=0", 2, "at least one above zero"),
-        ("waves=nan", 2, "gains must be zero or more"),
+        ("waves=1000001", 2, "gains must be zero or more"),
         ("waves,waves", 2, "names waves twice"),
     ],
 )
@@ -534,7 +534,7 @@ main()
 """The command, told how much it is to hear of a mix, and which signal it gets half way."""
 
 
-STOPPED = "Stopped. The same command with --resume goes on from here.\n"
+STOPPED = "Stopped. Run the same command with --resume to continue.\n"
 
 
 def stopped_build(bank: Path, output: Path, number: signal.Signals) -> tuple[int, str]:

@@ -48,7 +48,7 @@ def test_a_wrong_request_is_refused_before_a_photo_is_opened(
 def test_unknown_networks_are_refused() -> None:
     with pytest.raises(RequestError) as caught:
         Matcher(networks="Lite")  # type: ignore[arg-type]
-    assert_one_line(caught.value, "no networks Lite; choose among auto, lite, paper")
+    assert_one_line(caught.value, "unknown networks Lite; choose from auto, lite, paper")
 
 
 def test_options_are_fields_of_the_request(matcher: Matcher, china_jpg: Path) -> None:

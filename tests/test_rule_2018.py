@@ -72,5 +72,5 @@ def test_the_command_knows_both_rules(china_jpg: Path) -> None:
 
 def test_the_old_rule_is_not_explained(china_jpg: Path) -> None:
     result = run("match", "--json", "--rule", "2018", "--explain", china_jpg)
-    assert "leave the rule out" in the_error(result, exit_code=2)
+    assert "use the rule centred" in the_error(result, exit_code=2)
     assert b"Networks: " not in result.stderr, "said before anything slow begins"

@@ -94,7 +94,7 @@ def test_other_methods_and_places_are_refused(address: str) -> None:
     wrong = ask(address, "/api/match")
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
     assert ask(address, "/api/nothing").status == 404
-    assert ask(address, "/sounds/trumpets").error == "there is no sound of that name"
+    assert ask(address, "/sounds/trumpets").error == "there is no sound with that name"
 
 
 def test_every_sound_is_listed_with_its_files(address: str) -> None:

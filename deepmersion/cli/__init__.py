@@ -1,4 +1,4 @@
-"""The command line: it parses, calls and prints, and knows nothing else."""
+"""The command line: parses options, calls the library, prints results."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ COMMANDS = {
     "index": "deepmersion.cli.index",
     "weights": "deepmersion.cli.weights",
 }
-"""Command to the module that has it, under its own name; imported when it is needed."""
+"""Command to the module that defines it under the same name; imported when it is run."""
 
 OUT_OF_MEMORY = "failed to map segment"
-"""What the system says when a library of PyTorch's does not fit into the memory."""
+"""Part of the loader's message when a library of PyTorch does not fit into memory."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is asked for, and shows errors in one line."""
+    """A group that imports a command when it is run, and shows errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the commands' names, in the order of `COMMANDS`."""
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
         return command
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command, and end the program."""
+        """Run the command and exit."""
         try:
             return self._main(*args, **kwargs)
         except SystemExit as ended:
@@ -62,15 +62,15 @@ class LazyGroup(click.Group):
     def _main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().main(*args, **kwargs)
-        except OSError as error:  # here, for help and the version are printed before `invoke`
+        except OSError as error:  # caught here: help and the version are printed before `invoke`
             discard_stdout()
-            told = system_error(error)
-            with suppress(OSError):  # standard error may be what cannot be written
-                told.show()
-            sys.exit(told.exit_code)
+            shown = system_error(error)
+            with suppress(OSError):  # standard error itself may be what cannot be written
+                shown.show()
+            sys.exit(shown.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command that was asked for."""
+        """Run the chosen command."""
         try:
             return super().invoke(ctx)
         except DeepmersionError as error:
@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             raise Stopped from None
         except BrokenPipeError:
-            # Whoever read from us has gone, which is how an endless stream is meant to end.
+            # The reader of the pipe has gone, which is how an endless stream is meant to end.
             discard_stdout()
             ctx.exit(0)
         except (MemoryError, ImportError) as error:
@@ -100,11 +100,11 @@ def main() -> None:
     for number in stopping_signals():
         if number != signal.SIGINT:  # Python's own handler does the same, unless it is ignored
             signal.signal(number, _terminated)
-    # Python's last collection of garbage would go through all of PyTorch for most of a second.
+    # Python's last garbage collection would walk all of PyTorch, which takes most of a second.
     atexit.register(gc.freeze)
-    # Pillow warns of trifles such as odd EXIF data, which are no news to the user. Set once: to set
-    # it for a while would be to set it for all threads that decode.
+    # Pillow warns of trifles such as odd EXIF data. Set once for the whole process, because a
+    # temporary filter would apply to all threads that decode.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    # A file's name need not be text, and a terminal need not have every letter.
+    # File names need not be valid text, and terminals need not have every letter.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -32,10 +32,10 @@ from deepmersion.cli.progress import progress_bar
     "--max-layers",
     type=click.IntRange(1),
     metavar="N",
-    help="The most sounds in one mix. `match` chooses among mixes of one or two sounds, for which "
-    "2 is enough; only its --rule 2018 takes more.  [default: no limit]",
+    help="The most sounds in one mix. 2 is enough for `match`, except with --rule 2018.  "
+    "[default: no limit]",
 )
-@click.option("--resume", is_flag=True, help="Go on with an earlier build that was interrupted.")
+@click.option("--resume", is_flag=True, help="Continue a build that was interrupted.")
 @click.option(
     "--device",
     default="cpu",
@@ -46,7 +46,7 @@ from deepmersion.cli.progress import progress_bar
 @click.option(
     "--dask",
     metavar="ADDRESS",
-    help="Scheduler of a dask.distributed cluster that is to do it, such as tcp://host:8786.",
+    help="Run on a dask.distributed cluster, given its scheduler, such as tcp://host:8786.",
 )
 def build_index(
     soundbank: Path | None,
@@ -56,9 +56,9 @@ def build_index(
     device: str,
     dask: str | None,
 ) -> None:
-    """Mix the base sounds, let SoundNet hear every mix, and write what it hears.
+    """Mix the base sounds, run SoundNet on every mix, and write its predictions to an index.
 
-    Finished mixes are kept in FILE.h5.partial until the index is whole.
+    Finished mixes are kept in FILE.h5.partial until the index is complete.
 
     \b
       deepmersion build-index -o index.h5
@@ -88,5 +88,5 @@ def build_index(
                 on_fetch=on_fetch,
             )
     except KeyboardInterrupt:
-        raise Stopped("Stopped. The same command with --resume goes on from here.") from None
+        raise Stopped("Stopped. Run the same command with --resume to continue.") from None
     click.echo(f"Wrote {output}", err=True)

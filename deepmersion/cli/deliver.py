@@ -1,4 +1,4 @@
-"""Where a sound goes: into a file, into a pipe, or to the speakers."""
+"""Delivers a sound: into a file, into a pipe, or to the speakers."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from deepmersion.sound.renderer import Renderer
 
 STOP_S = 0.7
-"""How long the fade may take to get through a pipe; whoever reads may have stopped."""
+"""Seconds for the fade to get through a pipe, whose reader may have stopped."""
 
 
 class Sound(Protocol):
-    """What is played: a `deepmersion.sound.renderer.Renderer`, or several scenes in one."""
+    """A sound to be played: a `deepmersion.sound.renderer.Renderer`, or several scenes in one."""
 
     @property
     def n_samples(self) -> int | None:
-        """How long it is, in samples, if that is known."""
+        """Its length in samples, if that is known."""
 
     def blocks(self) -> Iterator[np.ndarray]:
         """Yield it block by block, float32 [samples, 2]."""
@@ -67,7 +67,7 @@ def renderer(
 
 
 def deliver(sound: Sound, options: SoundOptions) -> None:
-    """Write a sound, or play it to its end or until somebody stops it.
+    """Write a sound, or play it until it ends or is stopped.
 
     Raises
     ------
@@ -105,12 +105,12 @@ def _pipe(sound: Sound) -> None:
         with _stopping(lambda: sound.finish(STOP_FADE_S)):
             write_wav_stream(sys.stdout.buffer, sound.blocks(), SAMPLE_RATE, sound.n_samples)
     except KeyboardInterrupt:
-        return  # a second Ctrl-C, or nobody has read what was left
+        return  # a second Ctrl-C, or the reader of the pipe has stopped
 
 
 @contextmanager
 def _stopping(on_stop: Callable[[], None]) -> Iterator[None]:
-    """Let what stops the command call a function, and interrupt only what then takes too long."""
+    """Call a function on the first stopping signal; interrupt on the second, or after `STOP_S`."""
 
     def stop(_number: int, _frame: object) -> None:
         for number in signals:
@@ -142,6 +142,6 @@ def _play(sound: Sound, options: SoundOptions) -> None:
         with quiet_libraries():
             ended = play(sound.blocks(), SAMPLE_RATE, options.output_device)
     except KeyboardInterrupt:
-        return  # before anything was heard; later ones fade it out
+        return  # Ctrl-C before anything was heard; later ones fade out
     if options.verbose:
         click.echo(f"Underruns: {ended.n_underruns}", err=True)

@@ -1,4 +1,4 @@
-"""Matches in words, for a person to read."""
+"""Matches in words, for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 16
 N_SHOWN = 3
-"""How many objects and scenes are named."""
+"""Number of objects and scenes that are named."""
 
 
 def describe(ambience: Ambience, *, bars: bool) -> str:

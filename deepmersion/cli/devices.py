@@ -1,4 +1,4 @@
-"""``deepmersion devices``: where sound can be played."""
+"""``deepmersion devices``: list the output devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways in which the command ends other than well: each in one line, and no traceback."""
+"""Failures of the command: each ends it with one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from deepmersion.errors import DeepmersionError, in_one_line, reason
 
 
 class WrongRequest(click.ClickException):
-    """What was asked for cannot be; shown without click's reminder of the usage."""
+    """A request that cannot be met; shown without click's reminder of the usage."""
 
     exit_code = 2
 
 
 class Stopped(click.ClickException):
-    """Somebody stopped the command (`stopping_signals`) before it was done: exit code 1."""
+    """The command was stopped (`stopping_signals`) before it was done: exit code 1."""
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message; it was no error."""
+        """Print the message without ``Error:``."""
         click.echo(self.message, file=file or sys.stderr)
 
 
 def stopping_signals() -> tuple[signal.Signals, ...]:
-    """Return what stops the command: Ctrl-C, SIGTERM, and a terminal that is closed."""
-    closed = getattr(signal, "SIGHUP", None)  # which Windows has not, and `nohup` has ignored
+    """Return the signals that stop the command: Ctrl-C, SIGTERM, and a closed terminal."""
+    closed = getattr(signal, "SIGHUP", None)  # missing on Windows, ignored under `nohup`
     ignored = closed is None or signal.getsignal(closed) is signal.SIG_IGN
     return (signal.SIGINT, signal.SIGTERM, *(() if ignored else (closed,)))
 
@@ -44,7 +44,7 @@ def one_line_error(error: DeepmersionError) -> click.ClickException:
 
 
 def system_error(error: OSError) -> click.ClickException:
-    """Return an error of the operating system that nobody foresaw, as click shows it."""
+    """Return an unexpected error of the operating system as click shows it."""
     what = f"{error.filename}" if error.filename else "standard output"
     return click.ClickException(
         f"{what}: {reason(error)}; check the path, the permissions and the free space"
@@ -55,15 +55,15 @@ _abandoned = False
 
 
 def abandon_threads() -> None:
-    """Let the program end without the threads that still run, whatever they do."""
+    """Let the program exit without waiting for threads that still run."""
     global _abandoned
     _abandoned = True
 
 
 def leave(code: int) -> None:
-    """End the program at once, if threads were abandoned; else do nothing.
+    """Exit at once if threads were abandoned; else do nothing.
 
-    To end as usual would wait for a photo to be decoded, or crash in a network that computes.
+    A usual exit would wait for a photo to be decoded, or crash in a running network.
     """
     if not _abandoned:
         return

@@ -1,4 +1,4 @@
-"""``deepmersion index``: what an index file holds."""
+"""``deepmersion index``: show what an index file holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepmersion.cli.options import PATH
 
 @click.group()
 def index() -> None:
-    """Look into a sound index."""
+    """Inspect a sound index."""
 
 
 @index.command()

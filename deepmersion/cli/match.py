@@ -33,23 +33,23 @@ if TYPE_CHECKING:
     "watched",
     type=PATH,
     metavar="FOLDER",
-    help="Follow the photos that arrive in FOLDER, instead of PHOTO.",
+    help="Instead of PHOTO, follow the photos that arrive in FOLDER.",
 )
 @click.option(
     "--fade",
     "crossfade_s",
     type=duration,
     metavar="DURATION",
-    help="Length of the crossfade from one photo's sound to the next one's.  [default: 5s]",
+    help="Length of the crossfade from one photo's sound to the next.  [default: 5s]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line per photo.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per photo.")
 @click.option(
     "--top",
     type=click.IntRange(1),
     default=1,
     show_default=True,
     metavar="K",
-    help="Show K mixes: the best, which is played, and others, of other sounds if there are any.",
+    help="Show K mixes: the best one, which is played, and alternatives of other sounds.",
 )
 @click.option(
     "--explain",
@@ -61,8 +61,8 @@ if TYPE_CHECKING:
     "--chatter",
     type=click.FloatRange(0, 1),
     metavar="LEVEL",
-    help="Mix all sounds instead, each as loud as it fits by itself: from 0, the best one alone, "
-    "to 1, all of them alike.",
+    help="Mix all sounds, the better each fits the louder: from 0, the best one alone, to 1, all "
+    "equally loud.",
 )
 @click.option(
     "--use",
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     type=click.Choice(get_args(Rule)),
     default="centred",
     show_default=True,
-    help="What mixes are ranked by; 2018 is the rule of the first prototype.",
+    help="How mixes are ranked; 2018 is the rule of the first prototype.",
 )
 @matcher_options
 def match(
@@ -99,9 +99,9 @@ def match(
 ) -> None:
     """Find the ambient sound that belongs to each PHOTO, and play it or write it.
 
-    Without -o and without --json the sound plays until Ctrl-C, or for --duration. Several photos
-    play one after another, each for --duration (default 5m). A PHOTO may be a folder, which
-    stands for the photos in it; '-' is read from standard input.
+    Without -o or --json the sound plays until Ctrl-C, or for --duration. Several photos play one
+    after another, each for --duration (default 5m). A folder stands for the photos in it, '-' for
+    standard input.
 
     \b
       deepmersion match photo.jpg
@@ -132,25 +132,25 @@ def match(
         on_choice=lambda choice: click.echo(f"Networks: {choice}", err=True),
     ) as matcher:
         if scenes is not None:
-            all_well = scenes.play(
+            all_succeeded = scenes.play(
                 lambda photo: matcher.match(_source(photo), request), options, report
             )
         else:
             results = matcher.match_all([_source(photo) for photo in sources], request)
-            all_well = _deliver_all(sources, results, options, report)
-    if not all_well:
+            all_succeeded = _deliver_all(sources, results, options, report)
+    if not all_succeeded:
         sys.exit(1)
 
 
 def _expanded(photos: Sequence[str]) -> list[str]:
-    """Return the photos that were named, and for each folder those in it."""
+    """Return the named photos, each folder replaced by the photos in it."""
     from deepmersion.vision.folder import photos_in
 
     expanded: list[str] = []
     for photo in photos:
         # A Path's own is_dir raises where a name is too long or a folder may not be entered.
         inside = photos_in(Path(photo)) if os.path.isdir(photo) else []  # noqa: PTH112
-        # An empty folder stays, and is an error of its own when its turn comes.
+        # An empty folder stays in the list, and is reported when its turn comes.
         expanded += map(str, inside) if inside else [photo]
     return expanded
 
@@ -167,9 +167,9 @@ def _check_usage(
             "-o FILE writes the sound of one photo; for several write a pipe with -o -"
         )
     if as_json and watched is not None:
-        raise click.UsageError("--watch plays what it finds; leave --json out")
+        raise click.UsageError("--watch plays the photos it finds; leave --json out")
     if as_json and options.is_pipe:
-        raise click.UsageError("--json and -o - both want standard output; leave one out")
+        raise click.UsageError("--json and -o - both write to standard output; leave one out")
 
 
 def _deliver_all(
@@ -178,12 +178,12 @@ def _deliver_all(
     options: SoundOptions,
     report: Report,
 ) -> bool:
-    """Show each photo's mixes, and write or play the only one's; return whether all went well."""
-    all_well = True
+    """Show each photo's mixes, and write or play a single one's; return whether all succeeded."""
+    all_succeeded = True
     for photo, result in zip(photos, results, strict=True):
         if isinstance(result, PhotoError):
             report.fail(photo, result)
-            all_well = False
+            all_succeeded = False
             continue
         if not report.as_json:
             report.show(result)
@@ -195,7 +195,7 @@ def _deliver_all(
             sys.exit(error.exit_code)
         if report.as_json:
             report.show(result, options.output)
-    return all_well
+    return all_succeeded
 
 
 def _source(photo: str) -> Photo:

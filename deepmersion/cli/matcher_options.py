@@ -1,4 +1,4 @@
-"""The options by which commands say what photos are matched with."""
+"""The options of commands that match photos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPTIONS = [
         type=click.Choice(["auto", "lite", "paper"]),
         default="auto",
         show_default=True,
-        help="Image networks; auto takes the paper's if they are there.",
+        help="Image networks; auto takes the paper's if their weights are present.",
     ),
     click.option(
         "--index", type=PATH, metavar="FILE", help="Sound index.  [default: the shipped one]"
@@ -37,7 +37,7 @@ _OPTIONS = [
 
 
 def matcher_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that `deepmersion.pipeline.Matcher` takes under these names."""
+    """Add the options that `deepmersion.pipeline.Matcher` takes under the same names."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

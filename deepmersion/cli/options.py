@@ -1,4 +1,4 @@
-"""Types of options: from what was typed to what was meant."""
+"""Types of options: from text to values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepmersion.request import LABEL_SETS
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 PATH = click.Path(path_type=Path, readable=False)
-"""A path that is looked at only when it is used: what is wrong with it is no wrong usage."""
+"""A path that click does not check: a missing file is an error, not wrong usage."""
 
 MAX_CARD_DIGITS = 9
 """PortAudio counts sound cards in 32 bits."""
@@ -23,10 +23,12 @@ def duration(text: str) -> float:
     """Return a length of time such as ``90``, ``90s``, ``10m`` or ``1h`` in seconds."""
     parts = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([smh]?)", text.strip().lower(), re.ASCII)
     if not parts:
-        raise click.BadParameter(f"{text!r} is no duration; write for example 90, 90s, 10m or 1h")
+        raise click.BadParameter(
+            f"{text!r} is not a duration; write for example 90, 90s, 10m or 1h"
+        )
     seconds = float(parts[1]) * SECONDS_PER_UNIT[parts[2]]
     if not math.isfinite(seconds):
-        raise click.BadParameter("that is longer than can be counted; leave it out for no end")
+        raise click.BadParameter("that is too long; leave it out to play without end")
     return seconds
 
 
@@ -47,6 +49,6 @@ def label_sets(text: str) -> tuple[str, ...]:
 
 
 def sound_card(text: str) -> str | int:
-    """Return a number as such, and anything else as the name of a device that it is."""
+    """Return the number of a device as int, or its name."""
     is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_CARD_DIGITS
     return int(text) if is_number else text

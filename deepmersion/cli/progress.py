@@ -15,27 +15,27 @@ from deepmersion.callbacks import OnProgress
 
 @contextmanager
 def progress_bar(description: str, unit: str, *, unit_scale: bool = False) -> Iterator[OnProgress]:
-    """Show on standard error how far something is, at what rate, and how long it will take.
+    """Show progress, rate and remaining time on standard error.
 
-    Where standard error is no terminal there is one line at the end, if all went well. Nothing
-    is shown when nothing was reported.
+    If standard error is not a terminal, one line is printed at the end, unless it failed. Nothing
+    is shown if no progress was reported.
 
     Parameters
     ----------
     description : str
-        What is being done, in a word or two.
+        The activity, in a word or two.
     unit : str
-        What is counted, such as ``B`` or ``mix``.
+        The unit of progress, such as ``B`` or ``mix``.
     unit_scale : bool
         Whether large counts are shown as k, M, G.
 
     Yields
     ------
     callable
-        To be called with what is done so far and what there is in all, None if unknown. The
-        first call says where it starts: earlier work does not count for the rate.
+        To be called with the amount done and the total, None if unknown. The first call sets
+        the start: earlier work does not count for the rate.
     """
-    # Whoever started this may have closed it.
+    # It may have been closed when the program was started.
     show = _bar if sys.stderr is not None and sys.stderr.isatty() else _last_line
     with show(description, unit, unit_scale) as on_progress:
         yield on_progress

@@ -1,4 +1,4 @@
-"""What is shown of a photo: words for people, or a record a line for programs."""
+"""Results on the terminal: words for people, or one JSON record a line for programs."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """How results are shown.
+    """Shows results and failures.
 
     Attributes
     ----------
     as_json : bool
     to_stderr : bool
-        Whether standard output is taken by something else.
+        Whether standard output carries the sound.
     """
 
     as_json: bool
     to_stderr: bool
 
     def show(self, ambience: Ambience, output: str | None = None) -> None:
-        """Show what was found for a photo, and which file it went into."""
+        """Show a photo's mixes, and the file that its sound was written to."""
         if self.as_json:
             click.echo(json.dumps(ambience.record(output)))
         else:
             stream = sys.stderr if self.to_stderr else sys.stdout
-            if stream is not None:  # closed by whoever started this
+            if stream is not None:  # it may have been closed from outside
                 click.echo(describe(ambience, bars=stream.isatty()), file=stream)
 
     def fail(self, photo: str, error: Exception) -> None:
-        """Show why there is nothing for a photo."""
+        """Show why a photo has no result."""
         message = in_one_line(error)
         if self.as_json:
             click.echo(json.dumps({"photo": photo, "error": message}))

@@ -1,4 +1,4 @@
-"""``deepmersion serve``: the page, from one's own machine."""
+"""``deepmersion serve``: the page, served from the user's own machine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.errors import ServerError
 
 PORT = 8017
-"""Not one that other programs are known to use."""
+"""Not known to be used by other programs."""
 
 OPEN_TO_OTHERS = (
-    "Anybody who reaches this machine at that address can use the page and its processor. Photos "
-    "travel to it unencrypted, and browsers elsewhere will not offer their camera."
+    "Everyone who can reach this address can use the page and this machine's processor. Photos are "
+    "sent to it unencrypted, and browsers on other machines will not offer their camera."
 )
 
 
@@ -26,7 +26,7 @@ OPEN_TO_OTHERS = (
     default="127.0.0.1",
     show_default=True,
     metavar="HOST",
-    help="Address to listen on. Any but 127.0.0.1, ::1 and localhost lets other machines in.",
+    help="Address to listen on. All but 127.0.0.1, ::1 and localhost admit other machines.",
 )
 @click.option(
     "--port",
@@ -48,7 +48,7 @@ def serve(
 ) -> None:
     """Serve a page that takes a photo and plays its sound in the browser.
 
-    Photos stay on this machine: nothing is sent elsewhere, and nothing of them is kept.
+    Nothing leaves this machine, and photos are not stored.
 
     \b
       deepmersion serve --open
@@ -75,13 +75,13 @@ def serve(
         if not is_loopback(host):
             click.echo(OPEN_TO_OTHERS, err=True)
 
-        def tell() -> None:
+        def on_ready() -> None:
             click.echo(f"The page is at {address} (Ctrl-C ends it)", err=True)
             if open_page:
                 click.launch(address)
 
-        serve(matcher, listener, host, Limits(), on_ready=tell)
-    # A network may still be looking at a large photo, and nobody waits for what it sees.
+        serve(matcher, listener, host, Limits(), on_ready)
+    # A network may still be at work on a large photo whose result is no longer wanted.
     abandon_threads()
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deepmersion.cli.sound_options import SoundOptions
 
 PHOTO_DURATION_S = 300.0
-"""How long each of several photos plays when nobody says."""
+"""Seconds that each of several photos plays by default."""
 
 Look = Callable[[str], "Ambience"]
 """Matches one photo; raises PhotoError when it cannot be opened."""
@@ -28,15 +28,15 @@ Look = Callable[[str], "Ambience"]
 
 @dataclass(frozen=True)
 class ChangingScenes:
-    """What was asked for.
+    """A sequence of photos and its timing.
 
     Attributes
     ----------
     photos : sequence of str
-        What plays in turn; empty when a folder is watched.
+        Played in turn; empty when a folder is watched.
     watched : Path or None
     each_s : float or None
-        How long each photo plays, in seconds; None until another one comes.
+        Time that each photo plays, in seconds; None plays it until the next one comes.
     crossfade_s : float
         In seconds.
     """
@@ -54,7 +54,7 @@ class ChangingScenes:
         options: SoundOptions,
         crossfade_s: float | None,
     ) -> ChangingScenes:
-        """Return what was asked for, checked; `watched` goes before `photos`.
+        """Return the sequence that the options ask for; `watched` has precedence over `photos`.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class ChangingScenes:
         return cls(photos, watched, each_s, length)
 
     def play(self, look: Look, options: SoundOptions, report: Report) -> bool:
-        """Play or pipe the sound; return whether all photos that were named could be opened."""
+        """Play or pipe the sound; return whether all named photos could be opened."""
         stop = threading.Event()
         failed: list[str] = []
         found = self._found(look, report, failed, stop)
@@ -85,7 +85,7 @@ class ChangingScenes:
     def _found(
         self, look: Look, report: Report, failed: list[str], stop: threading.Event
     ) -> Iterator[Ambience]:
-        """Yield what is found for each photo that can be opened, and report the others."""
+        """Yield the ambience of each photo that can be opened; report the others."""
 
         def fail(photo: str, error: PhotoError) -> None:
             report.fail(photo, error)
@@ -110,7 +110,7 @@ class ChangingScenes:
             click.echo(f"Watching {self.watched}; Ctrl-C ends it.", err=True)
             return next(found, None)
         except KeyboardInterrupt:
-            return None  # that is how watching ends, also before there was anything to see
+            return None  # the way to end it, even before the first photo
 
     def _follow(
         self,

@@ -1,4 +1,4 @@
-"""The options that say where a sound goes, how long it lasts and how loud it is."""
+"""The options for a sound's destination, length and loudness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recording import SAMPLE_RATE
 
 VOLUME_DB = (-60.0, 40.0)
-"""Softer is silence, and louder only drives the limiter."""
+"""Below is silence; above only drives the limiter harder."""
 
 PIPE = "-"
 
@@ -26,14 +26,14 @@ _OPTIONS = [
         "-o",
         "--output",
         metavar="FILE",
-        help="Write the sound to FILE (.wav, .flac, .ogg or .mp3), or as WAV to a pipe with '-'.",
+        help="Write the sound to FILE (.wav, .flac, .ogg or .mp3), or with '-' as WAV to a pipe.",
     ),
     click.option(
         "--duration",
         "duration_s",
         type=positive_duration,
         metavar="DURATION",
-        help="How long it lasts: 90, 90s, 10m, 1h.  [default: 5m for a file, else until Ctrl-C]",
+        help="Length of the sound: 90, 90s, 10m, 1h.  [default: 5m for a file, else until Ctrl-C]",
     ),
     click.option(
         "--volume",
@@ -41,7 +41,7 @@ _OPTIONS = [
         type=click.FloatRange(*VOLUME_DB),
         default=0.0,
         metavar="DB",
-        help="Louder or softer than the standard -27 LUFS, in dB.",
+        help="Volume relative to the standard -27 LUFS, in dB.",
     ),
     click.option(
         "--fade-in",
@@ -61,14 +61,14 @@ _OPTIONS = [
         "--output-device",
         type=sound_card,
         metavar="NAME",
-        help="Sound card, by number or name as `deepmersion devices` lists them.",
+        help="Output device, by number or name, as `deepmersion devices` lists them.",
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Say how playing went."),
+    click.option("-v", "--verbose", is_flag=True, help="Report underruns after playing."),
 ]
 
 
 def sound_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that `SoundOptions` is made of."""
+    """Add the options that make up `SoundOptions`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -76,7 +76,7 @@ def sound_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class SoundOptions:
-    """What was asked for: where to, how long, how loud.
+    """A sound's destination, length and loudness.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class SoundOptions:
 
     @property
     def lasting_s(self) -> float | None:
-        """How long the sound lasts; None for ever."""
+        """Length of the sound in seconds; None if it has no end."""
         return FILE_DURATION_S if self.duration_s is None and self.is_file else self.duration_s
 
     def checked(self, each_s: float | None = None) -> SoundOptions:
@@ -129,7 +129,7 @@ class SoundOptions:
 
         lasting_s = each_s or self.lasting_s
         if lasting_s is None and self.fade_out_s is not None:
-            raise RequestError("--fade-out lies within --duration; say how long the sound lasts")
+            raise RequestError("--fade-out is part of --duration; give --duration too")
         fade_in_s, fade_out_s = fade_lengths(lasting_s, self.fade_in_s, self.fade_out_s)
         self._check_destination(lasting_s)
         return replace(self, fade_in_s=fade_in_s, fade_out_s=fade_out_s)

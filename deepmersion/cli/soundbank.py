@@ -1,4 +1,4 @@
-"""``deepmersion soundbank``: what a sound bank holds, and whether it is sound."""
+"""``deepmersion soundbank``: list and check the sounds of a bank."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INDENT = "    "
 
 @click.group()
 def soundbank() -> None:
-    """Look into a sound bank."""
+    """Inspect a sound bank."""
 
 
 @soundbank.command("list")
@@ -31,9 +31,9 @@ def soundbank() -> None:
 def list_sounds(folder: Path | None) -> None:
     """Print the sounds in FOLDER (default: the shipped sound bank).
 
-    Of each, what is known without decoding it: title, licence, length, rate and declared
-    loudness, and of the shipped sounds the five scenes that SoundNet takes them for, with their
-    probabilities. `deepmersion soundbank check` measures and hears the rest.
+    For each: title, licence, length, rate and declared loudness, which need no decoding. For the
+    shipped sounds also the five likeliest of SoundNet's scenes, with their probabilities. See
+    `deepmersion soundbank check` for everything that has to be measured.
     """
     from deepmersion.shipped import shipped_index
     from deepmersion.sound.bank import open_bank
@@ -66,13 +66,13 @@ def _file(sound: BaseSound) -> str:
 @soundbank.command()
 @click.argument("folder", required=False, type=PATH)
 def check(folder: Path | None) -> None:
-    """Measure every sound in FOLDER (default: the shipped sound bank), and let SoundNet hear it.
+    """Measure every sound in FOLDER (default: the shipped sound bank), and run SoundNet on it.
 
-    Of each: length, rate, loudness, true peak and loudness range of the file; how much level and
-    spectrum change where the loop begins again, with the share of the other places in the sound
-    where they change less; and the five likeliest of SoundNet's 401 scenes, with their
-    probabilities. What will match badly or not sound well is warned of. The exit code is 1 when
-    a sound, or SoundNet, cannot be used.
+    For each: length, rate, loudness, true peak and loudness range of the file; the change of level
+    and spectrum at the loop point, with the share of other places in the sound where it is
+    smaller; and the five likeliest of SoundNet's 401 scenes, with their probabilities. Sounds that
+    will match badly or sound bad get a warning. The exit code is 1 if a sound, or SoundNet, cannot
+    be used.
     """
     from deepmersion.sound.bank import open_bank
     from deepmersion.soundbank_check import measure
@@ -101,7 +101,7 @@ def _ear() -> Ear | None:
         with progress_bar("Fetching SoundNet", "B", unit_scale=True) as on_fetch:
             return Ear(on_fetch)
     except WeightsError as error:
-        # What can be measured is worth knowing all the same.
+        # The measurements are useful without SoundNet.
         click.echo(f"Error: {in_one_line(error)}", err=True)
         return None
 

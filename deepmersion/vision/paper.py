@@ -180,8 +180,8 @@ def require(specs: Sequence[WeightsSpec]) -> None:
         names = " and ".join(spec.name for spec in missing)
         files = " and ".join(str(spec.url) for spec in missing)
         raise WeightsError(
-            f"the weights {names} are not here: run `deepmersion weights fetch paper`, or without "
-            f"a connection bring {files} and run `deepmersion weights import FILE...`"
+            f"the weights {names} are not here: run `deepmersion weights fetch paper`, or on an "
+            f"offline machine copy {files} over and run `deepmersion weights import FILE...`"
         )
 
 

@@ -23,8 +23,8 @@ def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[
     """Yield what `load` returns for each photo, in order; it must not raise.
 
     Files are loaded by several threads, which pays because decoders leave Python's lock alone.
-    What might wait for somebody, such as standard input or a pipe, is loaded when its turn comes,
-    by the thread that asks for it, so that it can be interrupted; and so is a single photo.
+    A source that may block, such as standard input or a pipe, is loaded in its turn by the calling
+    thread, so that it can be interrupted; so is a single photo.
     """
     if len(photos) == 1:
         yield load(photos[0])

@@ -1,9 +1,9 @@
-"""The page: a photo goes in, the sound comes out in the browser; served from one's own machine.
+"""The page: a photo goes in, its sound plays in the browser; served from the user's own machine.
 
     server ──> safety ──> app ──> api (photos)     ──> pipeline.Matcher
                                ├─> sounds (bank)
-                               ├─> downloads (mixes) ──> rendering.Renderer
+                               ├─> downloads (mixes) ──> sound.renderer
                                └─> static (the page itself)
 
-Nothing of a photo is written to a disk or a log, and nothing is sent anywhere.
+Photos are not written to a disk or a log, and nothing leaves the machine.
 """

@@ -26,11 +26,11 @@ USES = (",".join(LABEL_SETS), ",".join(reversed(LABEL_SETS)), *LABEL_SETS)
 FLAGS = ("false", "true")
 
 PHOTO = "-"
-"""What the photo is called in answers, as by ``match - --json``."""
+"""The photo's name in answers, as ``match - --json`` prints it."""
 
 
 class Matching:
-    """Finds the mixes for photos that are sent.
+    """Finds the mixes for uploaded photos.
 
     Parameters
     ----------
@@ -57,9 +57,9 @@ class Matching:
                 await discard(request, self._limits)
                 raise
             photo = await read_upload(request, self._limits)
-            # Not sooner: photos that come slowly would keep those out that are there.
+            # Not earlier: slow uploads would take the places of photos that have arrived.
             working = await held.enter_async_context(self._turns.place())
-            await request.is_disconnected()  # from here on the server notices when that happens
+            await request.is_disconnected()  # from now on the server notices
             async with working:
                 if await request.is_disconnected():
                     raise ClientDisconnect

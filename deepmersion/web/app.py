@@ -1,4 +1,4 @@
-"""What is served where."""
+"""The server's routes, and its errors as JSON."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from deepmersion.web.openapi import description
 from deepmersion.web.safety import Guard, report
 from deepmersion.web.sounds import Sounds
 
-# Where the system's own table says otherwise (a Windows registry), browsers would refuse scripts.
+# The system's own table may know other types or none; browsers refuse scripts of another type.
 mimetypes.add_type("text/javascript", ".js")
+mimetypes.add_type("audio/flac", ".flac")
 
 
 def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = None) -> ASGIApp:
@@ -35,7 +36,7 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
     matcher : Matcher
         Stays the caller's to close.
     folder : Path
-        For rendered sounds, an empty one of its own; nothing of a photo is put there.
+        An empty folder for rendered sounds. Photos are never written there.
     host : str
         The name or address that the server listens on.
     limits : Limits, optional

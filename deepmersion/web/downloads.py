@@ -29,11 +29,11 @@ TYPES = {"flac": "audio/flac", "wav": "audio/wav", "ogg": "audio/ogg", "mp3": "a
 """By the suffix of `deepmersion.sound.output.FORMATS` without its dot; the first is usual."""
 
 POLL_S = 0.2
-"""How often it is looked up whether the client still waits."""
+"""Seconds between checks that the client is still connected."""
 
 
 class _AbandonedError(Exception):
-    """Nobody waits for the file any more."""
+    """The client has gone."""
 
 
 class Downloads:
@@ -43,7 +43,7 @@ class Downloads:
     ----------
     bank : SoundBank
     folder : Path
-        Where the files lie meanwhile.
+        Holds the files until they are sent.
     limits : Limits
     """
 
@@ -101,7 +101,7 @@ def _write(
     assert renderer.n_samples is not None
     on_progress = partial(_check_wanted, abandoned)
     write_file(path, renderer.blocks(), SAMPLE_RATE, renderer.n_samples, on_progress)
-    if abandoned.is_set():  # after the last block, when whoever waited has tidied up already
+    if abandoned.is_set():  # too late for `on_progress`: the caller has cleaned up already
         path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""What the server takes of anyone's time, memory and disk."""
+"""Limits on the time, memory and disk that clients may use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CLOSE = {"Connection": "close"}
 """Sent with a refusal that leaves a part of the request unread."""
 
 DISCARD_BYTES = 256 * 2**20
-"""How much of a refused upload is read and forgotten: most clients read no answer before they
-have sent all they wanted to."""
+"""The most of a refused upload that is read and discarded: most clients read the answer only after
+they have sent everything."""
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,27 @@ class Limits:
     upload_bytes : int
         Size of a photo's file. Phones' full-size JPEGs have some 20 MB.
     pixels : int
-        Of a photo, looked up before it is decoded: phones' 50 megapixels, and a little.
+        Of a photo, checked before it is decoded: phones' 50 megapixels, and a little more.
     photos_at_once : int
-        In the networks, each of which uses several cores by itself.
+        Being looked at by the networks; one photo uses several cores.
     photos_waiting : int
-        Photos that may wait for these, two or three seconds' worth of work.
+        Photos that may wait for these: two or three seconds of work.
     waiting_bytes : int
-        What all of these, and those that are still being sent, may hold in memory together.
+        Memory for all of these and for uploads in progress.
     downloads_at_once : int
-        Mixes being rendered, each of which keeps a core busy, or sent, each of which lies on the
-        disk until then.
+        Mixes being rendered, which takes a core each, or sent, which takes disk space each.
     download_s : float
         Length of a rendered mix; three hours of WAV are 1.9 GB.
     upload_timeout_s : float
         For a whole photo to arrive.
     header_timeout_s : float
-        For a request's first lines, from when the connection is made or used again.
+        For a request's header, from when the connection is opened or reused.
     stall_timeout_s : float
-        For a client to take something of an answer.
+        For a client to read some of an answer.
     connections : int
         Open at once. A browser opens at most six.
     retry_after_s : int
-        When a client that found no place may come again.
+        Retry-After of a refusal when all places are taken.
     """
 
     upload_bytes: int = 40 * 2**20
@@ -67,7 +66,7 @@ class Limits:
 
 
 def announced_bytes(request: Request, limits: Limits) -> int:
-    """Return how much memory an upload may take: as much as it says, or all that is allowed."""
+    """Return how much memory an upload needs: its announced length, or the most allowed."""
     announced = request.headers.get("content-length", "")
     n_bytes = int(announced) if announced.isdecimal() else limits.upload_bytes
     return min(n_bytes, limits.upload_bytes)
@@ -79,9 +78,9 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
     Raises
     ------
     HTTPException
-        413 when it is larger than allowed, 408 when it comes too slowly.
+        413 when it is larger than allowed, 408 when it arrives too slowly.
     ClientDisconnect
-        When it does not come at all.
+        When the client goes before all of it is here.
     """
     too_large = HTTPException(
         413,
@@ -106,16 +105,14 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
                     break
     except TimeoutError:
         if n_read <= limits.upload_bytes:
-            raise HTTPException(
-                408, "the photo came too slowly; try it once more", headers=CLOSE
-            ) from None
+            raise HTTPException(408, "the upload was too slow; try again", headers=CLOSE) from None
     if n_read > limits.upload_bytes:
         raise too_large
     return bytes(body)
 
 
 async def discard(request: Request, limits: Limits) -> None:
-    """Read what is left of a body, within bounds, and forget it."""
+    """Read the rest of a body, within bounds, and discard it."""
     if "expect" in request.headers:  # the client asked first (100-continue), and has sent nothing
         return
     n_read = 0
@@ -131,9 +128,9 @@ async def discard(request: Request, limits: Limits) -> None:
 
 
 def check_pixels(photo: bytes, limits: Limits) -> None:
-    """Refuse a photo that has too many pixels, by what its first bytes say.
+    """Refuse a photo with too many pixels, from its header alone.
 
-    What cannot be read at all passes: opening it says better what is wrong with it.
+    A photo that cannot be read passes: opening it gives the better error.
 
     Raises
     ------

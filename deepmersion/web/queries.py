@@ -1,4 +1,4 @@
-"""From a request's query to values: strict, with a plain sentence for what is wrong."""
+"""Values from a request's query: strict, with one clear sentence for what is wrong."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Who may talk to the server, and what a browser may do with what it gets.
+"""Guards the server against other pages and other host names.
 
-Any page that a browser shows can send requests to servers on the same machine, or have its own
-name resolved to this machine's address (DNS rebinding). So the name that a request was sent to
-and the page that it was sent from are checked before anything else is.
+Any page open in a browser can send requests to servers on the same machine, or make its own name
+resolve to this machine's address (DNS rebinding). So the host name and the origin of every request
+are checked before anything else.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ HEADERS = {
 }
 
 FROM_HERE = ("same-origin", "none")
-"""What a browser's Sec-Fetch-Site says of requests by the page itself, or by its user."""
+"""Values of Sec-Fetch-Site for requests that the page itself or its user makes."""
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a name or address can be reached from this machine alone."""
+    """Return whether a name or address can only be reached from this machine."""
     if host == "localhost":
         return True
     address = _address(host)
@@ -54,7 +54,7 @@ def machine_names() -> frozenset[str]:
 
 
 class Guard:
-    """Lets requests through that were sent to this server, by its own page or by no page.
+    """Passes on requests that are meant for this server, and come from its page or from no page.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _without_port(host: str) -> str:
 
 
 def _follows_a_link(scope: Scope, headers: Headers) -> bool:
-    """Return whether somebody came to the page by a link, such as a shared mix."""
+    """Return whether the page was opened by a link, such as a shared mix."""
     return (
         scope["path"] == "/"
         and scope["method"] in ("GET", "HEAD")
@@ -128,5 +128,5 @@ def _refused(status: int, reason: str) -> JSONResponse:
 
 
 def report(error: Exception) -> None:
-    """Tell whoever started the server of a failure, in one line and without the data."""
+    """Log an unexpected failure on standard error, in one line and without the data."""
     print(f"Error: {type(error).__name__} while answering a request", file=sys.stderr, flush=True)

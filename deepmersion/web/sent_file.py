@@ -14,18 +14,18 @@ REASONS = {
     400: "the Range header is malformed; give it as bytes=FIRST-LAST",
     416: "the file has no such part",
 }
-"""Of Starlette's own refusals, which are plain text."""
+"""In place of Starlette's own refusals, which are plain text."""
 
 
 class SentFile(FileResponse):
-    """A file, or parts of it; why there is no such part is told as all refusals are.
+    """A file or a range of it, whose refusals are JSON like all others.
 
     Parameters
     ----------
     *arguments, **options
         As `FileResponse` takes them.
     held : AsyncExitStack, optional
-        Closed when the answer has ended, in whatever way.
+        Closed when the answer has been sent or has failed.
     """
 
     def __init__(self, *arguments: Any, held: AsyncExitStack | None = None, **options: Any) -> None:

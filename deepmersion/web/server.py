@@ -1,4 +1,4 @@
-"""The server: a socket, a patience with clients that has an end, and a quick end of its own."""
+"""The server: listens, times out slow clients, and shuts down at once."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from deepmersion.web.app import make_app
 from deepmersion.web.limits import Limits
 
 HEADER_BYTES = 16 * 1024
-"""What a request's first lines may take; browsers need some hundred bytes."""
+"""The most a request's header may take; browsers need some hundred bytes."""
 
 ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
-"""Addresses of other machines: those kept for examples (RFC 5737, RFC 3849)."""
+"""Addresses outside this machine: those reserved for examples (RFC 5737, RFC 3849)."""
 
 BACKLOG = 128
 
 WARM_UP_SIDE = 64
 
 IDLE_S = 30
-"""How long a browser may keep a connection open for its next request."""
+"""Seconds that a browser may keep a connection open between requests."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -43,7 +43,7 @@ def bind(host: str, port: int) -> socket.socket:
     Raises
     ------
     RequestError
-        When there is no such address here.
+        When this machine does not have that address.
     ServerError
         When the port is in use or may not be used.
     """
@@ -53,7 +53,9 @@ def bind(host: str, port: int) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise RequestError(f"the host {host} is not known here; leave --host out") from error
+        raise RequestError(
+            f"this machine does not have the address {host}; leave --host out"
+        ) from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -67,7 +69,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address_of(listener: socket.socket, host: str) -> str:
-    """Return the address of the page, as it is typed into a browser."""
+    """Return the page's URL."""
     bound = ipaddress.ip_address(listener.getsockname()[0].partition("%")[0])
     name = _own_address(listener.family) if bound.is_unspecified else host
     name = f"[{name}]" if ":" in name else name
@@ -75,7 +77,7 @@ def address_of(listener: socket.socket, host: str) -> str:
 
 
 def _own_address(family: socket.AddressFamily) -> str:
-    """Return the address by which this machine's network knows it; without one, its name."""
+    """Return this machine's address in its network, or its host name if it has none."""
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.connect((ELSEWHERE[family], 9))  # sends nothing
         return str(probe.getsockname()[0])
@@ -83,7 +85,7 @@ def _own_address(family: socket.AddressFamily) -> str:
 
 
 class Server(uvicorn.Server):
-    """Serves the page until it is told to stop.
+    """Serves the page until it is stopped.
 
     Parameters
     ----------
@@ -115,7 +117,7 @@ class Server(uvicorn.Server):
 
 
 class _Deadline:
-    """A time at which a connection is cut off, unless it is stopped before."""
+    """A timer that cuts a connection off unless it is stopped."""
 
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
@@ -135,7 +137,7 @@ class _Deadline:
 
 
 class PunctualProtocol(H11Protocol):
-    """Uvicorn's HTTP, which waits neither for ever for a request nor for an answer to be taken."""
+    """Uvicorn's HTTP with timeouts for slow requests and for clients that stop reading."""
 
     patience = Limits()
 
@@ -145,12 +147,12 @@ class PunctualProtocol(H11Protocol):
         self._answer_due = _Deadline()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request."""
+        """Start the timeout of the first request."""
         super().connection_made(transport)
         self._expect_request()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; begin to count when a request begins, and stop when it is there."""
+        """Take data; run the timeout from the beginning of a request's header to its end."""
         super().data_received(data)
         if self.conn.their_state is h11.IDLE:
             self._expect_request()
@@ -158,7 +160,7 @@ class PunctualProtocol(H11Protocol):
             self._request_due.stop()
 
     def on_response_complete(self) -> None:
-        """Begin to count when a part of the next request came with the last one."""
+        """Start the timeout if a part of the next request has already arrived."""
         super().on_response_complete()
         if self.conn.trailing_data[0] and not self.transport.is_closing():
             self._expect_request()
@@ -168,24 +170,24 @@ class PunctualProtocol(H11Protocol):
             self._request_due.start(self.patience.header_timeout_s, self.transport)
 
     def pause_writing(self) -> None:
-        """Begin to count when the client takes nothing."""
+        """Start the timeout of a client that has stopped reading."""
         super().pause_writing()
         self._answer_due.start(self.patience.stall_timeout_s, self.transport)
 
     def resume_writing(self) -> None:
-        """Stop counting when the client takes something."""
+        """Stop the timeout: the client reads again."""
         super().resume_writing()
         self._answer_due.stop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop counting."""
+        """Stop both timeouts."""
         self._request_due.stop()
         self._answer_due.stop()
         super().connection_lost(exc)
 
 
 def warm_up(matcher: Matcher) -> None:
-    """Let the networks look at a grey photo: their first one takes longer than the next ones."""
+    """Match a grey photo, because the networks are slower with their first."""
     photo = io.BytesIO()
     Image.new("RGB", (WARM_UP_SIDE, WARM_UP_SIDE), "grey").save(photo, "PPM")
     photo.seek(0)
@@ -199,7 +201,7 @@ def serve(
     limits: Limits,
     on_ready: Callable[[], None],
 ) -> None:
-    """Serve the page until Ctrl-C, or SIGTERM, which is its ordinary end.
+    """Serve the page until Ctrl-C or SIGTERM.
 
     Parameters
     ----------
@@ -208,19 +210,19 @@ def serve(
     listener : socket
         As `bind` returns it.
     host : str
-        What it was bound to.
+        The name or address that it was bound to.
     limits : Limits
     on_ready : callable
-        Called when the page can be opened.
+        Called once the page can be opened.
 
     Raises
     ------
     ServerError
-        When there is no place for what is rendered.
+        When no temporary folder can be made for rendered sounds.
     """
     with (
         _temporary_folder() as folder,
-        suppress(KeyboardInterrupt),  # the server ends well, and then hands on what ended it
+        suppress(KeyboardInterrupt),  # uvicorn shuts down cleanly, then raises it again
     ):
         server = Server(make_app(matcher, Path(folder), host, limits), limits)
         on_ready()
@@ -232,6 +234,6 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         return tempfile.TemporaryDirectory(prefix="deepmersion-", ignore_cleanup_errors=True)
     except OSError as error:
         raise ServerError(
-            f"no folder for temporary files can be made ({reason(error)}); "
+            f"a temporary folder cannot be made ({reason(error)}); "
             "name one in the environment variable TMPDIR"
         ) from error

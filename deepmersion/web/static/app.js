@@ -15,7 +15,7 @@ const SAMPLE_RATE = 44100;
 
 const N_ALTERNATIVES = 4;
 
-/** What the page knows. */
+/** The page's state. */
 const state = {
   /** @type {Blob | null} */ photo: null,
   /** @type {object | null} What was answered for it. */ record: null,
@@ -42,7 +42,7 @@ function trouble(error) {
  * @param {import("./mix.js").Mix} mix
  * @param {string} why
  * @param {{touched?: boolean, live?: boolean}} how - Whether a slider is being moved, and whether
- *   nobody asked for it: then what was paused, or ended by the timer, stays so.
+ *   the camera asked for it: then what was paused, or ended by the timer, stays so.
  */
 async function play(mix, why, { touched = false, live = false } = {}) {
   const paused = state.mix.size > 0 && !player.playing;
@@ -65,7 +65,7 @@ async function play(mix, why, { touched = false, live = false } = {}) {
   }
 }
 
-/** Choose one of the mixes that were answered, or let it be chosen because nobody did (live). */
+/** Choose one of the mixes that were answered, or the first one for the live camera. */
 function choose(rank, live = false) {
   const first = state.record.matches[0];
   const match = state.record.matches[rank];
@@ -75,7 +75,7 @@ function choose(rank, live = false) {
   const chatter = $("chatter-on").checked;
   const why = rank === 0 ? because(state.record, chatter)
     : chatter ? "One of the mixes that fit best."
-    : Number(behind) ? `Fits less: ${behind} nats behind the first mix.` : "Fits as well as the first mix.";
+    : Number(behind) ? `Fits less well: ${behind} nats behind the first mix.` : "Fits as well as the first mix.";
   return play(mixOf(match), why, { live });
 }
 
@@ -102,7 +102,7 @@ function wanted() {
 
 /**
  * Ask for the mixes of the photo, and play the first.
- * @param {boolean} live - Whether nobody asked for it: what plays goes on as long as the first
+ * @param {boolean} live - Whether the camera asked for it: what plays goes on as long as the first
  *   mix stays the same.
  */
 async function look(live = false) {
@@ -128,7 +128,7 @@ async function look(live = false) {
   }
 }
 
-/** Show that nothing is being worked at. */
+/** Show that the networks are idle. */
 function settle() {
   $("working").hidden = true;
   document.body.dataset.state = state.record || state.mix.size ? "ready" : "empty";

@@ -84,7 +84,7 @@ async function viewfinder() {
   video.srcObject = stream;
   try {
     const taken = await new Promise((resolve, reject) => {
-      // It may be closed before there is a picture; who presses before that gets the first one.
+      // It may be closed before there is a picture; pressed before that, the button takes the first one.
       const showing = video.play();
       showing.catch(reject);
       $("take").onclick = () => showing.then(() => resolve(true), reject);

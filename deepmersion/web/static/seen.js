@@ -56,15 +56,15 @@ export function because(record, chatter) {
     .map(({ label }) => plain(label));
   const lead = `${found.lead_nats.toFixed(1)} nats`;
   if (chatter) return `Every sound, as loud as it fits by itself. The first leads by ${lead}.`;
-  if (!reasons.length) return `It is nearer to the photo than the runner-up, by ${lead}.`;
-  return `It sounds of what the photo shows: ${list(reasons)}. ${lead} ahead of the runner-up.`;
+  if (!reasons.length) return `It fits the photo better than the runner-up, by ${lead}.`;
+  return `Chosen because the photo shows ${list(reasons)}. ${lead} ahead of the runner-up.`;
 }
 
 /** Show the classes that decided. */
 export function showReasons(record, chatter) {
   const found = record.explanation;
   $("reasons-intro").textContent = found
-    ? `What decided between the first ${chatter ? "sound" : "mix"} and the runner-up: how likely each class is in the photo and in what SoundNet hears, and what that counts, in nats.`
+    ? `What decided between the first ${chatter ? "sound" : "mix"} and the runner-up: how likely each class is in the photo and in what SoundNet hears, and how much that counts, in nats.`
     : "";
   const head = ["", "Photo", chatter ? "First" : "Mix", "Next", "Nats"].map((text) => element("th", { scope: "col" }, text));
   const rows = found ? Object.values(found.contributions).flatMap((some) => some.slice(0, 3)) : [];

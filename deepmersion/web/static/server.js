@@ -1,11 +1,11 @@
-/** What the page asks its server. */
+/** Requests to the server. */
 
 const LOST =
   "The page cannot reach its server. Start “deepmersion serve” again; what is loaded plays on.";
 
 const TRIES = 6;
 
-/** A failure that is told to whoever uses the page, in its own words. */
+/** A failure with a message for the user. */
 export class Trouble extends Error {}
 
 /**

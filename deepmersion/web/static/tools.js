@@ -54,7 +54,7 @@ export function timer(player) {
     $("timer-button").textContent = "Stop";
     stop = countDown(seconds, (left) => { $("timer-left").textContent = `Silence in ${left}`; }, () => clear("Time is up."));
   });
-  // Whoever pauses by hand has no more use for it.
+  // Pausing by hand cancels the timer.
   player.addEventListener("change", () => { if (stop && !player.playing) clear(); });
 }
 
