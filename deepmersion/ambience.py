@@ -39,8 +39,7 @@ class Ambience:
     bank : SoundBank
         The base sounds that the matches mix.
     explanation : Explanation or None
-        Why the best mix came before the runner-up (`matching.rule.runner_up`), if that was asked
-        for.
+        Why the best mix was chosen (`matching.explain`), if that was asked for.
     """
 
     photo: str
@@ -112,7 +111,7 @@ class Ambience:
                     "sounds": named_gains(match.gains, self.bank.names),
                     "mix": mix_text(named_gains(match.gains, self.bank.names)),
                     "kl": round(match.kl, 6),
-                    **{f"kl_{head}": round(kl, 6) for head, kl in match.kl_by_head.items()},
+                    **{f"kl_{name}": round(kl, 6) for name, kl in match.kl_by_head.items()},
                     "score": round(match.score, 6),
                 }
                 for rank, match in enumerate(self.matches, 1)

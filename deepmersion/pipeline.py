@@ -14,7 +14,7 @@ from deepmersion.errors import IndexFileError, PhotoError
 from deepmersion.index.file import open_index
 from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
 from deepmersion.matching.chatter import chatter_match
-from deepmersion.matching.explain import Explanation, explain
+from deepmersion.matching.explain import Explanation, Seen, explain
 from deepmersion.matching.rule import Evidence, Match, runner_up, search, single_sounds
 from deepmersion.matching.rule_2018 import search_as_in_2018
 from deepmersion.request import LABEL_SETS, Request
@@ -78,6 +78,7 @@ class Matcher:
             require_device(device)
             self.networks = load_networks(networks, device, on_choice)
             self._resources = resources.pop_all()
+        self._labels = {"objects": object_labels(), "scenes": self.networks.scene_labels}
         self._classes = {
             "objects": shared_objects(),
             "scenes": shared_scenes(self.networks.scene_labels),
@@ -184,8 +185,8 @@ class Matcher:
                 photo=photo.name,
                 networks=self.networks.name,
                 weights=dict(self.networks.weights),
-                objects=likeliest(seen.objects[i], object_labels(), N_LABELS),
-                scenes=likeliest(seen.scenes[i], self.networks.scene_labels, N_LABELS),
+                objects=likeliest(seen.objects[i], self._labels["objects"], N_LABELS),
+                scenes=likeliest(seen.scenes[i], self._labels["scenes"], N_LABELS),
                 matches=tuple(matches[i][: request.top]),
                 bank=self.bank,
                 explanation=(
@@ -217,18 +218,14 @@ class Matcher:
         evidence: Mapping[str, Evidence],
         matches: Sequence[Match],
         photo: int,
-    ) -> Explanation | None:
-        second = runner_up(matches)
-        if second is None:
-            return None
-        one = slice(photo, photo + 1)
-        return explain(
-            self._index,
-            {label_set: getattr(seen, label_set)[one] for label_set in evidence},
-            {label_set: shown.of_photo(photo) for label_set, shown in evidence.items()},
-            matches[0],
-            second,
+    ) -> Explanation:
+        of_photo = Seen(
+            evidence={label_set: shown.of_photo(photo) for label_set, shown in evidence.items()},
+            probs={label_set: getattr(seen, label_set)[photo] for label_set in evidence},
+            labels={label_set: self._labels[label_set] for label_set in evidence},
+            home={},
         )
+        return explain(self._index, of_photo, matches[0], runner_up(matches))
 
 
 def match(

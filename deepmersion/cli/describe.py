@@ -56,19 +56,20 @@ def command(ambience: Ambience) -> str:
 
 
 def _reasons(explanation: Explanation) -> list[str]:
-    parts = {**explanation.by_head, "number of sounds": explanation.by_number_of_sounds}
+    parts = {**explanation.by_witness, "number of sounds": explanation.by_number_of_sounds}
     named = ", ".join(f"{what} {nats:+.2f}" for what, nats in parts.items())
     lines = [f"  why      {explanation.lead_nats:.2f} nats before the runner-up: {named}"]
-    for head, contributions in explanation.contributions.items():
-        lines.append(f"           {head:20}  photo    mix   next   nats")
+    for label_set, contributions in explanation.contributions.items():
+        lines.append(f"           {label_set:20}  photo  heard  known   nats")
         lines += [
-            f"             {c.label[:18]:18} {c.photo:6.3f} {c.winner:6.3f} {c.runner_up:6.3f}"
+            f"             {c.label[:18]:18} {c.photo:6.3f} {c.heard:+6.2f} {c.known:+6.2f}"
             f" {c.nats:+6.2f}"
             for c in contributions
         ]
-        if explanation.dropped[head] > 0:
+        dropped = explanation.dropped.get(label_set, 0.0)
+        if dropped > 0:
             lines.append(
-                f"             {explanation.dropped[head]:.2f} of the photo's {head} have "
+                f"             {dropped:.2f} of the photo's {label_set} have "
                 "no counterpart in SoundNet and were left out"
             )
     return lines
@@ -87,7 +88,7 @@ def _classes(likeliest: Sequence[tuple[str, float]]) -> str:
 
 
 def _divergence(match: Match) -> str:
-    parts = ", ".join(f"{head} {kl:.2f}" for head, kl in match.kl_by_head.items())
+    parts = ", ".join(f"{label_set} {kl:.2f}" for label_set, kl in match.kl_by_head.items())
     return f"KL divergence {match.kl:.2f} nats ({parts})"
 
 

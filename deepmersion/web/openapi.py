@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from deepmersion.matching.explain import Contribution
+from deepmersion.matching.explain import Contribution, Reason
 from deepmersion.request import LABEL_SETS
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recipe import escaped
@@ -221,17 +221,21 @@ def _ambience() -> Described:
 
 def _explanation() -> Described:
     """Return the schema of a `deepmersion.matching.explain.Explanation`."""
-    names = [field.name for field in fields(Contribution)]
-    contribution = _object({name: TEXT if name == "label" else NUMBER for name in names})
     return _object(
         {
+            "reasons": _by_name({"type": "array", "items": _dataclass(Reason)}),
             "lead_nats": NUMBER,
-            "by_head": _by_name(NUMBER),
+            "by_witness": _by_name(NUMBER),
             "by_number_of_sounds": NUMBER,
-            "contributions": _by_name({"type": "array", "items": contribution}),
+            "contributions": _by_name({"type": "array", "items": _dataclass(Contribution)}),
             "dropped": _by_name(NUMBER),
         }
     )
+
+
+def _dataclass(kind: type[Reason | Contribution]) -> Described:
+    """Return the schema of a dataclass of texts and numbers."""
+    return _object({f.name: TEXT if f.type == "str" else NUMBER for f in fields(kind)})
 
 
 def _error() -> Described:
@@ -251,7 +255,7 @@ def _object(properties: Described, optional: Described | None = None) -> Describ
 
 def _by_name(schema: Described) -> Described:
     """Return the schema of an object whose properties may have any names."""
-    return {"type": "object", "additionalProperties": schema, "minProperties": 1}
+    return {"type": "object", "additionalProperties": schema}
 
 
 def _binary() -> Described:

@@ -64,15 +64,15 @@ export function because(record, chatter) {
 export function showReasons(record, chatter) {
   const found = record.explanation;
   $("reasons-intro").textContent = found
-    ? `What decided between the first ${chatter ? "sound" : "mix"} and the runner-up: how likely each class is in the photo and in what SoundNet hears, and how much that counts, in nats.`
+    ? `What decided between the first ${chatter ? "sound" : "mix"} and the runner-up: how likely each class is in the photo, and how much it counts, in nats: through what SoundNet hears, through what is known of the sounds, and in all.`
     : "";
-  const head = ["", "Photo", chatter ? "First" : "Mix", "Next", "Nats"].map((text) => element("th", { scope: "col" }, text));
+  const head = ["", "Photo", "Heard", "Known", "Nats"].map((text) => element("th", { scope: "col" }, text));
   const rows = found ? Object.values(found.contributions).flatMap((some) => some.slice(0, 3)) : [];
-  const shown = rows.map(({ label, photo, winner, runner_up, nats }) => element(
+  const shown = rows.map(({ label, photo, heard, known, nats }) => element(
     "tr", {},
     element("td", {}, plain(label)),
-    ...[photo, winner, runner_up].map((p) => element("td", {}, p.toFixed(2))),
-    element("td", {}, (nats < 0 ? "−" : "+") + Math.abs(nats).toFixed(2)),
+    element("td", {}, photo.toFixed(2)),
+    ...[heard, known, nats].map((n) => element("td", {}, (n < 0 ? "−" : "+") + Math.abs(n).toFixed(2))),
   ));
   $("reasons").replaceChildren(...(found ? [element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...shown)] : []));
 }
