@@ -104,7 +104,7 @@ def test_groups_name_each_once() -> None:
     assert [spec.name for spec in expand(("paper", "vgg16"))] == ["vgg16", "places365"]
     assert [spec.name for spec in expand(("all",))] == ["soundnet", "vgg16", "places365"]
     choices = "soundnet, vgg16, places365, paper, all"
-    with pytest.raises(RequestError, match=f"papers: choose among {choices}"):
+    with pytest.raises(RequestError, match=f"papers; choose from {choices}"):
         expand(("papers",))
 
 
@@ -336,7 +336,7 @@ def test_list_fits_a_terminal_and_says_what_is_here(cache: Path) -> None:
 
 @pytest.mark.usefixtures("server")
 def test_verify_tells_good_from_bad(cache: Path) -> None:
-    assert "no weights are in" in run("verify").stderr
+    assert "There are no weights in" in run("verify").stderr
     weights.fetch(SPECS["vgg16"])
     good = run("verify")
     assert good.exit_code == 0
