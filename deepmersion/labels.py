@@ -166,6 +166,15 @@ def miniplaces_labels() -> tuple[str, ...]:
     return _read("miniplaces100.txt")
 
 
+def condition_labels() -> tuple[str, ...]:
+    """Return the 14 conditions that a photo may show: weather, time of day, fire, water, people.
+
+    They change what is heard in one and the same place. Those that are heard themselves are
+    `deepmersion.kinds.table.CONDITIONS`.
+    """
+    return _read("conditions.txt")
+
+
 def soundnet_scene_labels() -> tuple[str, ...]:
     """Return the 401 scene classes of SoundNet (Aytar, Vondrick and Torralba 2016)."""
     return _read("soundnet-scenes.txt")

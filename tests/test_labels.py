@@ -12,6 +12,7 @@ from deepmersion import labels
         (labels.places365_labels, 365),
         (labels.miniplaces_labels, 100),
         (labels.soundnet_scene_labels, 401),
+        (labels.condition_labels, 14),
     ],
 )
 def test_every_class_of_a_network_has_a_clean_name(
