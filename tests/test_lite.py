@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,16 @@ from deepmersion.errors import WeightsError
 from deepmersion.labels import miniplaces_labels, object_labels
 from deepmersion.vision.choose import load_networks
 from deepmersion.vision.lite import BATCH_SIZE, Lite
-from deepmersion.vision.lite_network import SceneHead, load_backbone
+from deepmersion.vision.lite_network import (
+    Head,
+    load_backbone,
+    load_condition_head,
+    load_scene_head,
+)
 from deepmersion.vision.lite_views import VIEW_WEIGHTS, views
 from deepmersion.vision.networks import Distributions
 from deepmersion.vision.photo import load_photo
-from deepmersion.weights.lite_weights import SCENE_HEAD
+from deepmersion.weights.lite_weights import CONDITION_HEAD, SCENE_HEAD
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +60,8 @@ def test_rows_are_distributions(lite: Lite, china: np.ndarray, flower: np.ndarra
     seen = lite.classify([china, flower])
     assert seen.objects.shape == (2, 1000)
     assert seen.scenes.shape == (2, 100)
-    for rows in (seen.objects, seen.scenes):
+    assert seen.conditions.shape == (2, 14)
+    for rows in (seen.objects, seen.scenes, seen.conditions):
         assert rows.dtype == np.float32
         assert (rows >= 0).all()
         assert np.allclose(rows.sum(axis=1), 1, atol=1e-5)
@@ -124,6 +131,7 @@ def test_photos_do_not_influence_each_other(
     among = lite.classify([flower] * BATCH_SIZE + [china])
     assert np.allclose(among.scenes[-1], alone.scenes[0], atol=1e-4)
     assert np.allclose(among.objects[-1], alone.objects[0], atol=1e-4)
+    assert np.allclose(among.conditions[-1], alone.conditions[0], atol=1e-4)
 
 
 def test_more_pixels_change_nothing(lite: Lite, china: np.ndarray, flower: np.ndarray) -> None:
@@ -195,7 +203,7 @@ def test_no_image_at_all_is_refused(lite: Lite) -> None:
 
 
 def test_the_weights_are_named_by_their_sha256(lite: Lite) -> None:
-    assert len(lite.weights) == 2
+    assert len(lite.weights) == 3
     assert all(len(digest) == 64 and int(digest, 16) for digest in lite.weights.values())
 
 
@@ -208,19 +216,32 @@ def test_a_backbone_that_is_not_the_published_one_is_refused(tmp_path: Path) -> 
         load_backbone(fake)
 
 
+HEADS = [(load_scene_head, SCENE_HEAD), (load_condition_head, CONDITION_HEAD)]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.5])
-def test_a_damaged_scene_head_is_refused(tmp_path: Path, share: float) -> None:
+@pytest.mark.parametrize(("load", "file"), HEADS)
+def test_a_damaged_head_is_refused(
+    load: Callable[[Path], Head], file: Path, share: float, tmp_path: Path
+) -> None:
     damaged = tmp_path / "head.safetensors"
-    whole = SCENE_HEAD.read_bytes()
+    whole = file.read_bytes()
     damaged.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(WeightsError, match="reinstall"):
-        SceneHead.load(damaged)
+        load(damaged)
 
 
-def test_a_missing_scene_head_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="reinstall"):
-        SceneHead.load(tmp_path / "none.safetensors")
+@pytest.mark.parametrize(
+    ("load", "other"), [(load_scene_head, CONDITION_HEAD), (load_condition_head, SCENE_HEAD)]
+)
+def test_what_is_not_this_head_is_refused(
+    load: Callable[[Path], Head], other: Path, tmp_path: Path
+) -> None:
+    for path in (tmp_path / "none.safetensors", other):
+        with pytest.raises(WeightsError, match="reinstall"):
+            load(path)
 
 
-def test_the_scene_head_is_small() -> None:
+def test_the_heads_are_small() -> None:
     assert SCENE_HEAD.stat().st_size < 1_500_000
+    assert CONDITION_HEAD.stat().st_size < 1_000_000

@@ -41,9 +41,12 @@ from deepmersion.index.file import Header, write_index
 from deepmersion.labels import object_labels, places365_labels
 from deepmersion.sound.bank import open_bank
 from deepmersion.vision.checkpoints import fill, read_state_dict
+from deepmersion.vision.lite import Lite
 from deepmersion.vision.networks import Distributions
 from deepmersion.vision.paper import BATCH_SIZE, Paper
+from deepmersion.weights.digests import identity_of
 from deepmersion.weights.download import Patience
+from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD
 from deepmersion.weights.store import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
 
 HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
@@ -116,6 +119,15 @@ def reference(
     return torch.cat([network(x).softmax(dim=1) for x in pixels]).numpy()
 
 
+def weights_of(specs: Mapping[str, WeightsSpec]) -> dict[str, str]:
+    """Return the identities that a record names: the stand-ins', and what sees conditions."""
+    lite = {
+        "EfficientNet-Lite0": BACKBONE_SHA256,
+        "lite conditions": identity_of(CONDITION_HEAD, "sha256").digest,
+    }
+    return {name: str(spec.identity) for name, spec in specs.items()} | lite
+
+
 CLASSIFY_TWENTY = """
 import json, sys
 from pathlib import Path
@@ -177,7 +189,8 @@ def test_distributions_sum_to_one_and_do_not_depend_on_the_batch(
     assert len(photos) > BATCH_SIZE
     assert seen.objects.shape == (5, 1000)
     assert seen.scenes.shape == (5, 365)
-    assert seen.objects.dtype == seen.scenes.dtype == np.float32
+    assert seen.conditions.shape == (5, 14)
+    assert seen.objects.dtype == seen.scenes.dtype == seen.conditions.dtype == np.float32
     np.testing.assert_allclose(seen.objects.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(seen.scenes.sum(axis=1), 1, atol=1e-5)
     alone = paper.classify(photos[2:3])
@@ -189,12 +202,19 @@ def test_no_photos_give_no_rows(paper: Paper) -> None:
     nothing = paper.classify([])
     assert nothing.objects.shape == (0, 1000)
     assert nothing.scenes.shape == (0, 365)
+    assert nothing.conditions.shape == (0, 14)
+
+
+def test_conditions_are_those_of_the_embedded_network(
+    seen: Distributions, photos: list[np.ndarray]
+) -> None:
+    np.testing.assert_array_equal(seen.conditions, Lite.load().classify(photos).conditions)
 
 
 def test_networks_say_what_they_are(paper: Paper, specs: dict[str, WeightsSpec]) -> None:
     assert paper.name == "paper"
     assert len(paper.scene_labels) == 365
-    assert paper.weights == {name: str(spec.identity) for name, spec in specs.items()}
+    assert paper.weights == weights_of(specs)
 
 
 @pytest.fixture
@@ -242,7 +262,7 @@ def test_match_loads_once_for_many_photos(
     assert [record["photo"] for record in records] == photos
     for record, row in zip(records, (0, 1, 0), strict=True):
         assert record["networks"] == "paper"
-        assert record["weights"] == {name: str(spec.identity) for name, spec in specs.items()}
+        assert record["weights"] == weights_of(specs)
         assert record["objects"][0]["label"] == object_labels()[seen.objects[row].argmax()]
         assert record["scenes"][0]["label"] == places365_labels()[seen.scenes[row].argmax()]
         assert np.isfinite(record["matches"][0]["kl"])

@@ -130,8 +130,8 @@ def _scene(member: tarfile.TarInfo) -> str:
     return member.name.removeprefix("./").rpartition("/")[0]
 
 
-def _rows(seen: Distributions) -> tuple[np.ndarray, np.ndarray]:
-    return seen.objects, seen.scenes
+def _rows(seen: Distributions) -> tuple[np.ndarray, ...]:
+    return seen.objects, seen.scenes, seen.conditions
 
 
 def hits(mixes: Sequence[frozenset[str]], expected: Sequence[Expectation]) -> np.ndarray:

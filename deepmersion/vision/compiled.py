@@ -30,8 +30,8 @@ from deepmersion.weights.cache import cache_folder, make_cache_folder, require_s
 if TYPE_CHECKING:
     from torch import nn
 
-Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""From pictures to the probabilities of objects and of scenes."""
+Run = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+"""From pictures to the probabilities of objects, of scenes and of conditions."""
 
 TOLERANCE = 1e-4
 """By how much a compiled network's probabilities may differ from PyTorch's. They differ by 1e-6."""
@@ -52,7 +52,7 @@ NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Environment variable that keeps ONNX Runtime from sending anything anywhere."""
 
 INPUT = "pictures"
-OUTPUTS = ("objects", "scenes")
+OUTPUTS = ("objects", "scenes", "conditions")
 
 NAME_DIGITS = 16
 """Hexadecimal digits in an entry's name: 64 bits, which no two environments will share."""
@@ -126,9 +126,8 @@ def _session(network: bytes) -> Run:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
-    def run(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        objects, scenes = session.run(OUTPUTS, {INPUT: pictures})
-        return objects, scenes
+    def run(pictures: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(session.run(OUTPUTS, {INPUT: pictures}))
 
     return run
 
@@ -144,7 +143,7 @@ def make(path: Path, network: nn.Module, example: np.ndarray) -> Run | None:
     path : Path
         As `entry` returns it.
     network : Module
-        In evaluation mode, on the CPU; takes pictures [n, ...] to two outputs [n, ...].
+        In evaluation mode, on the CPU; takes pictures [n, ...] to `OUTPUTS` [n, ...].
     example : ndarray, shape = (n, ...), float32
         Pictures that the agreement is checked on.
     """

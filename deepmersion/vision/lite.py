@@ -1,9 +1,10 @@
-"""The embedded image networks: EfficientNet-Lite0 for objects and, on its features, scenes.
+"""The embedded image networks: EfficientNet-Lite0 and, on its features, two heads.
 
 EfficientNet-Lite0 is EfficientNet-B0 (Tan and Le 2019) without the parts that small devices
-run badly; it comes with its published ImageNet weights as a dependency. The scene head on the
-same features is trained by ``tools/train_scenes.py``; its model card is
-``data/lite-scenes.md``. One pass over a photo gives both distributions.
+run badly; it comes with its published ImageNet weights, which know objects, as a dependency. The
+heads for scenes and for conditions are trained by ``tools/train_scenes.py`` and
+``tools/train_conditions.py``; their model cards are ``data/lite-scenes.md`` and
+``data/lite-conditions.md``. One pass over a photo gives all three distributions.
 
 The networks are written in PyTorch (`lite_network`), which takes seconds to import. On a CPU they
 are therefore compiled at their first use, and PyTorch is not needed again (see `compiled`).
@@ -27,7 +28,7 @@ from deepmersion.vision.lite_views import (
     views,
 )
 from deepmersion.vision.networks import Distributions
-from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
+from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD, SCENE_HEAD, sha256_of
 
 BATCH_SIZE = 16
 """Pictures that go through the network at once; a bound on memory, some 300 MB."""
@@ -43,7 +44,8 @@ class Lite:
     Parameters
     ----------
     run : callable
-        Takes pictures as `prepare` returns them to the probabilities of objects and scenes.
+        Takes pictures as `prepare` returns them to the probabilities of objects, scenes and
+        conditions.
     weights : dict
     """
 
@@ -69,7 +71,11 @@ class Lite:
         WeightsError
             When weights are missing or are not those that belong to this version.
         """
-        weights = {"EfficientNet-Lite0": BACKBONE_SHA256, "lite scenes": sha256_of(SCENE_HEAD)}
+        weights = {
+            "EfficientNet-Lite0": BACKBONE_SHA256,
+            "lite scenes": sha256_of(SCENE_HEAD),
+            "lite conditions": sha256_of(CONDITION_HEAD),
+        }
         entry = compiled.entry("lite", NETWORK, weights) if device == "cpu" else None
         return cls((entry and compiled.load(entry)) or _from_torch(entry, device), weights)
 
@@ -96,14 +102,13 @@ class Lite:
         parts = [self._see(images[i : i + step]) for i in range(0, len(images), step)]
         return Distributions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
-    def _see(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the probabilities of objects and scenes, [photos, classes] each."""
+    def _see(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Return the probabilities of objects, scenes and conditions, [photos, classes] each."""
         pictures = np.concatenate([views(image) for image in images])
-        objects, scenes = (
+        return tuple(
             np.einsum("v,pvc->pc", VIEW_WEIGHTS, probs.reshape(len(images), -1, probs.shape[1]))
             for probs in self._run(prepare(pictures))
         )
-        return objects, scenes
 
 
 def _from_torch(entry: Path | None, device: str) -> compiled.Run:

@@ -1,10 +1,11 @@
-"""EfficientNet-Lite0 and the scene head on its features, as PyTorch expresses them.
+"""EfficientNet-Lite0 and the heads on its features, as PyTorch expresses them.
 
 `deepmersion.vision.lite` says what they are for, and runs them compiled where it can.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +17,28 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from deepmersion.errors import WeightsError
-from deepmersion.labels import miniplaces_labels
+from deepmersion.labels import condition_labels, miniplaces_labels
 from deepmersion.vision.compiled import Run
 from deepmersion.vision.lite_views import INPUT_SIDE
-from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD, sha256_of
+from deepmersion.weights.lite_weights import (
+    BACKBONE_SHA256,
+    CONDITION_HEAD,
+    SCENE_HEAD,
+    sha256_of,
+)
 
 N_FEATURES = 1280
 """Channels of the backbone's last layer, whose means the objects are recognised by."""
 
 POOLED_BLOCKS = (4, 7, 10, 14)
-"""Blocks whose outputs the scene head sees too: the last of each stage of 28 × 28 to 7 × 7 cells
+"""Blocks whose outputs the heads see too: the last of each stage of 28 × 28 to 7 × 7 cells
 but the deepest. Texture tells places apart and is gone from the last layer."""
 
 N_TEXTURES = 2 * (40 + 80 + 112 + 192)
 """Mean and deviation of each channel of those blocks."""
 
-N_HIDDEN = 256
+N_SCENE_HIDDEN = 256
+N_CONDITION_HIDDEN = 128
 
 
 def load_backbone(path: Path | None = None) -> EfficientNet:
@@ -60,7 +67,7 @@ def load_backbone(path: Path | None = None) -> EfficientNet:
 
 
 def extract(backbone: EfficientNet, pictures: Tensor) -> Tensor:
-    """Return what both heads see of each picture, [pictures, `N_FEATURES` + `N_TEXTURES`].
+    """Return what all heads see of each picture, [pictures, `N_FEATURES` + `N_TEXTURES`].
 
     Parameters
     ----------
@@ -85,65 +92,92 @@ def extract(backbone: EfficientNet, pictures: Tensor) -> Tensor:
     return torch.cat([x.mean(dim=(2, 3)), *textures], dim=1)
 
 
-class SceneHead(nn.Module):
-    """From the features of `extract` to logits of the 100 scenes: one hidden layer.
+class Head(nn.Module):
+    """From the features of `extract` to the logits of one label set: one hidden layer.
 
     `centre` and `scale` bring the textures to the size of the other features.
+
+    Parameters
+    ----------
+    n_classes, n_hidden : int
+    dropout : tuple of float
+        Shares of the inputs and of the hidden units that are left out in training.
     """
 
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, dropout: tuple[float, float] = (0.0, 0.0)) -> None:
+    def __init__(
+        self, n_classes: int, n_hidden: int, dropout: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
         super().__init__()
         n_inputs = N_FEATURES + N_TEXTURES
         self.register_buffer("centre", torch.zeros(n_inputs))
         self.register_buffer("scale", torch.ones(n_inputs))
-        self.hidden = nn.Linear(n_inputs, N_HIDDEN)
-        self.scenes = nn.Linear(N_HIDDEN, len(miniplaces_labels()))
+        self.hidden = nn.Linear(n_inputs, n_hidden)
+        self.classes = nn.Linear(n_hidden, n_classes)
         self.dropout = nn.ModuleList(nn.Dropout(share) for share in dropout)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the logits [pictures, 100] of features [pictures, 2128]."""
+        """Return the logits [pictures, classes] of features [pictures, 2128]."""
         x = self.dropout[0]((features - self.centre) * self.scale)
         x = self.dropout[1](nn.functional.gelu(self.hidden(x)))
-        logits: Tensor = self.scenes(x)
+        logits: Tensor = self.classes(x)
         return logits
 
-    @classmethod
-    def load(cls, path: Path = SCENE_HEAD) -> SceneHead:
-        """Return the head with the parameters of a safetensors file, in evaluation mode.
+    def filled(self, path: Path, label_set: str) -> Head:
+        """Return this head with the parameters of a safetensors file, in evaluation mode.
+
+        Parameters
+        ----------
+        path : Path
+        label_set : str
+            What the file calls the last layer.
 
         Raises
         ------
         WeightsError
             When the file is missing or holds something else.
         """
-        head = cls()
         try:
-            head.load_state_dict(load_file(path), strict=True)
+            parameters = {
+                re.sub(f"^{label_set}\\.", "classes.", name): value
+                for name, value in load_file(path).items()
+            }
+            self.load_state_dict(parameters, strict=True)
         except (OSError, RuntimeError, SafetensorError) as error:
             raise WeightsError(
-                f"{path}: holds no scene head for lite; reinstall deepmersion"
+                f"{path}: does not hold the head that belongs here; reinstall deepmersion"
             ) from error
-        return head.eval()
+        return self.eval()
+
+
+def load_scene_head(path: Path = SCENE_HEAD) -> Head:
+    """Return the head for `labels.miniplaces_labels`; raises as `Head.filled`."""
+    return Head(len(miniplaces_labels()), N_SCENE_HIDDEN).filled(path, "scenes")
+
+
+def load_condition_head(path: Path = CONDITION_HEAD) -> Head:
+    """Return the head for `labels.condition_labels`; raises as `Head.filled`."""
+    return Head(len(condition_labels()), N_CONDITION_HIDDEN).filled(path, "conditions")
 
 
 class LiteNetwork(nn.Module):
-    """Both networks in one pass, from pictures to probabilities."""
+    """Objects, scenes and conditions in one pass, from pictures to probabilities."""
 
-    def __init__(self, backbone: EfficientNet, head: SceneHead) -> None:
+    def __init__(self, backbone: EfficientNet, scenes: Head, conditions: Head) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = head
+        self.scenes = scenes
+        self.conditions = conditions
 
     @classmethod
     def load(cls) -> LiteNetwork:
         """Return the network with its weights, in evaluation mode; raises as `load_backbone`."""
-        return cls(load_backbone(), SceneHead.load()).eval()
+        return cls(load_backbone(), load_scene_head(), load_condition_head()).eval()
 
-    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the probabilities of objects [pictures, 1000] and scenes [pictures, 100].
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """Return the probabilities of objects, scenes and conditions.
 
         Parameters
         ----------
@@ -151,8 +185,9 @@ class LiteNetwork(nn.Module):
             As `deepmersion.vision.lite_views.prepare` returns them.
         """
         features = extract(self.backbone, pictures)
-        objects, scenes = self.backbone._fc(features[:, :N_FEATURES]), self.head(features)
-        return objects.softmax(dim=1), scenes.softmax(dim=1)
+        objects = self.backbone._fc(features[:, :N_FEATURES])
+        logits = (objects, self.scenes(features), self.conditions(features))
+        return tuple(label_set.softmax(dim=1) for label_set in logits)
 
 
 def runner(network: LiteNetwork, device: str = "cpu") -> Run:
@@ -160,10 +195,9 @@ def runner(network: LiteNetwork, device: str = "cpu") -> Run:
     network.to(device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def run(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def run(pictures: np.ndarray) -> tuple[np.ndarray, ...]:
         on_device = torch.from_numpy(pictures).to(device, memory_format=torch.channels_last)
-        objects, scenes = network(on_device)
-        return objects.cpu().numpy(), scenes.cpu().numpy()
+        return tuple(probabilities.cpu().numpy() for probabilities in network(on_device))
 
     return run
 

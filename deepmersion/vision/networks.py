@@ -23,14 +23,17 @@ class Distributions:
         Over `labels.object_labels`.
     scenes : ndarray, shape = (photos, scenes), float32
         Over the network's own ``scene_labels``.
+    conditions : ndarray, shape = (photos, 14), float32
+        Over `labels.condition_labels`.
     """
 
     objects: np.ndarray
     scenes: np.ndarray
+    conditions: np.ndarray
 
 
 class ImageNetworks(Protocol):
-    """An object network and a scene network, loaded and ready."""
+    """Networks for objects, scenes and conditions, loaded and ready."""
 
     @property
     def name(self) -> str:

@@ -2,7 +2,8 @@
 
 VGG-16 (Simonyan and Zisserman 2014) has torchvision's ``VGG16_Weights.IMAGENET1K_V1``, the
 ResNet-18 (He et al. 2015) the weights published with Places365 (Zhou et al. 2017). SoundNet was
-trained to predict what an ImageNet network and a Places network see.
+trained to predict what an ImageNet network and a Places network see. Conditions, which neither
+knows, are recognised by the embedded network (`lite`) here too.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from torchvision import transforms
 from torchvision.models import VGG16_Weights, resnet18, vgg16
 
 from deepmersion.errors import WeightsError
-from deepmersion.labels import object_labels, places365_labels
+from deepmersion.labels import condition_labels, object_labels, places365_labels
 from deepmersion.vision.checkpoints import fill, read_state_dict
+from deepmersion.vision.lite import Lite
 from deepmersion.vision.networks import Distributions
 from deepmersion.weights.store import SPECS, WeightsSpec, is_missing, verify
 
@@ -39,6 +41,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's red, green and blue in [0, 1]; both networks were
 trained on pixels less the one, divided by the other."""
+
+LITE_PARTS = ("EfficientNet-Lite0", "lite conditions")
+"""What of the embedded networks' weights decides conditions."""
 
 Preparation = Callable[[Image.Image], Tensor]
 
@@ -81,6 +86,8 @@ class Paper:
         Takes [photos, 3, 224, 224] and returns the logits of 1000 objects.
     scenes : Module
         The same for 365 scenes.
+    lite : Lite
+        Recognises the conditions.
     weights : mapping of str to str
         The weights' identities by the name of the network.
     device : torch.device
@@ -97,12 +104,14 @@ class Paper:
         self,
         objects: nn.Module,
         scenes: nn.Module,
+        lite: Lite,
         weights: Mapping[str, str],
         device: torch.device,
     ) -> None:
         self.scene_labels = places365_labels()
         self.weights: Mapping[str, str] = MappingProxyType(dict(weights))
         self._networks = ((objects, object_preparation()), (scenes, scene_preparation()))
+        self._lite = lite
         self._device = device
 
     @classmethod
@@ -125,12 +134,12 @@ class Paper:
         """
         require([specs["vgg16"], specs["places365"]])
         place = torch.device(device)
-        return cls(
-            _load_objects(specs["vgg16"]).to(place),
-            _load_scenes(specs["places365"]).to(place),
-            {name: str(specs[name].identity) for name in ("vgg16", "places365")},
-            place,
-        )
+        objects = _load_objects(specs["vgg16"]).to(place)
+        scenes = _load_scenes(specs["places365"]).to(place)
+        lite = Lite.load(str(place))
+        weights = {name: str(specs[name].identity) for name in ("vgg16", "places365")}
+        weights |= {name: lite.weights[name] for name in LITE_PARTS}
+        return cls(objects, scenes, lite, weights, place)
 
     def reduced(self, image: np.ndarray) -> np.ndarray:
         """Return the photo itself, for the two networks see it at different sizes."""
@@ -148,17 +157,18 @@ class Paper:
         Returns
         -------
         Distributions
-            Objects [photos, 1000] and scenes [photos, 365].
+            Objects [photos, 1000], scenes [photos, 365] and conditions [photos, 14].
         """
         batches = [
             [self._probabilities(batch, *network) for network in self._networks]
             for batch in _batches(images)
         ]
         if not batches:
-            n_classes = len(object_labels()), len(self.scene_labels)
+            n_classes = len(object_labels()), len(self.scene_labels), len(condition_labels())
             return Distributions(*(np.empty((0, n), np.float32) for n in n_classes))
         objects, scenes = zip(*batches, strict=True)
-        return Distributions(np.concatenate(objects), np.concatenate(scenes))
+        conditions = self._lite.classify(images).conditions
+        return Distributions(np.concatenate(objects), np.concatenate(scenes), conditions)
 
     def _probabilities(
         self, photos: Sequence[Image.Image], network: nn.Module, prepare: Preparation

@@ -12,6 +12,7 @@ BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf7
 """Identity of ``efficientnet-lite0-57934424.pth``, whose name carries the first eight digits."""
 
 SCENE_HEAD = DATA / "lite-scenes.safetensors"
+CONDITION_HEAD = DATA / "lite-conditions.safetensors"
 
 
 def sha256_of(path: Path) -> str:
