@@ -11,6 +11,7 @@ import numpy as np
 
 from deepmersion.matching.explain import Explanation
 from deepmersion.matching.rule import Match
+from deepmersion.matching.words import sentence
 from deepmersion.sound.bank import SoundBank
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recipe import mix_text, named_gains
@@ -32,7 +33,7 @@ class Ambience:
         Which image networks looked at it: ``"lite"`` or ``"paper"``.
     weights : mapping of str to str
         Identities of their weights.
-    objects, scenes : tuple of (str, float)
+    objects, scenes, conditions : tuple of (str, float)
         The likeliest classes and their probabilities, the likeliest first.
     matches : tuple of Match
         The best, then alternatives; see `matching.rule.search`.
@@ -47,6 +48,7 @@ class Ambience:
     weights: dict[str, str]
     objects: tuple[tuple[str, float], ...]
     scenes: tuple[tuple[str, float], ...]
+    conditions: tuple[tuple[str, float], ...]
     matches: tuple[Match, ...]
     bank: SoundBank
     explanation: Explanation | None = None
@@ -60,6 +62,15 @@ class Ambience:
     def sounds(self) -> dict[str, float]:
         """The best mix: gains by name, the loudest first."""
         return named_gains(self.best.gains, self.bank.names)
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """Why each sound of the best mix was chosen, in a sentence; empty if that was not asked."""
+        if self.explanation is None:
+            return ()
+        titles = {sound.name: sound.title for sound in self.bank.sounds}
+        reasons = self.explanation.reasons
+        return tuple(sentence(titles[name], listed) for name, listed in reasons.items())
 
     def blocks(self, **options: Any) -> Iterator[np.ndarray]:
         """Return the best mix as a stream, float32 [samples, 2] a block, at 44,100 Hz.
@@ -105,6 +116,7 @@ class Ambience:
             "weights": self.weights,
             "objects": [{"label": label, "p": round(p, 6)} for label, p in self.objects],
             "scenes": [{"label": label, "p": round(p, 6)} for label, p in self.scenes],
+            "conditions": [{"label": label, "p": round(p, 6)} for label, p in self.conditions],
             "matches": [
                 {
                     "rank": rank,
@@ -119,5 +131,6 @@ class Ambience:
             "output": output,
         }
         if self.explanation is not None:
+            record["why"] = list(self.why)
             record["explanation"] = asdict(self.explanation)
         return record

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from deepmersion.ambience import Ambience
 from deepmersion.errors import IndexFileError, PhotoError
 from deepmersion.index.file import open_index
-from deepmersion.labels import likeliest, object_labels, shared_objects, shared_scenes
+from deepmersion.labels import (
+    condition_labels,
+    likeliest,
+    object_labels,
+    shared_objects,
+    shared_scenes,
+)
 from deepmersion.matching.chatter import chatter_match
 from deepmersion.matching.explain import Explanation, Seen, explain
 from deepmersion.matching.rule import Evidence, Match, runner_up, search, single_sounds
 from deepmersion.matching.rule_2018 import search_as_in_2018
+from deepmersion.matching.witnesses import home_divergences, homes
 from deepmersion.request import LABEL_SETS, Request
 from deepmersion.shipped import shipped_index, shipped_soundbank
 from deepmersion.sound.bank import open_bank
@@ -27,8 +36,6 @@ from deepmersion.vision.opened import Opened, open_photo
 from deepmersion.vision.photo import Photo
 from deepmersion.vision.read_ahead import read_ahead
 from deepmersion.weights.specs import SOUNDNET_SHA256
-
-_SEARCHES = {"centred": search, "2018": search_as_in_2018}
 
 N_LABELS = 5
 """How many of the likeliest objects and scenes an ambience names."""
@@ -78,7 +85,12 @@ class Matcher:
             require_device(device)
             self.networks = load_networks(networks, device, on_choice)
             self._resources = resources.pop_all()
-        self._labels = {"objects": object_labels(), "scenes": self.networks.scene_labels}
+        self._labels = {
+            "objects": object_labels(),
+            "scenes": self.networks.scene_labels,
+            "conditions": condition_labels(),
+        }
+        self._homes = homes([sound.known_kind for sound in self.bank.sounds], self._labels)
         self._classes = {
             "objects": shared_objects(),
             "scenes": shared_scenes(self.networks.scene_labels),
@@ -179,7 +191,10 @@ class Matcher:
             for label_set in LABEL_SETS
             if label_set in request.label_sets
         }
-        matches, deciding = self._rank(evidence, request)
+        home = self._asked(request)
+        known = home_divergences(home, asdict(seen)) if home else None
+        matches, deciding = self._rank(evidence, known, request)
+        heard = evidence if "soundnet" in request.listen else {}
         return [
             Ambience(
                 photo=photo.name,
@@ -187,24 +202,37 @@ class Matcher:
                 weights=dict(self.networks.weights),
                 objects=likeliest(seen.objects[i], self._labels["objects"], N_LABELS),
                 scenes=likeliest(seen.scenes[i], self._labels["scenes"], N_LABELS),
+                conditions=likeliest(seen.conditions[i], self._labels["conditions"], N_LABELS),
                 matches=tuple(matches[i][: request.top]),
                 bank=self.bank,
                 explanation=(
-                    self._explain(seen, evidence, deciding[i], i) if request.explain else None
+                    self._explain(seen, heard, home, deciding[i], i) if request.explain else None
                 ),
             )
             for i, photo in enumerate(photos)
         ]
 
+    def _asked(self, request: Request) -> dict[str, np.ndarray]:
+        """Return where the sounds are at home, by the label sets that the request asks."""
+        if request.rule == "2018":
+            return {}
+        label_sets = [*request.label_sets] if "kinds" in request.listen else []
+        label_sets += ["conditions"] if "conditions" in request.listen else []
+        return {label_set: self._homes[label_set] for label_set in label_sets}
+
     def _rank(
-        self, evidence: Mapping[str, Evidence], request: Request
+        self, evidence: Mapping[str, Evidence], known: np.ndarray | None, request: Request
     ) -> tuple[list[list[Match]], list[list[Match]]]:
         """Return each photo's matches, and the ranking whose first place is to be explained."""
+        if request.rule == "2018":
+            best = search_as_in_2018(self._index, evidence, request.top)
+            return best, best
+        soundnet = "soundnet" in request.listen
         n_found = max(request.top, 2) if request.explain else request.top
-        best = _SEARCHES[request.rule](self._index, evidence, n_found)
+        best = search(self._index, evidence, n_found, known=known, soundnet=soundnet)
         if request.chatter is None:
             return best, best
-        singles = single_sounds(self._index, evidence)
+        singles = single_sounds(self._index, evidence, known=known, soundnet=soundnet)
         mixes = [chatter_match(sounds, request.chatter) for sounds in singles]
         matches = [
             [mix, *(match for match in others if match.sounds != mix.sounds)]
@@ -215,15 +243,16 @@ class Matcher:
     def _explain(
         self,
         seen: Distributions,
-        evidence: Mapping[str, Evidence],
+        heard: Mapping[str, Evidence],
+        home: Mapping[str, np.ndarray],
         matches: Sequence[Match],
         photo: int,
     ) -> Explanation:
         of_photo = Seen(
-            evidence={label_set: shown.of_photo(photo) for label_set, shown in evidence.items()},
-            probs={label_set: getattr(seen, label_set)[photo] for label_set in evidence},
-            labels={label_set: self._labels[label_set] for label_set in evidence},
-            home={},
+            evidence={label_set: shown.of_photo(photo) for label_set, shown in heard.items()},
+            probs={label_set: probs[photo] for label_set, probs in asdict(seen).items()},
+            labels=self._labels,
+            home=home,
         )
         return explain(self._index, of_photo, matches[0], runner_up(matches))
 

@@ -11,6 +11,10 @@ from deepmersion.errors import RequestError
 LABEL_SETS = ("objects", "scenes")
 """ImageNet's objects, and the scenes of the Places networks."""
 
+WITNESSES = ("soundnet", "kinds", "conditions")
+"""What SoundNet hears, where a sound's kind is at home, and the conditions it is heard in: see
+`matching.witnesses`. SoundNet alone is the system as published."""
+
 Rule = Literal["centred", "2018"]
 """What mixes are ranked by: see `matching.rule` and `matching.rule_2018`."""
 
@@ -31,7 +35,9 @@ class Request:
         came before the next one.
     rule : {"centred", "2018"}
     label_sets : sequence of str
-        Those that decide: ``"objects"``, ``"scenes"`` or both.
+        Those over which SoundNet and the kinds decide: ``"objects"``, ``"scenes"`` or both.
+    listen : sequence of str
+        The witnesses that decide, of `WITNESSES`. The rule of 2018 listens to SoundNet alone.
 
     Raises
     ------
@@ -44,6 +50,7 @@ class Request:
     chatter: float | None = None
     rule: Rule = "centred"
     label_sets: Sequence[str] = LABEL_SETS
+    listen: Sequence[str] = WITNESSES
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -56,5 +63,9 @@ class Request:
             raise RequestError(
                 "the rule 2018 has neither explanations nor chatter; use the rule centred for them"
             )
+        if not self.listen or not set(self.listen) <= set(WITNESSES):
+            raise RequestError(f"witnesses must be one or more of {', '.join(WITNESSES)}")
+        if self.rule == "2018" and "soundnet" not in self.listen:
+            raise RequestError("the rule 2018 listens to SoundNet alone; leave --listen out")
         if not self.label_sets or not set(self.label_sets) <= set(LABEL_SETS):
             raise RequestError(f"label sets must be {' or '.join(LABEL_SETS)}, or both")

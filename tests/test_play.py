@@ -62,7 +62,7 @@ def test_names_of_every_kind_go_through_a_shell(
     bank = open_bank(awkward)
     mix = {name: 1 / (i + 1) for i, name in enumerate(chosen)}
     gains = gains_vector(mix, bank.names)
-    ambience = Ambience("", "", {}, (), (), (Match(0, gains, 0, {}, 0),), bank)
+    ambience = Ambience("", "", {}, (), (), (), (Match(0, gains, 0, {}, 0),), bank)
     # A person adds options where there is room for them: after the command's name.
     play, *rest = words(command(ambience))
     path = tmp_path / "x.wav"

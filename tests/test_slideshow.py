@@ -31,7 +31,7 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> SoundBank:
 
 def scene(tones: SoundBank, number: int) -> Ambience:
     gains = np.eye(len(TONES_HZ), dtype=np.float32)[number]
-    return Ambience("", "", {}, (), (), (Match(number, gains, 0, {}, 0),), tones)
+    return Ambience("", "", {}, (), (), (), (Match(number, gains, 0, {}, 0),), tones)
 
 
 def heard(samples: np.ndarray, second: float) -> list[int]:

@@ -6,15 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from material import assert_one_line
 
-from deepmersion.errors import RequestError
 from deepmersion.kinds.table import Kind, all_kinds
 from deepmersion.labels import places365_labels
 from deepmersion.matching.rule import centred_kl_divergence
 from deepmersion.matching.witnesses import (
     HOME_NATS,
-    check_witnesses,
     home_divergences,
     homes,
 )
@@ -64,10 +61,3 @@ def test_label_sets_that_are_not_asked_say_nothing() -> None:
     seen = {"scenes": np.ones((1, 1)), "conditions": np.array([[1.0, 0.0]])}
     scenes = {"scenes": home["scenes"]}
     assert home_divergences(home, seen)[0, 0] < home_divergences(scenes, seen)[0, 0]
-
-
-@pytest.mark.parametrize("listen", [(), ("soundnet", "hearsay")])
-def test_unknown_witnesses_are_refused(listen: tuple[str, ...]) -> None:
-    with pytest.raises(RequestError) as caught:
-        check_witnesses(listen)
-    assert_one_line(caught.value, "soundnet, kinds, conditions")

@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from deepmersion.sound.bank import SoundBank
 
 BAR_WIDTH = 16
+
+INDENT = " " * 14
+"""Under what stands behind the first word of a line."""
+
 N_SHOWN = 3
 """Number of objects and scenes that are named."""
 
 
-def describe(ambience: Ambience, *, bars: bool) -> str:
+def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> str:
     """Return a few lines: what is seen in the photo, and the mixes that fit it.
 
     Parameters
@@ -28,22 +32,28 @@ def describe(ambience: Ambience, *, bars: bool) -> str:
     ambience : Ambience
     bars : bool
         Whether each sound's gain is drawn as a bar, for a terminal.
+    verbose : bool
+        Whether divergences and scores are shown, in nats.
     """
     lines = [
         ambience.photo,
-        f"  objects  {_classes(ambience.objects)}",
-        f"  scenes   {_classes(ambience.scenes)}",
+        f"  objects     {_classes(ambience.objects)}",
+        f"  scenes      {_classes(ambience.scenes)}",
+        f"  conditions  {_classes(ambience.conditions)}",
     ]
     several = len(ambience.matches) > 1
     for rank, match in enumerate(ambience.matches, 1):
         number = f"{rank}." if several else "mix"
-        score = f", score {match.score:.2f}" if several else ""  # which they are ranked by
-        lines.append(f"  {number:8} {in_words(match, ambience.bank)}, {_divergence(match)}{score}")
+        figures = f", {_figures(match)}" if verbose else ""
+        lines.append(f"  {number:11} {in_words(match, ambience.bank)}{figures}")
         if bars:
             lines += _bars(match, ambience.bank)
-    lines.append(f"  again    {command(ambience)}")
     if ambience.explanation is not None:
-        lines += _reasons(ambience.explanation)
+        lines += [
+            f"  {'' if i else 'why':11} {sentence}" for i, sentence in enumerate(ambience.why)
+        ]
+        lines += _tables(ambience.explanation) if verbose else []
+    lines.append(f"  again       {command(ambience)}")
     return "\n".join(lines)
 
 
@@ -55,22 +65,22 @@ def command(ambience: Ambience) -> str:
     return " ".join(map(quote, [*words, mix_text(ambience.sounds)]))
 
 
-def _reasons(explanation: Explanation) -> list[str]:
+def _tables(explanation: Explanation) -> list[str]:
     parts = {**explanation.by_witness, "number of sounds": explanation.by_number_of_sounds}
     named = ", ".join(f"{what} {nats:+.2f}" for what, nats in parts.items())
-    lines = [f"  why      {explanation.lead_nats:.2f} nats before the runner-up: {named}"]
+    lines = [f"{INDENT}{explanation.lead_nats:.2f} nats before the runner-up: {named}"]
     for label_set, contributions in explanation.contributions.items():
-        lines.append(f"           {label_set:20}  photo  heard  known   nats")
+        lines.append(f"{INDENT}{label_set:20}  photo  heard  known   nats")
         lines += [
-            f"             {c.label[:18]:18} {c.photo:6.3f} {c.heard:+6.2f} {c.known:+6.2f}"
+            f"{INDENT}  {c.label[:18]:18} {c.photo:6.3f} {c.heard:+6.2f} {c.known:+6.2f}"
             f" {c.nats:+6.2f}"
             for c in contributions
         ]
         dropped = explanation.dropped.get(label_set, 0.0)
         if dropped > 0:
             lines.append(
-                f"             {dropped:.2f} of the photo's {label_set} have "
-                "no counterpart in SoundNet and were left out"
+                f"{INDENT}  {dropped:.2f} of the photo's {label_set} have no counterpart in "
+                "SoundNet, which says nothing of them"
             )
     return lines
 
@@ -87,15 +97,15 @@ def _classes(likeliest: Sequence[tuple[str, float]]) -> str:
     return ", ".join(f"{label} {p:.2f}" for label, p in likeliest[:N_SHOWN])
 
 
-def _divergence(match: Match) -> str:
+def _figures(match: Match) -> str:
     parts = ", ".join(f"{label_set} {kl:.2f}" for label_set, kl in match.kl_by_head.items())
-    return f"KL divergence {match.kl:.2f} nats ({parts})"
+    return f"score {match.score:.2f}, KL divergence {match.kl:.2f} nats ({parts})"
 
 
 def _bars(match: Match, bank: SoundBank) -> list[str]:
     gains = named_gains(match.gains, bank.names)
     loudest, width = max(gains.values()), max(map(len, gains))
     return [
-        f"           {name:{width}} {'█' * max(1, round(gain / loudest * BAR_WIDTH))} {gain:.2f}"
+        f"{INDENT}{name:{width}} {'█' * max(1, round(gain / loudest * BAR_WIDTH))} {gain:.2f}"
         for name, gain in gains.items()
     ]

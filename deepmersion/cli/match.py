@@ -12,13 +12,13 @@ import click
 
 from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.matcher_options import matcher_options
-from deepmersion.cli.options import PATH, duration, label_sets
+from deepmersion.cli.options import PATH, duration, label_sets, witnesses
 from deepmersion.cli.report import Report
 from deepmersion.cli.slideshow import ChangingScenes
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
 from deepmersion.errors import DeepmersionError, PhotoError
-from deepmersion.request import Request, Rule
+from deepmersion.request import WITNESSES, Request, Rule
 
 if TYPE_CHECKING:
     from deepmersion.ambience import Ambience
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     "--explain",
     "explain",
     is_flag=True,
-    help="Show which classes decided between the best mix and the best one of other sounds.",
+    help="Say why the best mix was chosen; with -v also in nats, class by class.",
 )
 @click.option(
     "--chatter",
@@ -74,6 +74,14 @@ if TYPE_CHECKING:
     help="Which label sets decide.",
 )
 @click.option(
+    "--listen",
+    type=witnesses,
+    metavar="WITNESSES",
+    default=",".join(WITNESSES),
+    show_default=True,
+    help="Which witnesses decide; soundnet alone is the system as published.",
+)
+@click.option(
     "--rule",
     type=click.Choice(get_args(Rule)),
     default="centred",
@@ -90,6 +98,7 @@ def match(
     explain: bool,
     chatter: float | None,
     label_sets: tuple[str, ...],
+    listen: tuple[str, ...],
     rule: Rule,
     networks: Literal["auto", "lite", "paper"],
     index: Path | None,
@@ -111,7 +120,7 @@ def match(
       deepmersion match --watch webcam/
       deepmersion match *.jpg --json
     """  # noqa: D301  (click looks for the sign itself)
-    request = Request(top, explain, chatter, rule, label_sets)
+    request = Request(top, explain, chatter, rule, label_sets, listen)
     options = SoundOptions(**sound)
     sources = _expanded(photos)
     _check_usage(sources, watched, options, as_json=as_json)
@@ -123,7 +132,7 @@ def match(
         options = options.checked(scenes.each_s if scenes else None)
     from deepmersion.pipeline import Matcher
 
-    report = Report(as_json, to_stderr=options.is_pipe)
+    report = Report(as_json, to_stderr=options.is_pipe, verbose=options.verbose)
     with Matcher(
         networks=networks,
         index=index,

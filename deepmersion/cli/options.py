@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from deepmersion.request import LABEL_SETS
+from deepmersion.request import LABEL_SETS, WITNESSES
 
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -38,6 +38,14 @@ def positive_duration(text: str) -> float:
     if not seconds:
         raise click.BadParameter("it must be longer than zero")
     return seconds
+
+
+def witnesses(text: str) -> tuple[str, ...]:
+    """Return the witnesses that a text such as ``soundnet,kinds`` names."""
+    chosen = tuple(part.strip() for part in text.split(","))
+    if not set(chosen) <= set(WITNESSES):
+        raise click.BadParameter(f"{text!r}: choose one or more of {','.join(WITNESSES)}")
+    return chosen
 
 
 def label_sets(text: str) -> tuple[str, ...]:

@@ -25,10 +25,13 @@ class Report:
     as_json : bool
     to_stderr : bool
         Whether standard output carries the sound.
+    verbose : bool
+        Whether divergences and scores are shown, in nats.
     """
 
     as_json: bool
     to_stderr: bool
+    verbose: bool
 
     def show(self, ambience: Ambience, output: str | None = None) -> None:
         """Show a photo's mixes, and the file that its sound was written to."""
@@ -37,7 +40,9 @@ class Report:
         else:
             stream = sys.stderr if self.to_stderr else sys.stdout
             if stream is not None:  # it may have been closed from outside
-                click.echo(describe(ambience, bars=stream.isatty()), file=stream)
+                click.echo(
+                    describe(ambience, bars=stream.isatty(), verbose=self.verbose), file=stream
+                )
 
     def fail(self, photo: str, error: Exception) -> None:
         """Show why a photo has no result."""

@@ -63,7 +63,9 @@ _OPTIONS = [
         metavar="NAME",
         help="Output device, by number or name, as `deepmersion devices` lists them.",
     ),
-    click.option("-v", "--verbose", is_flag=True, help="Report underruns after playing."),
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Show figures: divergences, scores, underruns."
+    ),
 ]
 
 

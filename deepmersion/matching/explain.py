@@ -76,7 +76,7 @@ class Reason:
     Attributes
     ----------
     witness : str
-        Of `witnesses.WITNESSES`.
+        Of `request.WITNESSES`.
     label_set, label : str
     photo : float
         The class's probability in the photo.

@@ -21,24 +21,14 @@ drops out exactly. SoundNet does not know the conditions, so there C(p, d) stand
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from deepmersion.errors import RequestError
 from deepmersion.kinds.table import Kind, at_home
-
-WITNESSES = ("soundnet", "kinds", "conditions")
-"""Who can be listened to. SoundNet alone is the system as published."""
 
 HOME_NATS = {"objects": 4.0, "scenes": 4.0, "conditions": 6.0}
 """L, by label set."""
-
-
-def check_witnesses(listen: Collection[str]) -> None:
-    """Raise RequestError unless one or more of `WITNESSES` are named, and nothing else."""
-    if not listen or set(listen) - set(WITNESSES):
-        raise RequestError(f"the witnesses to listen to are {', '.join(WITNESSES)}, one or more")
 
 
 def homes(

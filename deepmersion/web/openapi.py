@@ -212,10 +212,11 @@ def _ambience() -> Described:
             "weights": {"type": "object", "additionalProperties": TEXT},
             "objects": seen,
             "scenes": seen,
+            "conditions": seen,
             "matches": {"type": "array", "items": match, "minItems": 1},
             "output": {"type": "null"},
         },
-        {"explanation": _explanation()},
+        {"why": {"type": "array", "items": TEXT}, "explanation": _explanation()},
     )
 
 

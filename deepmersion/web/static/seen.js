@@ -1,11 +1,5 @@
 /** What is seen in the photo, and why the mix was chosen, in bars, words and a table. */
-import { list } from "./mix.js";
-
 const $ = (id) => document.getElementById(id);
-
-/** The least a class must be seen to be named as a reason. */
-const SEEN = 0.01;
-const N_REASONS = 3;
 
 /**
  * Return an element with children.
@@ -40,24 +34,16 @@ function bar({ label, p }) {
 /** Show what is seen, as `POST /api/match` answers. */
 export function showSeen(record) {
   $("scenes").replaceChildren(...record.scenes.map(bar));
+  $("conditions").replaceChildren(...record.conditions.map(bar));
   $("objects").replaceChildren(...record.objects.map(bar));
   const [scene] = record.scenes;
   $("photo").ariaLabel = `Your photo: ${plain(scene.label)}, ${Math.round(100 * scene.p)} %`;
 }
 
-/** Return in a sentence why the first mix was chosen. */
+/** Return in a sentence for each sound why it was chosen. */
 export function because(record, chatter) {
-  const found = record.explanation;
-  if (!found) return "";
-  const reasons = Object.values(found.contributions).flat()
-    .filter(({ photo, nats }) => photo >= SEEN && nats > 0)
-    .sort((a, b) => b.nats - a.nats)
-    .slice(0, N_REASONS)
-    .map(({ label }) => plain(label));
-  const lead = `${found.lead_nats.toFixed(1)} nats`;
-  if (chatter) return `Every sound, as loud as it fits by itself. The first leads by ${lead}.`;
-  if (!reasons.length) return `It fits the photo better than the runner-up, by ${lead}.`;
-  return `Chosen because the photo shows ${list(reasons)}. ${lead} ahead of the runner-up.`;
+  if (chatter) return "Every sound, as loud as it fits by itself.";
+  return (record.why ?? []).map((sentence) => `${sentence}.`).join(" ");
 }
 
 /** Show the classes that decided. */
