@@ -137,16 +137,19 @@ def test_what_has_no_counterpart_is_reported(index: SoundIndex, seen: Seen) -> N
     assert dropped == pytest.approx(float(seen.probs["scenes"][unknown].sum()), rel=1e-5)
 
 
-def test_a_person_and_a_script_get_the_reasons(china_jpg: Path) -> None:
-    told = succeeded(run("match", "--json", "--explain", china_jpg)).stdout
-    explanation = json.loads(told)["explanation"]
-    for head in ("objects", "scenes"):
-        nats = [abs(c["nats"]) for c in explanation["contributions"][head]]
+def test_a_person_gets_sentences_and_a_script_the_figures(china_jpg: Path) -> None:
+    told = json.loads(succeeded(run("match", "--json", "--explain", china_jpg)).stdout)
+    explanation = told["explanation"]
+    for label_set in ("objects", "scenes", "conditions"):
+        nats = [abs(c["nats"]) for c in explanation["contributions"][label_set]]
         assert nats == sorted(nats, reverse=True)
-        assert nats[0] > 0
     result = succeeded(run("match", "--explain", china_jpg, "-o", "-", "--duration", "1s"))
-    assert b"nats before the runner-up" in result.stderr
-    assert f"{explanation['lead_nats']:.2f} nats" in result.stderr.decode()
+    words = result.stderr.decode()
+    assert all(sentence in words for sentence in told["why"])
+    assert len(told["why"]) == len(told["matches"][0]["sounds"])
+    assert "nats" not in words
+    result = succeeded(run("match", "--explain", "-v", china_jpg, "-o", "-", "--duration", "1s"))
+    assert f"{explanation['lead_nats']:.2f} nats before the runner-up" in result.stderr.decode()
 
 
 def test_without_being_asked_nothing_is_explained(china_jpg: Path) -> None:

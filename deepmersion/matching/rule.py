@@ -72,6 +72,9 @@ mix, and is more to listen to than helps anybody concentrate."""
 N_CANDIDATES = 128
 """How many of the best mixes alternatives are chosen from."""
 
+GAIN_DECIMALS = 2
+"""Gains are rounded to 0.01, at most 0.1 dB, so that a mix can be read and typed."""
+
 RIVAL_NATS = 3.0
 """An alternative may score worse than the best mix by this."""
 
@@ -373,7 +376,8 @@ def levels(gains: np.ndarray, expected: np.ndarray) -> np.ndarray:
     heard = gains > 0
     worse = np.where(heard, expected - expected[heard].min(), 0.0)
     # Half, for the shares are of the power.
-    return np.asarray(gains * np.exp(-worse / (2 * CHOICE_TEMPERATURE_NATS)), dtype=np.float32)
+    softer = np.exp(-worse / (2 * CHOICE_TEMPERATURE_NATS))
+    return np.asarray(gains * softer.round(GAIN_DECIMALS), dtype=np.float32)
 
 
 def _ranked(
