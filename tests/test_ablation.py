@@ -11,11 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deepmersion.shipped import EXAMPLES
+
+SCENES = ("temple/east_asia", "garden", "campsite")
+
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 
 EXPECTATIONS = """scene,kind,fits,jars
 temple/east_asia,still,people singing-bowl,waves fire
 garden,woods,birds crickets,people
+campsite,fire,fire,people city
 """
 
 
@@ -46,7 +51,8 @@ def test_the_table_is_made_from_real_photos(
     tmp_path: Path, expectations: Path, china_jpg: Path, flower_jpg: Path
 ) -> None:
     with tarfile.open(tmp_path / "photos.tar", "w") as tar:
-        for scene, photo in (("temple/east_asia", china_jpg), ("garden", flower_jpg)):
+        campfire = EXAMPLES / "campfire.jpg"
+        for scene, photo in zip(SCENES, (china_jpg, flower_jpg, campfire), strict=True):
             tar.add(photo, f"./{scene}/0001.jpg")
         unexpected = tarfile.TarInfo("other/0001.jpg")
         unexpected.size = 3
@@ -55,10 +61,10 @@ def test_the_table_is_made_from_real_photos(
     run = subprocess.run([*command, str(expectations)], capture_output=True, text=True, check=True)
     rows = [line.split(" | ") for line in run.stdout.splitlines() if line.startswith("| ")]
     rates = {row[0].strip("| "): row[1] for row in rows[2:]}
-    assert {"2018: KL(mix ‖ photo)", "**in use**", "scenes alone"} <= set(rates)
-    assert rates["**in use**"] == "1.000"
-    assert rates["mixes of 10 sounds at most"] == "0.500"
-    assert "- by kind of scene: still 1.00, woods 1.00\n" in run.stdout
-    assert "- always the one best sound: 0.500\n" in run.stdout
-    assert "hubs" not in run.stdout, "needs a bank of photos"
+    assert {"2018: KL(mix ‖ photo)", "kinds alone", "SoundNet and conditions"} <= set(rates)
+    assert rates["**in use: all three**"] == "1.000"
+    assert rates["kinds alone"] == "1.000"
+    assert "- by kind of photo: fire 1.00, still 1.00, woods 1.00\n" in run.stdout
+    assert "- always the one best sound: 0.333\n" in run.stdout
+    assert "best on one half of the kinds" in run.stdout
     assert "mirrored: the same mix 100%" in run.stdout

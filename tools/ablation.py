@@ -1,13 +1,13 @@
 """Measure how well matches fit photos: the rule as it is, and what it would be otherwise.
 
-    python tools/ablation.py scenes.tar expectations.csv [--index FILE] [--bank other-scenes.tar]
+    python tools/ablation.py photos.tar expectations.csv [--soundbank FOLDER --index FILE]
 
 Prints a table in Markdown: for each variant of the rule the hit rate (see `tools/hits.py`) with its
-95 % interval, the kind of scene that does worst, the mean number of sounds in a mix and how many
-different mixes were chosen. Then the rates by kind of scene, and those of choices that look at no
-photo, for scale. Last two checks: the two figures that were fitted, chosen on one half
-of the scenes and measured on the other, both ways; and how far the choice survives changes to a
-photo that change nothing about the place.
+95 % interval, the kind of photo that does worst, the mean number of sounds in a mix and how many
+different mixes were chosen: first each witness by itself and together, then other constants. Then
+the rates by kind of photo, and those of choices that look at no photo, for scale. Last two checks:
+the constants chosen on half of the kinds of photo and measured on the other half, both ways; and
+how far the choice survives changes to a photo that change nothing about the place.
 """
 
 from __future__ import annotations
@@ -35,55 +35,59 @@ from PIL import Image, ImageOps
 from rules import Sounds, Variant, scores
 
 from deepmersion.index.file import open_index
+from deepmersion.matching.witnesses import HOME_NATS
 from deepmersion.shipped import shipped_index
+from deepmersion.sound.bank import open_bank
 from deepmersion.vision.lite import Lite
 
-SHARES = (0.5, 0.75, 0.95, 1.0)
-TEMPERATURES = (0.4, 0.8, 1.2, 1.5)
-"""What α and τ are chosen from in the check on scenes left out."""
+KIND_NATS = (2.0, 3.0, 4.0, 6.0)
+CONDITION_NATS = (2.0, 4.0, 6.0, 8.0)
+TEMPERATURES = (0.8, 1.2, 1.6)
+"""What L and τ are chosen from in the check on kinds of photo left out."""
 
 ALIKE_NATS = 0.1
-"""Two mixes whose scores for a photo are this near are alike to it: a tenth of what separates the
-best mix from the best of wholly other sounds, in the middle."""
+"""Two mixes whose scores for a photo are this near are alike to it."""
 
 
-BANK_EVERY = 15
-"""Of the bank's photos, one of so many is enough."""
+def nats(kinds: float, conditions: float) -> dict[str, float]:
+    """Return L by label set, without those where it is 0."""
+    by_set = {"objects": kinds, "scenes": kinds, "conditions": conditions}
+    return {name: value for name, value in by_set.items() if value}
 
-MIX_ALONE = Variant(
-    "KL(photo ‖ mix)", centring=0, sounds_share=0, temperature_nats=0, max_sounds=99
+
+KINDS, CONDITIONS = HOME_NATS["scenes"], HOME_NATS["conditions"]
+HEARD = Variant("SoundNet alone, `--listen soundnet`", home_nats={})
+MIX_ALONE = replace(
+    HEARD, name="KL(photo ‖ mix)", centring=0, sounds_share=0, temperature_nats=0, max_sounds=3
 )
-IN_USE = Variant("**in use**")
+IN_USE = Variant("**in use: all three**")
 
 STEPS = (
     Variant("2018: KL(mix ‖ photo)", reversed=True),
     MIX_ALONE,
     replace(MIX_ALONE, name="… centred", centring=1),
-    replace(MIX_ALONE, name="… and 0.4 nats a further sound", centring=1, penalty_nats=0.4),
-    replace(MIX_ALONE, name="… centred, mixes of two sounds at most", centring=1, max_sounds=2),
-    Variant("… and 0.95 by its sounds: the best single sound", temperature_nats=0),
+    replace(HEARD, name="… and 0.95 by its sounds: the best single sound", temperature_nats=0),
+    HEARD,
+    Variant("SoundNet and kinds", home_nats=nats(KINDS, 0)),
+    Variant("SoundNet and conditions", home_nats=nats(0, CONDITIONS)),
+    Variant("kinds and conditions, without SoundNet", soundnet=0),
+    Variant("kinds alone", soundnet=0, home_nats=nats(KINDS, 0)),
     IN_USE,
 )
 OTHERS = (
-    *(Variant(f"τ = {t}", temperature_nats=t) for t in (0.4, 0.8, 1.5)),
-    *(Variant(f"α = {a}", sounds_share=a) for a in (0.5, 0.75, 0.9, 1.0)),
-    *(Variant(f"mixes of {n} sounds at most", max_sounds=n) for n in (3, 4, 10)),
-    Variant("objects alone", weights=(1, 0)),
-    Variant("scenes alone", weights=(0, 1)),
-    Variant("objects half", weights=(0.5, 1)),
-    Variant("objects twice", weights=(2, 1)),
-    *(Variant(f"centred by {c}", centring=c) for c in (0.9, 0.7, 0.5)),
-    Variant("photo's probabilities to the power of 0.7", sharpness=0.7),
-    Variant("photo's probabilities to the power of 1.4", sharpness=1.4),
-    *(Variant(f"entries levelled by {g}", levelling=g) for g in (0.25, 0.5, 1.0)),
-    *(Variant(f"photo smoothed over classes alike, {s}", smoothing=s) for s in (0.3, 0.6)),
-    *(Variant(f"hubs corrected by {h}", hubs=h) for h in (0.25, 0.5, 1.0)),
+    *(Variant(f"L = {k:g} for kinds", home_nats=nats(k, CONDITIONS)) for k in (2, 3, 5, 6)),
+    *(Variant(f"L = {c:g} for conditions", home_nats=nats(KINDS, c)) for c in (2, 4, 8, 10)),
+    *(Variant(f"τ = {t}", temperature_nats=t) for t in (0.4, 0.8, 1.6, 2.0)),
+    *(Variant(f"α = {a}", sounds_share=a) for a in (0.5, 0.75, 1.0)),
+    Variant("mixes of 3 sounds at most", max_sounds=3),
+    Variant("objects say nothing of kinds", home_nats={"scenes": KINDS, "conditions": CONDITIONS}),
+    Variant("scenes say nothing of kinds", home_nats={"objects": KINDS, "conditions": CONDITIONS}),
 )
 
 
-def row(variant: Variant, sounds: Sounds, photos: Photos, bank: Photos | None) -> str:
+def row(variant: Variant, sounds: Sounds, photos: Photos) -> str:
     """Return a variant's line of the table."""
-    chosen = scores(variant, sounds, photos, bank).argmin(axis=0)
+    chosen = scores(variant, sounds, photos).argmin(axis=0)
     hit = hits(sounds.mixes(chosen), photos.expected)
     low, high = interval(hit, photos.expected)
     kinds = by_kind(hit, photos.expected)
@@ -97,7 +101,7 @@ def row(variant: Variant, sounds: Sounds, photos: Photos, bank: Photos | None) -
 
 
 def for_scale(sounds: Sounds, photos: Photos) -> list[str]:
-    """Return lines on each kind of scene, and on choices that look at no photo."""
+    """Return lines on each kind of photo, and on choices that look at no photo."""
     chosen = scores(IN_USE, sounds, photos).argmin(axis=0)
     kinds = by_kind(hits(sounds.mixes(chosen), photos.expected), photos.expected)
     best_first = sorted(kinds.items(), key=lambda item: -item[1])
@@ -107,24 +111,24 @@ def for_scale(sounds: Sounds, photos: Photos) -> list[str]:
         rates.append(hit_rate(hits(always, photos.expected), photos.expected))
     alone = np.count_nonzero(sounds.gains, axis=1) == 1
     return [
-        f"- by kind of scene: {', '.join(f'{kind} {rate:.2f}' for kind, rate in best_first)}",
+        f"- by kind of photo: {', '.join(f'{kind} {rate:.2f}' for kind, rate in best_first)}",
         f"- always the one best sound: {np.array(rates)[alone].max():.3f}",
         f"- a random mix: {np.mean(rates):.3f}",
     ]
 
 
 def halves(sounds: Sounds, photos: Photos) -> list[str]:
-    """Return lines on α and τ chosen on every other scene and measured on the rest, both ways."""
+    """Return lines on L and τ chosen on every other kind of photo and measured on the rest."""
     grid = [
-        Variant(f"α = {a}, τ = {t}", sounds_share=a, temperature_nats=t)
-        for a, t in itertools.product(SHARES, TEMPERATURES)
+        Variant(f"L = {k:g} and {c:g}, τ = {t}", home_nats=nats(k, c), temperature_nats=t)
+        for k, c, t in itertools.product(KIND_NATS, CONDITION_NATS, TEMPERATURES)
     ]
     outcomes = {
         v.name: hits(sounds.mixes(scores(v, sounds, photos).argmin(axis=0)), photos.expected)
         for v in [*grid, IN_USE]
     }
-    order = sorted(set(photos.scenes))
-    even = np.array([order.index(scene) % 2 == 0 for scene in photos.scenes])
+    order = sorted({e.kind for e in photos.expected})
+    even = np.array([order.index(e.kind) % 2 == 0 for e in photos.expected])
     lines = []
     for fitted in (even, ~even):
         best = max(grid, key=lambda v: _rate_on(fitted, outcomes[v.name], photos)).name
@@ -133,7 +137,7 @@ def halves(sounds: Sounds, photos: Photos) -> list[str]:
             for part, name in ((fitted, best), (~fitted, best), (~fitted, IN_USE.name))
         )
         lines.append(
-            f"- {best} is best on one half of the scenes ({chosen_on:.3f}); on the other it has "
+            f"- {best} is best on one half of the kinds ({chosen_on:.3f}); on the other it has "
             f"{left_out:.3f}, the rule in use {in_use:.3f}"
         )
     return lines
@@ -184,32 +188,31 @@ def robustness(sounds: Sounds, photos: Photos, look: Callable[[Change], Photos])
 
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("tar", type=FILE)
 @click.argument("expectations", type=FILE)
 @click.option("--index", type=FILE, help="Sound index.  [default: the shipped one]")
-@click.option("--bank", type=FILE, help="TAR of other photos, for the correction of hubs.")
+@click.option("--soundbank", type=FOLDER, help="Sound bank.  [default: the shipped one]")
 @click.option("--checks/--no-checks", default=True, help="Whether to make the two checks.")
 def main(
-    tar: Path, expectations: Path, index: Path | None, bank: Path | None, checks: bool
+    tar: Path, expectations: Path, index: Path | None, soundbank: Path | None, checks: bool
 ) -> None:
     """Measure variants of the rule on the photos of TAR, of which EXPECTATIONS are known."""
     expected, networks = read_expectations(expectations), Lite.load()
     photos = read_photos(tar, networks, expected)
     with open_index(index or shipped_index()) as opened:
-        sounds = Sounds.of(opened)
-    others = None if bank is None else read_photos(bank, networks, every=BANK_EVERY)
+        sounds = Sounds.of(opened, open_bank(soundbank))
     click.echo("| rule | hit rate | 95 % | worst kind | sounds | mixes |")
     click.echo("| --- | --- | --- | --- | --- | --- |")
     for variant in STEPS + OTHERS:
-        if others is not None or not variant.hubs:
-            click.echo(row(variant, sounds, photos, others))
+        click.echo(row(variant, sounds, photos))
     click.echo("\nFor scale:\n")
     click.echo("\n".join(for_scale(sounds, photos)))
     if checks:
-        click.echo("\nScenes left out:\n")
+        click.echo("\nKinds of photo left out:\n")
         click.echo("\n".join(halves(sounds, photos)))
         click.echo("\nChanged photos:\n")
         look = partial(read_photos, tar, networks, expected)

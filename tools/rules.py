@@ -1,21 +1,28 @@
 """Rules by which mixes could be ranked for a photo: the one in use, and variants of it.
 
 They work on a small index that is wholly in memory, and on arrays; what the product ranks by, and
-why, is in `deepmersion.matching.rule`.
+why, is in `deepmersion.matching.rule` and `deepmersion.matching.witnesses`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 from hits import Photos
 
 from deepmersion.index.file import SoundIndex
-from deepmersion.labels import SharedClasses, miniplaces_labels, shared_objects, shared_scenes
+from deepmersion.labels import (
+    SharedClasses,
+    condition_labels,
+    miniplaces_labels,
+    object_labels,
+    shared_objects,
+    shared_scenes,
+)
 from deepmersion.matching.rule import (
     CHOICE_TEMPERATURE_NATS,
-    HEADS,
     MAX_SOUNDS,
     SOUNDS_SHARE,
     Evidence,
@@ -26,82 +33,81 @@ from deepmersion.matching.rule import (
     single_entries,
 )
 from deepmersion.matching.rule_2018 import reversed_kl_divergence
-
-NEIGHBOURS = 100
-"""Photos of the bank that an entry is nearest to, for the correction of hubs (CSLS)."""
-
-LIKENESS_SCALE = 0.1
-"""How fast a class's weight for another falls with their correlation."""
+from deepmersion.matching.witnesses import HOME_NATS, homes
+from deepmersion.request import LABEL_SETS
+from deepmersion.sound.bank import SoundBank
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A rule: the one in use unless said otherwise.
+    """A rule: the one in use unless stated otherwise.
 
     Attributes
     ----------
     name : str
-    weights : tuple of float
-        What objects and scenes count.
+    soundnet : float
+        How much what SoundNet hears counts.
+    home_nats : mapping of str to float
+        L by label set; a label set that is left out says nothing.
     reversed : bool
         KL(mix ‖ photo) instead of KL(photo ‖ mix), as in 2018; nothing else then applies.
     centring : float
         How much of KL(u ‖ q) is subtracted.
     sounds_share, temperature_nats, max_sounds
-        α, τ and the most sounds in a mix, as in `deepmersion.matching.rule`.
-    penalty_nats : float
-        What each sound beyond the first costs.
-    sharpness : float
-        Exponent of the photo's probabilities.
-    levelling : float
-        From 0 to 1: how far all entries are brought to one spread of log-probabilities.
-    smoothing : float
-        Share of the photo's probabilities that goes to classes which rise and fall together in
-        the index.
-    hubs : float
-        How much of an entry's mean score for the nearest photos of the bank is subtracted (CSLS,
-        Conneau et al. 2017).
+        α, τ and the most sounds in a mix.
     """
 
     name: str
-    weights: tuple[float, float] = (1.0, 1.0)
+    soundnet: float = 1.0
+    home_nats: Mapping[str, float] = field(default_factory=lambda: HOME_NATS)
     reversed: bool = False
     centring: float = 1.0
     sounds_share: float = SOUNDS_SHARE
     temperature_nats: float = CHOICE_TEMPERATURE_NATS
     max_sounds: int = MAX_SOUNDS
-    penalty_nats: float = 0.0
-    sharpness: float = 1.0
-    levelling: float = 0.0
-    smoothing: float = 0.0
-    hubs: float = 0.0
 
 
 @dataclass(frozen=True)
 class Sounds:
-    """A small index, all of it in memory, over the classes it shares with the networks."""
+    """A small index, all of it in memory, over the classes it shares with the networks.
+
+    Attributes
+    ----------
+    names : tuple of str
+    gains : ndarray, shape = (entries, sounds), float32
+    singles : ndarray, shape = (sounds,), int
+        The entry of each sound alone.
+    log_q : dict of str to ndarray, shape = (entries, shared classes)
+        By label set, in nats.
+    classes : dict of str to SharedClasses
+    home : dict of str to ndarray, shape = (sounds, classes), bool
+        Where the sounds are at home, by label set.
+    """
 
     names: tuple[str, ...]
     gains: np.ndarray
     singles: np.ndarray
     log_q: dict[str, np.ndarray]
     classes: dict[str, SharedClasses]
+    home: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, index: SoundIndex) -> Sounds:
-        """Return what an index holds."""
+    def of(cls, index: SoundIndex, bank: SoundBank) -> Sounds:
+        """Return what an index holds, and what is known of the bank's sounds."""
         classes = {"objects": shared_objects(), "scenes": shared_scenes(miniplaces_labels())}
+        labels = {
+            "objects": object_labels(),
+            "scenes": miniplaces_labels(),
+            "conditions": condition_labels(),
+        }
         return cls(
             index.sounds,
             index.gains,
             single_entries(index),
-            {h: log_project(index.log_probs(h), classes[h]).astype(float) for h in HEADS},
+            {n: log_project(index.log_probs(n), classes[n]).astype(float) for n in LABEL_SETS},
             classes,
+            homes([sound.known_kind for sound in bank.sounds], labels),
         )
-
-    def evidence(self, photos: Photos) -> dict[str, np.ndarray]:
-        """Return the photos' probabilities over the shared classes."""
-        return {h: Evidence.of(getattr(photos.seen, h), self.classes[h]).probs for h in HEADS}
 
     def mixes(self, entries: np.ndarray) -> list[frozenset[str]]:
         """Return the names of the sounds in some entries."""
@@ -110,51 +116,33 @@ class Sounds:
         ]
 
 
-def scores(
-    variant: Variant, sounds: Sounds, photos: Photos, bank: Photos | None = None
-) -> np.ndarray:
+def scores(variant: Variant, sounds: Sounds, photos: Photos) -> np.ndarray:
     """Return what a variant ranks entries by, the lowest best, [entries, photos]."""
-    total = _scores(variant, sounds, photos)
-    if variant.hubs and bank is not None:
-        allowed = np.isfinite(total[:, 0])
-        nearest = np.sort(_scores(variant, sounds, bank)[allowed], axis=1)[:, :NEIGHBOURS]
-        total[allowed] -= variant.hubs * nearest.mean(axis=1, keepdims=True)
-    return total
-
-
-def _scores(variant: Variant, sounds: Sounds, photos: Photos) -> np.ndarray:
-    evidence = sounds.evidence(photos)
-    divergences = [
-        weight * _divergence(variant, evidence[head], sounds.log_q[head])
-        for head, weight in zip(HEADS, variant.weights, strict=True)
-    ]
-    total = np.sum(divergences, axis=0)
-    if variant.reversed:
-        return np.asarray(total)
-    shares, n_sounds = power_shares(sounds.gains), np.count_nonzero(sounds.gains, axis=1)
-    total = (1 - variant.sounds_share) * total + variant.sounds_share * (
-        shares @ total[sounds.singles]
+    seen = asdict(photos.seen)
+    heard = np.sum(
+        [
+            _divergence(
+                variant, Evidence.of(seen[name], sounds.classes[name]).probs, sounds.log_q[name]
+            )
+            for name in LABEL_SETS
+        ],
+        axis=0,
     )
-    own = variant.penalty_nats * (n_sounds - 1) - variant.temperature_nats * choice_entropy(shares)
-    return np.where(n_sounds[:, None] <= variant.max_sounds, total + own[:, None], np.inf)
+    if variant.reversed:
+        return np.asarray(heard)
+    known = np.zeros((len(sounds.names), heard.shape[1]))
+    for name, nats in variant.home_nats.items():
+        home = sounds.home[name].astype(float)
+        known += nats * (home.mean(axis=1)[:, None] - home @ seen[name].T)
+    shares, n_sounds = power_shares(sounds.gains), np.count_nonzero(sounds.gains, axis=1)
+    alone = variant.sounds_share * variant.soundnet * heard[sounds.singles] + known
+    total = (1 - variant.sounds_share) * variant.soundnet * heard + shares @ alone
+    total -= variant.temperature_nats * choice_entropy(shares)[:, None]
+    return np.where(n_sounds[:, None] <= variant.max_sounds, total, np.inf)
 
 
 def _divergence(variant: Variant, p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     if variant.reversed:
         return reversed_kl_divergence(p, log_q)
-    p = p**variant.sharpness / (p**variant.sharpness).sum(axis=1, keepdims=True)
-    if variant.smoothing:
-        p = (1 - variant.smoothing) * p + variant.smoothing * p @ _likeness(log_q)
-    if variant.levelling:
-        spread = log_q.std(axis=1, keepdims=True)
-        log_q = log_q * (spread.mean() / spread) ** variant.levelling
-    kl = kl_divergence(p, log_q)
-    return kl - variant.centring * kl_divergence(np.full((1, p.shape[1]), 1 / p.shape[1]), log_q)
-
-
-def _likeness(log_q: np.ndarray) -> np.ndarray:
-    """Return for each class a distribution over those that rise and fall with it in an index."""
-    centred = log_q - log_q.mean(axis=1, keepdims=True)
-    correlation = np.corrcoef(centred.T)
-    weight = np.exp(correlation / LIKENESS_SCALE)
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+    uniform = np.full((1, p.shape[1]), 1 / p.shape[1])
+    return kl_divergence(p, log_q) - variant.centring * kl_divergence(uniform, log_q)
