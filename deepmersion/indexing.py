@@ -14,7 +14,14 @@ import numpy as np
 from deepmersion.callbacks import OnProgress, OnShare
 from deepmersion.errors import ClusterError, IndexFileError, RequestError
 from deepmersion.files import check_place, real_path
-from deepmersion.hearing.listener import Block, Heard, Listener, Settings, heard_sounds
+from deepmersion.hearing.listener import (
+    Block,
+    Heard,
+    Listener,
+    Settings,
+    heard_sounds,
+    load_soundnet,
+)
 from deepmersion.hearing.mixes import count_superimpositions, superimpositions
 from deepmersion.index.file import MAX_GAINS, Header, write_index
 from deepmersion.index.journal import Journal
@@ -97,7 +104,8 @@ def build_index(
     job = {**asdict(header), "created": "", "max_layers": max_layers}
     with ExitStack() as resources:
         if dask is None:
-            hear_all = Listener(sounds, settings.level_rms, device, on_fetch).hear_all
+            network = load_soundnet(device, on_fetch)
+            hear_all = Listener(network, sounds, settings.level_rms).hear_all
         else:
             from deepmersion.hearing.cluster import connected
 

@@ -1,27 +1,31 @@
-"""What a recording is like as a base sound: measured, heard by SoundNet, and judged."""
+"""Measures a recording as a base sound, lets SoundNet hear it, and warns of what is wrong."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.callbacks import OnProgress
-from deepmersion.hearing.listener import Settings, mono_window
+from deepmersion.hearing.listener import Listener, Settings, mono_window
 from deepmersion.index.file import open_index
-from deepmersion.labels import likeliest, soundnet_scene_labels
+from deepmersion.labels import CLASSES, likeliest, soundnet_scene_labels
 from deepmersion.matching.rule import single_entries
+from deepmersion.sound.analysis import spectrogram
 from deepmersion.sound.bank import BaseSound, SoundBank
 from deepmersion.sound.recording import (
     SAMPLE_RATE,
-    at_level,
     decode,
+    integrated_loudness,
     load_loop,
-    loudness_blocks,
     true_peak_db,
 )
 from deepmersion.sound.seam import Seam, measure_seam
+
+if TYPE_CHECKING:
+    from deepmersion.hearing.soundnet import SoundNet
 
 N_NAMED = 5
 """How many of the likeliest scenes are named."""
@@ -41,25 +45,21 @@ MAX_CLIPPED_RUNS = 3
 
 MAX_RANGE_LU = 15.0
 """Loudness range (EBU Tech 3342) beyond which one part of a sound is too loud for a background, or
-another is lost in the noise of a room; recordings of rain, waves and storms have 4 to 10 LU."""
+another is lost in the noise of a room. Ten recordings have 1 to 10 LU (rain 4, waves and a
+storm 10), and one of birds, with near and far ones, 17."""
 
 MAX_SEAM_RANK = 0.99
-"""A loop point that stands out more than this share of the other places is warned of. At the 95th
-percentile a good loop in ten would be called bad, for two figures are looked at."""
+"""A loop point that stands out more than this share of the other places is warned of. Two figures
+are looked at: from the 95th percentile on, one good loop in ten would be warned of by chance."""
 
 FLAT_SCENES = 150.0
-"""A sound that could come from as many scenes says no more of a place than white noise, which
-SoundNet takes for any of 150. Recordings that it hears well lie far below, waves at 27 and
-birds at 42; a café, a storm and traffic lie above, and are seldom matched with their places."""
+"""SoundNet takes white noise for any of 150 scenes. A sound that could come from as many tells it
+no more of a place. Recordings that it hears well lie far below, waves at 27 and birds at 42; a
+café, a storm and traffic lie above, and are matched by their kinds alone."""
 
-_RANGE_GATE_LUFS = -70.0
-_RANGE_GATE_LU = 20.0
-_RANGE_PERCENTILES = (10, 95)
-"""Of loudness range, as EBU Tech 3342 defines it: what is quieter than either gate, absolute or
-below the mean, does not count, nor do the softest and the loudest moments."""
-
-_SHORT_TERM_BLOCKS = 27
-"""Blocks of 0.4 s, each 0.1 s after the one before, in the 3 s of EBU's short-term loudness."""
+MIN_RANGE_S = 1.5
+"""A shorter recording has no loudness range: the time of a first short-term loudness (3 s) would
+hold more of the silence that follows it than of itself."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,12 @@ class Measures:
         Clipped peaks.
     stereo : bool
         Whether the channels differ.
-    seam : Seam
-        The loop point, as the sound is played.
+    centroid_hz, flatness : float
+        Of its spectrum; see `Spectrogram`.
+    events_per_s : float
+        How many things begin in a second.
+    seam : Seam or None
+        The loop point of a file that says that it is a loop.
     """
 
     duration_s: float
@@ -93,7 +97,10 @@ class Measures:
     range_lu: float
     n_clipped: int
     stereo: bool
-    seam: Seam
+    centroid_hz: float
+    flatness: float
+    events_per_s: float
+    seam: Seam | None
 
 
 def measure(sound: BaseSound) -> Measures:
@@ -106,38 +113,35 @@ def measure(sound: BaseSound) -> Measures:
     """
     loop = load_loop(sound)
     samples, rate = decode(sound)
-    loudness_lufs, blocks = loudness_blocks(samples, rate)
+    spectrum = spectrogram(loop, SAMPLE_RATE)
     return Measures(
         duration_s=len(samples) / rate,
         sample_rate=rate,
-        loudness_lufs=loudness_lufs,
+        loudness_lufs=integrated_loudness(samples, rate),
         true_peak_dbtp=true_peak_db(samples),
-        range_lu=loudness_range(blocks),
+        range_lu=loudness_range(samples, rate),
         n_clipped=count_clipped(samples),
         stereo=bool((samples[:, 0] != samples[:, 1]).any()),
-        seam=measure_seam(loop, SAMPLE_RATE),
+        centroid_hz=spectrum.centroid_hz,
+        flatness=spectrum.flatness,
+        events_per_s=len(spectrum.events_s) / (len(loop) / SAMPLE_RATE),
+        seam=measure_seam(loop, SAMPLE_RATE) if sound.loops else None,
     )
 
 
-def loudness_range(blocks: np.ndarray) -> float:
-    """Return the loudness range in LU (EBU Tech 3342).
+def loudness_range(samples: np.ndarray, sample_rate: int) -> float:
+    """Return the loudness range of samples [samples, channels] in LU (EBU Tech 3342).
 
-    Parameters
-    ----------
-    blocks : ndarray, shape = (blocks,), float64
-        Loudness of overlapping blocks as BS.1770 takes them, 0.4 s every 0.1 s, in LUFS.
+    0 for silence. It includes the end of the recording, where the sound stops: below half a
+    minute this adds up to 3 LU.
     """
-    width = min(_SHORT_TERM_BLOCKS, len(blocks))
-    power = np.convolve(10 ** (blocks / 10), np.ones(width) / width, mode="valid")
-    with np.errstate(divide="ignore"):
-        short_term = 10 * np.log10(power)
-    # Gated twice: what is silence, and what lies far below the rest.
-    short_term = short_term[short_term >= _RANGE_GATE_LUFS]
-    if not len(short_term):
+    import pyloudnorm
+
+    if len(samples) < MIN_RANGE_S * sample_rate:
         return 0.0
-    mean = 10 * np.log10(np.mean(10 ** (short_term / 10)))
-    low, high = np.percentile(short_term[short_term >= mean - _RANGE_GATE_LU], _RANGE_PERCENTILES)
-    return float(high - low)
+    with np.errstate(divide="ignore"):
+        found = float(pyloudnorm.Meter(sample_rate).loudness_range(samples))
+    return 0.0 if math.isnan(found) else found
 
 
 def count_clipped(samples: np.ndarray) -> int:
@@ -150,41 +154,20 @@ def count_clipped(samples: np.ndarray) -> int:
     return int(inside[0].sum() + (inside[1:] & ~inside[:-1]).sum()) if len(inside) else 0
 
 
-class Ear:
-    """SoundNet, for sounds alone.
-
-    Parameters
-    ----------
-    on_fetch : callable or None
-        Follows the download of its weights, if they have yet to be fetched.
+def hear_alone(network: SoundNet, sound: BaseSound) -> np.ndarray:
+    """Return the probabilities of SoundNet's 401 scenes for a sound, as in an index.
 
     Raises
     ------
-    WeightsError
-        When the weights cannot be had.
+    SoundBankError
+        When the sound is silent where SoundNet listens.
     """
+    from deepmersion.hearing import soundnet
 
-    def __init__(self, on_fetch: OnProgress | None = None) -> None:
-        from deepmersion.hearing.soundnet import SoundNet
-        from deepmersion.weights.store import ensure_soundnet
-
-        self._network = SoundNet.load(ensure_soundnet(on_fetch))
-
-    def hear(self, sound: BaseSound) -> np.ndarray:
-        """Return the probabilities of SoundNet's 401 scenes, as an index is built from them.
-
-        Raises
-        ------
-        SoundBankError
-            When the sound is silent where SoundNet listens.
-        """
-        from deepmersion.hearing import soundnet
-
-        settings = Settings()
-        rate = soundnet.SAMPLE_RATE
-        waveform = mono_window(sound, rate, round(settings.window_s * rate))
-        heard = soundnet.predict(self._network, at_level(waveform[None], settings.level_rms))
-        return np.asarray(np.exp(heard.scenes[0]))
+    settings, rate = Settings(), soundnet.SAMPLE_RATE
+    window = mono_window(sound, rate, round(settings.window_s * rate))
+    heard = Listener(network, window[None], settings.level_rms).hear(np.ones((1, 1), np.float32))
+    return np.asarray(np.exp(heard[0, CLASSES["objects"] :]))
 
 
 def known_scenes(bank: SoundBank, index: Path) -> dict[str, np.ndarray]:
@@ -224,9 +207,10 @@ def warnings(measures: Measures, scenes: np.ndarray | None) -> list[str]:
     ----------
     measures : Measures
     scenes : ndarray, shape = (401,), or None
-        What SoundNet hears, if that is known.
+        What SoundNet hears; None where that is unknown, or does not matter because the sound's
+        kind says where it belongs.
     """
-    seam = measures.seam
+    seam_rank = measures.seam.rank if measures.seam else 0.0
     found = {
         f"lasts {measures.duration_s:.1f} s, so that it is soon noticed to repeat; give at least "
         f"{SHORT_S:g} s": measures.duration_s < SHORT_S,
@@ -237,12 +221,12 @@ def warnings(measures: Measures, scenes: np.ndarray | None) -> list[str]:
         f"varies in loudness by {measures.range_lu:.0f} LU; compress it, or cut what is too loud": (
             measures.range_lu > MAX_RANGE_LU
         ),
-        "has a loop point that can be heard; cut it where it neither fades in nor out, and mark "
-        "it as a loop only if it is one": max(seam.step_rank, seam.flux_rank) > MAX_SEAM_RANK,
+        "has a loop point that can be heard, although soundbank.toml says that it is a loop; "
+        "take out `loops = true`": seam_rank > MAX_SEAM_RANK,
     }
     if scenes is not None and (n := effective_scenes(scenes)) >= FLAT_SCENES:
         found[
             f"means no particular place to SoundNet (any of some {n:.0f}, as white noise does), "
-            "and will seldom be matched with one"
+            "and its kind is unknown, so that it will seldom be matched"
         ] = True
     return [what for what, holds in found.items() if holds]

@@ -450,7 +450,7 @@ def test_a_bad_sound_does_not_hide_the_others(soundnet_weights: Path, tmp_path: 
     assert named == ["sound-00", "sound-01"]
     assert result.stdout.decode().count("    hears ") == 2
     listed = succeeded(run("soundbank", "list", bank)).stdout.decode().splitlines()
-    assert len(listed) == 7
+    assert len(listed) == 13
     assert listed[1].endswith("cannot be decoded")
 
 

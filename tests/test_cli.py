@@ -476,15 +476,40 @@ def test_the_index_says_what_it_holds() -> None:
 def test_the_shipped_sounds_are_listed_with_what_soundnet_hears() -> None:
     first, *lines = succeeded(run("soundbank", "list")).stdout.decode().splitlines()
     assert "ten base sounds" in first
-    assert len(lines) == 20
-    for sound, heard in zip(lines[::2], lines[1::2], strict=True):
+    assert len(lines) == 30
+    for sound, kind, heard in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
         assert re.search(r"\[MIT\]  \d+\.\d s  44100 Hz  -2[67]\.\d LUFS$", sound), sound
+        assert re.fullmatch(r" +kind [\w ]+, from soundbank\.toml", kind), kind
         name, *scenes = heard.strip().split(", ")
         assert name.startswith("hears ")
         assert len(scenes) == 4
         shares = [float(scene.split()[-1]) for scene in [name, *scenes]]
         assert shares == sorted(shares, reverse=True)
-    assert "ocean" in lines[2 * [line.split()[0] for line in lines[::2]].index("waves") + 1]
+    assert "ocean" in lines[3 * [line.split()[0] for line in lines[::3]].index("waves") + 2]
+
+
+def test_the_kind_of_a_recording_is_shown_or_how_to_say_it(tmp_path: Path) -> None:
+    for name in ("01 Campfire", "R0_0042"):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(RATE), RATE)
+    result = succeeded(run_here("soundbank", "list", tmp_path))
+    kinds = [line.strip() for line in result.stdout.decode().splitlines()[2::2]]
+    assert kinds == ["kind fire, from its name or title", "kind unknown"]
+    (note,) = result.stderr.decode().splitlines()
+    assert note.startswith("The kind of 1 of 2 sounds is unknown")
+    assert "such as rain-R0_0042.wav" in note
+    assert ", thunderstorm, " in note
+    description = tmp_path / "soundbank.toml"
+    table = '[[sound]]\nname = "42"\nfile = "R0_0042.wav"\n'
+    for line, kind in {
+        "": "kind unknown",
+        'places = ["abbey"]': "kind unknown, at home where soundbank.toml says",
+        'kind = "owl"': "kind owl, from soundbank.toml",
+    }.items():
+        description.write_text(table + line)
+        result = succeeded(run_here("soundbank", "list", tmp_path))
+        assert result.stdout.decode().splitlines()[2].strip() == kind
+        todo = f'add a line such as `kind = "rain"` to their [[sound]] tables in {description}'
+        assert (todo in result.stderr.decode()) == (not line)
 
 
 def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Path) -> None:
@@ -498,19 +523,27 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
     soundfile.write(tmp_path / "loud.flac", loud, 22_050)
     result = succeeded(run("soundbank", "check", tmp_path))
     lines = result.stdout.decode().splitlines()
-    assert [lines[0], lines[4]] == ["loud", "waves"]
-    assert len(lines) == 8
+    assert [lines[0], lines[5]] == ["loud", "waves"]
+    assert len(lines) == 11
+    assert [lines[1], lines[6]] == [
+        "    kind unknown",
+        "    kind ocean waves, from its name or title",
+    ]
     assert re.fullmatch(
-        r"    5\.0 s, 22050 Hz, -?\d\.\d LUFS, true peak \d\.\d dBTP, range 0\.\d LU", lines[1]
-    ), lines[1]
-    assert re.fullmatch(
-        r"    loop point: level step \d+\.\d dB \(\d+%\), spectral flux \d+\.\d\d \(\d+%\)",
-        lines[2],
+        r"    5\.0 s, 22050 Hz, -?\d\.\d LUFS, true peak \d\.\d dBTP, range \d\.\d LU", lines[2]
     ), lines[2]
-    assert "-27." in lines[5]
-    assert "ocean" in lines[7]
+    assert re.fullmatch(r"    centroid \d+ Hz, flatness 0\.\d+, \d+\.\d events/s", lines[3]), lines[
+        3
+    ]
+    assert lines[4].startswith("    hears ")
+    assert "-27." in lines[7]
+    assert re.fullmatch(
+        r"    loop point: level step \d+\.\d dB \(\d+%\), spectral flux \d+\.\d dB \(\d+%\)",
+        lines[9],
+    ), lines[9]
+    assert "ocean" in lines[10]
     # What was heard for the index is heard again here.
-    assert lines[7].split() == shipped_line("waves")
+    assert lines[10].split() == shipped_line("waves")
     warnings = [w for w in result.stderr.decode().splitlines() if w.startswith("Warning: ")]
     for what in ("lasts 5.0 s", "is mono", "is clipped in"):
         assert [warning for warning in warnings if f"Warning: loud {what}" in warning]
@@ -522,4 +555,4 @@ def shipped_line(name: str) -> list[str]:
     """Return what `soundbank list` says that SoundNet hears in a shipped sound."""
     lines = succeeded(run("soundbank", "list")).stdout.decode().splitlines()
     (number,) = [i for i, line in enumerate(lines) if line.startswith(f"  {name} ")]
-    return lines[number + 1].split()
+    return lines[number + 2].split()

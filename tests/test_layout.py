@@ -73,3 +73,27 @@ def test_no_imports_run_in_a_circle() -> None:
     graph = {module: _imports(path) for module, path in MODULES.items()}
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError
     assert len(order) == len(MODULES)
+
+
+def _needed(module: str) -> set[str]:
+    """Return a module and all of the package that it imports, directly or not."""
+    found, left = set(), [module]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += _imports(MODULES[name])
+    return found
+
+
+def _analyses(module: str) -> bool:
+    nodes = list(ast.walk(ast.parse(MODULES[module].read_text("utf-8"))))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return "librosa" in {name.split(".")[0] for name in names}
+
+
+def test_only_the_check_of_a_sound_bank_needs_librosa() -> None:
+    assert any(map(_analyses, _needed("cli.soundbank")))
+    for command in ("match", "play", "serve", "slideshow", "build_index"):
+        assert not list(filter(_analyses, _needed(f"cli.{command}"))), command

@@ -10,7 +10,9 @@ import pytest
 import sound_measures as measures
 import sound_tables
 
-RATE = measures.SAMPLE_RATE
+from deepmersion.sound.recording import SAMPLE_RATE
+
+RATE = SAMPLE_RATE
 T = np.arange(16 * RATE) / RATE
 
 

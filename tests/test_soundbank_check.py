@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ from material import RATE, noise, sound, tone, write
 from deepmersion.labels import soundnet_scene_labels
 from deepmersion.shipped import shipped_index
 from deepmersion.sound.bank import open_bank
-from deepmersion.sound.recording import loudness_blocks
 from deepmersion.sound.seam import Seam
 from deepmersion.soundbank_check import (
     FLAT_SCENES,
@@ -25,7 +25,7 @@ from deepmersion.soundbank_check import (
     warnings,
 )
 
-GOOD = Measures(60.0, RATE, -27.0, -6.0, 5.0, 0, True, Seam(0.5, 0.5, 0.2, 0.5))
+GOOD = Measures(60.0, RATE, -27.0, -6.0, 5.0, 0, True, 900.0, 0.1, 1.5, Seam(0.5, 0.5, 0.2, 0.5))
 
 
 def test_a_sound_is_measured_as_it_lies_in_its_file(tmp_path: Path) -> None:
@@ -36,10 +36,17 @@ def test_a_sound_is_measured_as_it_lies_in_its_file(tmp_path: Path) -> None:
     # A sine of 1 kHz at full scale in both channels has 0 LUFS.
     assert found.loudness_lufs == pytest.approx(20 * math.log10(0.5), abs=0.1)
     assert found.true_peak_dbtp == pytest.approx(20 * math.log10(0.5), abs=0.1)
-    assert found.range_lu == pytest.approx(0, abs=0.1)
+    assert found.range_lu < 3  # of a tone that ends
+    assert found.centroid_hz == pytest.approx(1000, abs=20)
+    assert found.flatness < 0.01
+    assert found.events_per_s <= 1 / 5
+    assert found.seam is None, "only a file that says that it is a loop has a loop point"
     assert found.n_clipped == 0
     assert not found.stereo
-    assert measure(sound(write(tmp_path / "b.wav", noise(2)))).stereo
+    loop = measure(sound(write(tmp_path / "b.wav", noise(2)), loops=True))
+    assert loop.stereo
+    assert loop.seam is not None
+    assert loop.seam.rank < 0.99
 
 
 def test_the_loudness_range_is_that_of_tech_3342() -> None:
@@ -47,13 +54,14 @@ def test_the_loudness_range_is_that_of_tech_3342() -> None:
     samples = np.concatenate(
         [tone(1000, 20 * RATE, amplitude=10 ** (level / 20)) for level in (-20, -30)]
     )
-    assert loudness_range(loudness_blocks(samples, RATE)[1]) == pytest.approx(10, abs=1)
+    assert loudness_range(samples, RATE) == pytest.approx(10, abs=1)
     # Test 3: -40 then -20 give 20 LU.
     samples = np.concatenate(
         [tone(1000, 20 * RATE, amplitude=10 ** (level / 20)) for level in (-40, -20)]
     )
-    assert loudness_range(loudness_blocks(samples, RATE)[1]) == pytest.approx(20, abs=1)
-    assert loudness_range(np.full(40, -math.inf)) == 0
+    assert loudness_range(samples, RATE) == pytest.approx(20, abs=1)
+    assert loudness_range(np.zeros((5 * RATE, 2), np.float32), RATE) == 0
+    assert loudness_range(samples[:RATE], RATE) == 0
 
 
 def test_clipped_peaks_are_counted_once_each() -> None:
@@ -72,6 +80,7 @@ def test_a_good_sound_is_not_warned_of() -> None:
     sure[7] = 0.5
     assert warnings(GOOD, sure) == []
     assert warnings(GOOD, None) == []
+    assert warnings(replace(GOOD, seam=None), None) == []
 
 
 @pytest.mark.parametrize(

@@ -175,14 +175,15 @@ def listen(window_s: str, n_repeats: str, n_sounds: str, n_plain: str, n_mixes: 
     """Hear mixes of shipped sounds, and multiply two matrices; all in turn."""
     import torch
 
-    from deepmersion.hearing.listener import LEVEL_RMS, Listener, heard_sounds
+    from deepmersion.hearing.listener import LEVEL_RMS, Listener, heard_sounds, load_soundnet
     from deepmersion.hearing.mixes import superimpositions
     from deepmersion.hearing.soundnet import SAMPLE_RATE
     from deepmersion.sound.bank import open_bank
 
     with _some_sounds(n_sounds) as folder:
         bank = open_bank(folder)
-        listener = Listener(heard_sounds(bank, SAMPLE_RATE, float(window_s)), LEVEL_RMS)
+        sounds = heard_sounds(bank, SAMPLE_RATE, float(window_s))
+        listener = Listener(load_soundnet(), sounds, LEVEL_RMS)
         plain = _PlainListener(bank, float(window_s))
     gains = np.random.default_rng(0).permutation(superimpositions(len(bank.sounds)))
     matrix = torch.rand(MATRIX_SIDE, MATRIX_SIDE)

@@ -6,9 +6,11 @@ are taken as rings: what comes after the end is the beginning.
 
 from __future__ import annotations
 
+import librosa
 import numpy as np
 
-SAMPLE_RATE = 44_100
+from deepmersion.sound.analysis import spectrogram
+from deepmersion.sound.recording import SAMPLE_RATE
 
 BANDS_HZ = 1000.0 * 2.0 ** (np.arange(-14, 13) / 3)
 """Centres of the third-octave bands from 40 Hz to 16 kHz (IEC 61260, base two)."""
@@ -19,28 +21,32 @@ MODULATIONS_HZ = 0.125 * 2.0 ** np.arange(9)
 FRAME_S = 0.01
 """Step of envelopes, in seconds."""
 
-EVENT_DB, EVENT_NEARBY_S = 6.0, 0.5
-"""An event is a peak of the envelope this far above the median of this time to both sides."""
-
 SIDES_HZ = (500.0, 2000.0)
 """Where the three bands meet in which left and right are compared."""
+
+MOMENT = 8192
+"""Half of a moment, in samples: two of them are 0.37 s."""
 
 RESOLUTION = 16_384
 """Length of the long-term spectra, in samples: lines 2.7 Hz apart."""
 
 
+def a_weighting(frequencies: np.ndarray) -> np.ndarray:
+    """Return the linear gain of the A-weighting (IEC 61672) at frequencies in Hz; 0 Hz has none."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(librosa.db_to_amplitude(librosa.A_weighting(frequencies)))
+
+
 def a_weighted(x: np.ndarray) -> np.ndarray:
-    """Return a ring [samples] or [samples, channels] weighted as the ear does (IEC 61672, A)."""
+    """Return a ring [samples, channels] weighted as the ear does."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
     n = x.shape[0]
     padded = next_fast_len(n + 2 * SAMPLE_RATE, real=True)
     ring = np.take(x, np.arange(padded) - SAMPLE_RATE, axis=0, mode="wrap")
-    f2 = rfftfreq(padded, 1 / SAMPLE_RATE) ** 2
-    gain = 12194**2 * f2**2 / ((f2 + 20.6**2) * (f2 + 12194**2))
-    gain *= 1.2589 / np.sqrt((f2 + 107.7**2) * (f2 + 737.9**2))
-    spectrum = rfft(ring, axis=0) * (gain if x.ndim == 1 else gain[:, None])
-    return np.asarray(irfft(spectrum, padded, axis=0)[SAMPLE_RATE : SAMPLE_RATE + n])
+    gain = a_weighting(rfftfreq(padded, 1 / SAMPLE_RATE))[:, None]
+    heard = irfft(rfft(ring, axis=0) * gain, padded, axis=0)
+    return np.asarray(heard[SAMPLE_RATE : SAMPLE_RATE + n])
 
 
 def long_term_spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -60,11 +66,11 @@ def third_octaves(x: np.ndarray) -> np.ndarray:
     return np.asarray(10 * np.log10(np.maximum(levels / levels.sum(), 1e-9)))
 
 
-def envelope(x: np.ndarray, frame_s: float = FRAME_S) -> np.ndarray:
-    """Return the A-weighted amplitude [frames] over time, of all channels together."""
-    size = round(frame_s * SAMPLE_RATE)
-    heard = a_weighted(x)[: x.shape[0] // size * size]
-    return np.asarray(np.sqrt(np.mean(heard.reshape(-1, size * x.shape[1]) ** 2, axis=1)))
+def envelope(x: np.ndarray) -> np.ndarray:
+    """Return the A-weighted amplitude [frames] every `FRAME_S`, of all channels together."""
+    size = round(FRAME_S * SAMPLE_RATE)
+    parts = librosa.feature.rms(y=a_weighted(x).T, frame_length=size, hop_length=size, center=False)
+    return np.asarray(np.sqrt(np.mean(parts[:, 0] ** 2, axis=0)))
 
 
 def modulation(x: np.ndarray) -> np.ndarray:
@@ -87,13 +93,8 @@ def crest_db(x: np.ndarray) -> float:
 
 
 def events_per_second(x: np.ndarray) -> float:
-    """Return how many peaks of the envelope in a second stand out of what is around them."""
-    from scipy.ndimage import maximum_filter1d, median_filter
-
-    level = 20 * np.log10(np.maximum(envelope(x), 1e-9))
-    around = median_filter(level, size=2 * round(EVENT_NEARBY_S / FRAME_S) + 1, mode="wrap")
-    peaks = level == maximum_filter1d(level, 5, mode="wrap")
-    return float(np.sum(peaks & (level > around + EVENT_DB)) / (x.shape[0] / SAMPLE_RATE))
+    """Return how many things begin in a second; see `Spectrogram.events_s`."""
+    return len(spectrogram(x, SAMPLE_RATE).events_s) / (len(x) / SAMPLE_RATE)
 
 
 def side_correlations(x: np.ndarray) -> np.ndarray:
@@ -137,19 +138,18 @@ def tonal_peak_db(x: np.ndarray) -> float:
 def loneliest_event_db(x: np.ndarray) -> float:
     """Return how far the loudest moment of a loop is above the third loudest, in dB.
 
-    Moments of 400 ms, two seconds and more apart, in each octave from 125 Hz to 8 kHz that is
+    Moments of 0.4 s, two seconds and more apart, in each octave from 125 Hz to 8 kHz that is
     heard at all (A-weighted, at most 25 dB below the loudest); the worst octave counts.
     """
-    from scipy.signal import stft
-
-    f, _, lines = stft(a_weighted(x).mean(axis=1), SAMPLE_RATE, nperseg=8192, noverlap=0)
-    edges = 125.0 * 2.0 ** (np.arange(8) - 0.5)
-    rows = np.digitize(f, edges)
-    power = np.array([(np.abs(lines[rows == i]) ** 2).sum(axis=0) for i in range(1, 8)])
-    moments = 10 * np.log10(power[:, :-1] + np.roll(power, -1, axis=1)[:, :-1] + 1e-15)
-    tops = np.array([_tops(row, 3, round(2 * SAMPLE_RATE / 8192)) for row in moments])
-    heard = tops[:, 0] > tops.max() - 25
-    return float(np.max(tops[heard, 0] - tops[heard, 2]))
+    lines = np.abs(librosa.stft(x.mean(axis=1), n_fft=MOMENT, hop_length=MOMENT)) ** 2
+    f = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=MOMENT)
+    heard = lines * a_weighting(f)[:, None] ** 2
+    rows = np.digitize(f, 125.0 * 2.0 ** (np.arange(8) - 0.5))
+    power = np.array([heard[rows == i].sum(axis=0) for i in range(1, 8)])
+    moments = librosa.power_to_db(power[:, :-1] + power[:, 1:], amin=1e-12, top_db=None)
+    tops = np.array([_tops(row, 3, round(2 * SAMPLE_RATE / MOMENT)) for row in moments])
+    loud = tops[:, 0] > tops.max() - 25
+    return float(np.max(tops[loud, 0] - tops[loud, 2]))
 
 
 def _tops(course: np.ndarray, count: int, apart: int) -> list[float]:

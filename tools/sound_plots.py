@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import librosa
+import librosa.display
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
-from scipy.signal import stft
-from sound_measures import BANDS_HZ, MODULATIONS_HZ, SAMPLE_RATE
+from sound_measures import BANDS_HZ, MODULATIONS_HZ
 from sound_profiles import Profile
+
+from deepmersion.sound.recording import SAMPLE_RATE
 
 DPI = 80
 RENDERED, REAL = "tab:blue", "tab:orange"
@@ -19,8 +22,9 @@ RENDERED, REAL = "tab:blue", "tab:orange"
 SHOWN_S = 20.0
 """How much of a sound a spectrogram shows."""
 
-N_ROWS = 64
-"""Rows of a spectrogram, even on a log axis from 50 Hz to 16 kHz."""
+N_ROWS = 96
+HIGHEST_HZ = 16_000.0
+"""Mel bands of a spectrogram, and where they end."""
 
 N_COLOURS = 24
 
@@ -102,14 +106,14 @@ def plot_spectrograms(
 
 def _spectrogram(axes: Axes, x: np.ndarray, title: str) -> None:
     part = x[: round(SHOWN_S * SAMPLE_RATE)].mean(axis=1)
-    f, t, lines = stft(part, SAMPLE_RATE, nperseg=4096, noverlap=2048)
-    edges = np.geomspace(50, 16_000, N_ROWS + 1)
-    power = np.cumsum(np.pad(np.abs(lines) ** 2, ((1, 0), (0, 0))), axis=0)
-    at = np.array([np.interp(edges, np.append(0, f + f[1] / 2), course) for course in power.T]).T
-    level = 10 * np.log10(np.maximum(np.diff(at, axis=0), 1e-16))
-    top = np.percentile(level, 99.8)
-    middles = np.sqrt(edges[1:] * edges[:-1])
-    axes.pcolormesh(t, middles, level, vmin=top - 50, vmax=top, cmap="magma", rasterized=True)
-    axes.set_yscale("log")
-    axes.set_title(title, fontsize=9)
-    axes.set_ylabel("Hz")
+    power = librosa.feature.melspectrogram(y=part, sr=SAMPLE_RATE, n_mels=N_ROWS, fmax=HIGHEST_HZ)
+    librosa.display.specshow(
+        librosa.power_to_db(power, ref=np.max, top_db=50),
+        ax=axes,
+        sr=SAMPLE_RATE,
+        x_axis="s",
+        y_axis="mel",
+        fmax=HIGHEST_HZ,
+    )
+    axes.set(title=title, xlabel="", ylabel="Hz")
+    axes.title.set_fontsize(9)

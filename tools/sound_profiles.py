@@ -11,7 +11,6 @@ import soxr
 from esc10 import read_archive
 from sound_measures import (
     BANDS_HZ,
-    SAMPLE_RATE,
     crest_db,
     events_per_second,
     modulation,
@@ -19,6 +18,8 @@ from sound_measures import (
     third_octaves,
 )
 from sound_recognition import ESC_KINDS, RECORDING_KINDS
+
+from deepmersion.sound.recording import SAMPLE_RATE
 
 COMPARED_HZ = (60.0, 11_000.0)
 """Bands between these are compared: below, recordings hold handling noise and rumble cut away to

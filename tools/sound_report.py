@@ -23,7 +23,6 @@ sys.path.insert(0, str(HERE.parent / "soundbank"))
 import sound_tables  # noqa: E402
 from esc10 import read_archive  # noqa: E402
 from sound_measures import (  # noqa: E402
-    SAMPLE_RATE,
     click_ratio,
     loneliest_event_db,
     tonal_peak_db,
@@ -32,15 +31,15 @@ from sound_plots import plot_modulation, plot_spectra, plot_spectrograms  # noqa
 from sound_profiles import profile, read_sound, real_sounds  # noqa: E402
 from sound_recognition import RECOGNISED, RECORDING_KINDS, recognise, train  # noqa: E402
 
-from deepmersion.hearing.listener import LEVEL_RMS, WINDOW_S, Listener, heard_sounds  # noqa: E402  # noqa: E402
+from deepmersion.hearing.listener import LEVEL_RMS, WINDOW_S, Listener, heard_sounds  # noqa: E402
 from deepmersion.hearing.soundnet import SAMPLE_RATE as SOUNDNET_RATE  # noqa: E402
 from deepmersion.hearing.soundnet import SoundNet  # noqa: E402
 from deepmersion.labels import soundnet_scene_labels  # noqa: E402
 from deepmersion.sound.bank import SoundBank, open_bank  # noqa: E402
-from deepmersion.sound.recording import true_peak_db  # noqa: E402
+from deepmersion.sound.recording import SAMPLE_RATE, true_peak_db  # noqa: E402
+from deepmersion.sound.seam import measure_seam  # noqa: E402
 from deepmersion.weights.store import ensure_soundnet  # noqa: E402
-from render import PEAK_DBTP  # noqa: E402
-from synthesis import seam  # noqa: E402
+from render import MAX_SEAM_RANK, PEAK_DBTP  # noqa: E402
 
 RECOGNISED_SHARE = 0.9
 HIGHEST_DC_DBFS = -80.0
@@ -63,11 +62,11 @@ def measure_loops(sounds: dict[str, np.ndarray]) -> Loops:
     """Return the loop table: measures by sound and column."""
     rows = {}
     for name, x in sounds.items():
-        ranks = seam.measure(x)
+        seam = measure_seam(x, SAMPLE_RATE)
         rows[name] = {
             "length, s": len(x) / SAMPLE_RATE,
-            "flux at the seam, percentile": ranks.flux,
-            "level step, percentile": ranks.level_step,
+            "flux at the seam, percentile": 100 * seam.flux_rank,
+            "level step, percentile": 100 * seam.step_rank,
             "click": click_ratio(x),
             "mean, dBFS": 20 * np.log10(np.abs(x.mean(axis=0)).max() + 1e-12),
             "true peak, dBTP": true_peak_db(x.astype(np.float32)),
@@ -84,8 +83,8 @@ def failures(loops: Loops, calls: dict[str, Counter[str]]) -> list[str]:
         if called[name] < RECOGNISED_SHARE * sum(called.values()):
             found.append(f"{name} is recognised in {called[name]} of {sum(called.values())} crops")
     limits = {
-        "flux at the seam, percentile": seam.HIGHEST_PERCENTILE,
-        "level step, percentile": seam.HIGHEST_PERCENTILE,
+        "flux at the seam, percentile": 100 * MAX_SEAM_RANK,
+        "level step, percentile": 100 * MAX_SEAM_RANK,
         "click": 1.0,
         "mean, dBFS": HIGHEST_DC_DBFS,
         "true peak, dBTP": PEAK_DBTP,
@@ -99,10 +98,11 @@ def failures(loops: Loops, calls: dict[str, Counter[str]]) -> list[str]:
     return found
 
 
-def hear(bank: SoundBank) -> dict[str, str]:
+def hear(network: SoundNet, bank: SoundBank) -> dict[str, str]:
     """Return SoundNet's likeliest scenes for each sound of a bank, as the index hears it."""
     labels = soundnet_scene_labels()
-    listener = Listener(heard_sounds(bank, SOUNDNET_RATE, WINDOW_S), LEVEL_RMS)
+    sounds = heard_sounds(bank, SOUNDNET_RATE, WINDOW_S)
+    listener = Listener(network, sounds, LEVEL_RMS)
     predicted = listener.hear(np.eye(len(bank.sounds), dtype=np.float32))
     probs = np.exp(predicted[:, -len(labels) :])
     return {
@@ -111,7 +111,7 @@ def hear(bank: SoundBank) -> dict[str, str]:
     }
 
 
-def hear_both(bank: SoundBank, recordings: Path) -> dict[str, tuple[str, str]]:
+def hear_both(network: SoundNet, bank: SoundBank, recordings: Path) -> dict[str, tuple[str, str]]:
     """Return what SoundNet hears in each sound, and in Blanket's recording of the same."""
     with tempfile.TemporaryDirectory() as folder:
         import soundfile
@@ -120,8 +120,8 @@ def hear_both(bank: SoundBank, recordings: Path) -> dict[str, tuple[str, str]]:
             if path.stem in RECORDING_KINDS:
                 name = RECORDING_KINDS[path.stem]
                 soundfile.write(Path(folder) / f"{name}.flac", samples, rate, subtype="PCM_24")
-        real = hear(open_bank(folder))
-    return {name: (scenes, real.get(name, "")) for name, scenes in hear(bank).items()}
+        real = hear(network, open_bank(folder))
+    return {name: (scenes, real.get(name, "")) for name, scenes in hear(network, bank).items()}
 
 
 def report(bank: SoundBank, recordings: Path, esc10: Path, docs: Path) -> list[str]:
@@ -143,7 +143,7 @@ def report(bank: SoundBank, recordings: Path, esc10: Path, docs: Path) -> list[s
     tables = {
         "comparison": sound_tables.comparison(rendered, profiles),
         "recognition": sound_tables.recognition(calls),
-        "scenes": sound_tables.scenes(hear_both(bank, recordings)),
+        "scenes": sound_tables.scenes(hear_both(network, bank, recordings)),
         "loops": sound_tables.loops(loops),
         "repeats": sound_tables.repeats({name: len(x) for name, x in sounds.items()}),
     }

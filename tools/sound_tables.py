@@ -8,8 +8,9 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-from sound_measures import SAMPLE_RATE
 from sound_profiles import Profile, modulation_distance_db, spectrum_distance_db
+
+from deepmersion.sound.recording import SAMPLE_RATE
 
 YEAR_S = 365.25 * 86_400
 

@@ -15,8 +15,9 @@ from deepmersion.errors import SoundBankError, WeightsError, in_one_line
 if TYPE_CHECKING:
     import numpy as np
 
-    from deepmersion.sound.bank import BaseSound
-    from deepmersion.soundbank_check import Ear, Measures
+    from deepmersion.hearing.soundnet import SoundNet
+    from deepmersion.sound.bank import BaseSound, SoundBank
+    from deepmersion.soundbank_check import Measures
 
 INDENT = "    "
 
@@ -31,9 +32,10 @@ def soundbank() -> None:
 def list_sounds(folder: Path | None) -> None:
     """Print the sounds in FOLDER (default: the shipped sound bank).
 
-    For each: title, licence, length, rate and declared loudness, which need no decoding. For the
-    shipped sounds also the five likeliest of SoundNet's scenes, with their probabilities. See
-    `deepmersion soundbank check` for everything that has to be measured.
+    For each: title, licence, length, rate and declared loudness, which need no decoding, and the
+    kind of sound with its source. For the shipped sounds also the five likeliest of SoundNet's
+    scenes, with their probabilities. See `deepmersion soundbank check` for everything that has to
+    be measured.
     """
     from deepmersion.shipped import shipped_index
     from deepmersion.sound.bank import open_bank
@@ -46,8 +48,10 @@ def list_sounds(folder: Path | None) -> None:
     for sound in bank.sounds:
         licence = f"  [{sound.licence}]" if sound.licence else ""
         click.echo(f"  {sound.name:{width}}  {sound.title}{licence}  {_file(sound)}")
+        click.echo(f"  {'':{width}}  {_kind(sound)}")
         if sound.name in heard:
             click.echo(f"  {'':{width}}  hears {_scenes(heard[sound.name])}")
+    _say_how_to_name_kinds(bank)
 
 
 def _file(sound: BaseSound) -> str:
@@ -63,43 +67,77 @@ def _file(sound: BaseSound) -> str:
     return f"{info.duration:.1f} s  {info.samplerate} Hz{loudness}"
 
 
+def _kind(sound: BaseSound) -> str:
+    """Return a sound's kind in words, and how it is known."""
+    kind = sound.known_kind
+    if kind is None:
+        return "kind unknown"
+    if not kind.name:
+        return "kind unknown, at home where soundbank.toml says"
+    source = "soundbank.toml" if sound.kind else "its name or title"
+    return f"kind {kind.name}, from {source}"
+
+
+def _say_how_to_name_kinds(bank: SoundBank) -> None:
+    """Say which line to write for the sounds of unknown kind, if there are any."""
+    from deepmersion.kinds.table import all_kinds
+    from deepmersion.sound.bank import DESCRIPTION
+
+    unknown = [sound for sound in bank.sounds if sound.known_kind is None]
+    if not unknown:
+        return
+    description = bank.folder / DESCRIPTION
+    n = f"{len(unknown)} of {len(bank.sounds)} sounds"
+    if description.is_file():
+        todo = f'add a line such as `kind = "rain"` to their [[sound]] tables in {description}'
+    else:
+        path = unknown[0].path
+        todo = f"name the files after what is heard, such as rain-{path.name}"
+    click.echo(
+        f"The kind of {n} is unknown, so only SoundNet says where they belong; {todo}. "
+        f"The kinds: {', '.join(all_kinds())}.",
+        err=True,
+    )
+
+
 @soundbank.command()
 @click.argument("folder", required=False, type=PATH)
 def check(folder: Path | None) -> None:
     """Measure every sound in FOLDER (default: the shipped sound bank), and run SoundNet on it.
 
-    For each: length, rate, loudness, true peak and loudness range of the file; the change of level
-    and spectrum at the loop point, with the share of other places in the sound where it is
-    smaller; and the five likeliest of SoundNet's 401 scenes, with their probabilities. Sounds that
-    will match badly or sound bad get a warning. The exit code is 1 if a sound, or SoundNet, cannot
-    be used.
+    For each: the kind of sound with its source; length, rate, loudness, true peak and loudness
+    range of the file; spectral centroid and flatness, and events a second; of a loop, the change
+    of level and spectrum at the loop point, with the share of other places in the sound where it
+    is smaller; and the five likeliest of SoundNet's 401 scenes, with their probabilities. Sounds
+    that will match badly or sound bad get a warning. The exit code is 1 if a sound, or SoundNet,
+    cannot be used.
     """
     from deepmersion.sound.bank import open_bank
-    from deepmersion.soundbank_check import measure
+    from deepmersion.soundbank_check import hear_alone, measure
 
     bank = open_bank(folder)
-    ear, n_usable = _ear(), 0
+    network, usable = _soundnet(), []
     for sound in bank.sounds:
         try:
             measures = measure(sound)
-            scenes = None if ear is None else ear.hear(sound)
+            scenes = None if network is None else hear_alone(network, sound)
         except SoundBankError as error:
             click.echo(f"Error: {in_one_line(error)}", err=True)
             continue
         _show(sound, measures, scenes)
-        n_usable += 1
-    n = len(bank.sounds)
-    click.echo(f"{n_usable} of {n} sounds can be used.", err=True)
-    if n_usable < n or ear is None:
+        usable.append(sound)
+    _say_how_to_name_kinds(bank)
+    click.echo(f"{len(usable)} of {len(bank.sounds)} sounds can be used.", err=True)
+    if len(usable) < len(bank.sounds) or network is None:
         sys.exit(1)
 
 
-def _ear() -> Ear | None:
-    from deepmersion.soundbank_check import Ear
+def _soundnet() -> SoundNet | None:
+    from deepmersion.hearing.listener import load_soundnet
 
     try:
         with progress_bar("Fetching SoundNet", "B", unit_scale=True) as on_fetch:
-            return Ear(on_fetch)
+            return load_soundnet(on_fetch=on_fetch)
     except WeightsError as error:
         # The measurements are useful without SoundNet.
         click.echo(f"Error: {in_one_line(error)}", err=True)
@@ -109,16 +147,22 @@ def _ear() -> Ear | None:
 def _show(sound: BaseSound, measures: Measures, scenes: np.ndarray | None) -> None:
     from deepmersion.soundbank_check import warnings
 
-    seam = measures.seam
-    click.echo(
-        f"{sound.name}\n{INDENT}{measures.duration_s:.1f} s, {measures.sample_rate} Hz, "
-        f"{measures.loudness_lufs:.1f} LUFS, true peak {measures.true_peak_dbtp:.1f} dBTP, "
-        f"range {measures.range_lu:.1f} LU\n{INDENT}loop point: level step {seam.step_db:.1f} dB "
-        f"({seam.step_rank:.0%}), spectral flux {seam.flux:.2f} ({seam.flux_rank:.0%})"
-    )
+    lines = [
+        _kind(sound),
+        f"{measures.duration_s:.1f} s, {measures.sample_rate} Hz, {measures.loudness_lufs:.1f} "
+        f"LUFS, true peak {measures.true_peak_dbtp:.1f} dBTP, range {measures.range_lu:.1f} LU",
+        f"centroid {measures.centroid_hz:.0f} Hz, flatness {measures.flatness:.2g}, "
+        f"{measures.events_per_s:.1f} events/s",
+    ]
+    if seam := measures.seam:
+        lines.append(
+            f"loop point: level step {seam.step_db:.1f} dB ({seam.step_rank:.0%}), "
+            f"spectral flux {seam.flux_db:.1f} dB ({seam.flux_rank:.0%})"
+        )
     if scenes is not None:
-        click.echo(f"{INDENT}hears {_scenes(scenes)}")
-    for warning in warnings(measures, scenes):
+        lines.append(f"hears {_scenes(scenes)}")
+    click.echo(f"\n{INDENT}".join([sound.name, *lines]))
+    for warning in warnings(measures, None if sound.known_kind else scenes):
         click.echo(f"Warning: {sound.name} {warning}", err=True)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from distributed import Client, KilledWorker, Worker, WorkerPlugin, as_completed, get_worker
 
 from deepmersion.errors import ClusterError, DeepmersionError, reason
-from deepmersion.hearing.listener import Block, Heard, Listener
+from deepmersion.hearing.listener import Block, Heard, Listener, load_soundnet
 from deepmersion.torch_device import require_device
 from deepmersion.version import __version__
 from deepmersion.weights import specs as weights_specs
@@ -57,7 +57,7 @@ class Hearing(WorkerPlugin):  # type: ignore[misc]
     sounds : ndarray, shape = (sounds, samples), float32
     level_rms : float
     device : str
-        As `deepmersion.hearing.listener.Listener` takes them.
+        As `Listener` and `load_soundnet` take them.
     """
 
     def __init__(self, sounds: np.ndarray, level_rms: float, device: str) -> None:
@@ -87,7 +87,8 @@ class Hearing(WorkerPlugin):  # type: ignore[misc]
         """Return what SoundNet hears in mixes; see `Listener.hear`."""
         with self._lock:  # a worker may have several threads, and needs one network
             if self._listener is None:
-                self._listener = Listener(*self._arguments)
+                sounds, level_rms, device = self._arguments
+                self._listener = Listener(load_soundnet(device), sounds, level_rms)
         return self._listener.hear(gains)
 
 
@@ -152,7 +153,7 @@ def connected(
     address : str
         Of the scheduler, such as ``tcp://host:8786``.
     sounds, level_rms, device
-        As `deepmersion.hearing.listener.Listener` takes them.
+        As `Listener` and `load_soundnet` take them.
 
     Raises
     ------

@@ -13,6 +13,7 @@ from deepmersion.sound.recording import load_loop, ring_window
 
 if TYPE_CHECKING:
     from deepmersion.callbacks import OnProgress
+    from deepmersion.hearing.soundnet import SoundNet
     from deepmersion.sound.bank import BaseSound, SoundBank
 
 WINDOW_S = 60.0
@@ -108,38 +109,42 @@ def mono_window(sound: BaseSound, sample_rate: int, n_samples: int) -> np.ndarra
     return samples
 
 
+def load_soundnet(device: str = "cpu", on_fetch: OnProgress | None = None) -> SoundNet:
+    """Return SoundNet, its weights fetched first if need be.
+
+    Parameters
+    ----------
+    device : str
+        Where it runs, as torch names it.
+    on_fetch : callable or None
+        Follows the download.
+
+    Raises
+    ------
+    WeightsError
+        When the weights cannot be had.
+    """
+    from deepmersion.hearing.soundnet import SoundNet
+    from deepmersion.weights.store import ensure_soundnet
+
+    return SoundNet.load(ensure_soundnet(on_fetch), device)
+
+
 class Listener:
     """SoundNet, ready to hear mixes of some sounds.
 
     Parameters
     ----------
+    network : SoundNet
     sounds : ndarray, shape = (sounds, samples), float32
         As `heard_sounds` returns them.
     level_rms : float
         RMS that each mix is brought to.
-    device : str
-        Where SoundNet runs, as torch names it.
-    on_fetch : callable or None
-        Follows the download of SoundNet's weights, if they have yet to be fetched.
-
-    Raises
-    ------
-    WeightsError
-        When SoundNet's weights cannot be had.
     """
 
-    def __init__(
-        self,
-        sounds: np.ndarray,
-        level_rms: float,
-        device: str = "cpu",
-        on_fetch: OnProgress | None = None,
-    ) -> None:
+    def __init__(self, network: SoundNet, sounds: np.ndarray, level_rms: float) -> None:
         from deepmersion.hearing.fast_soundnet import SuperimposedSoundNet
-        from deepmersion.hearing.soundnet import SoundNet
-        from deepmersion.weights.store import ensure_soundnet
 
-        network = SoundNet.load(ensure_soundnet(on_fetch), device)
         self._network = SuperimposedSoundNet(network, sounds, level_rms)
 
     def hear(self, gains: np.ndarray) -> np.ndarray:

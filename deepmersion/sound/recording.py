@@ -139,20 +139,10 @@ def integrated_loudness(samples: np.ndarray, sample_rate: int) -> float:
     sample_rate : int
         In Hz.
     """
-    return loudness_blocks(samples, sample_rate)[0]
-
-
-def loudness_blocks(samples: np.ndarray, sample_rate: int) -> tuple[float, np.ndarray]:
-    """Return the integrated loudness, and that of the blocks it is made from, in LUFS.
-
-    See `integrated_loudness`; the blocks last 0.4 s, and one begins every 0.1 s.
-    """
     import pyloudnorm
 
-    meter = pyloudnorm.Meter(sample_rate)
     with np.errstate(divide="ignore"):
-        whole = float(meter.integrated_loudness(samples))
-        return whole, np.array(meter.blockwise_loudness, dtype=np.float64)
+        return float(pyloudnorm.Meter(sample_rate).integrated_loudness(samples))
 
 
 def true_peak_db(samples: np.ndarray) -> float:
