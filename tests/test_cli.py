@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import soundfile
 from commandline import COMMAND, TIMEOUT_S, all_shown, run, run_here, start, succeeded
+from PIL import Image
 from soundserver import wait_for
 
 from deepmersion.cli.options import duration
@@ -521,7 +522,8 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
     )
     loud = np.clip(np.random.default_rng(0).normal(0, 0.7, 5 * 22_050), -1, 1)
     soundfile.write(tmp_path / "loud.flac", loud, 22_050)
-    result = succeeded(run("soundbank", "check", tmp_path))
+    plot = tmp_path / "plot.png"
+    result = succeeded(run("soundbank", "check", tmp_path, "--plot", plot))
     lines = result.stdout.decode().splitlines()
     assert [lines[0], lines[5]] == ["loud", "waves"]
     assert len(lines) == 11
@@ -549,6 +551,23 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
         assert [warning for warning in warnings if f"Warning: loud {what}" in warning]
     assert not [warning for warning in warnings if "waves" in warning]
     assert result.stderr.decode().splitlines()[-1] == "2 of 2 sounds can be used."
+    with Image.open(plot) as image:
+        assert image.format == "PNG"
+        assert image.height > 400
+
+
+def test_what_a_plot_needs_is_looked_at_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = run_here("soundbank", "check", "--plot", tmp_path / "none" / "plot.png")
+    assert result.returncode == 1
+    assert result.stderr.decode().startswith(f"Error: the folder {tmp_path / 'none'} does not")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    result = run_here("soundbank", "check", "--plot", tmp_path / "plot.png")
+    assert result.returncode == 1
+    assert result.stderr.decode() == (
+        "Error: --plot needs matplotlib; install it with: pip install matplotlib\n"
+    )
 
 
 def shipped_line(name: str) -> list[str]:

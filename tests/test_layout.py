@@ -16,7 +16,7 @@ FLOORS = [
     {"__main__"},
     {"cli"},
     {"web", "__init__", "slideshow"},
-    {"pipeline", "indexing", "soundbank_check"},
+    {"pipeline", "indexing", "soundbank_check", "soundbank_plot"},
     {"ambience"},
     {"vision", "matching", "hearing"},
     {"weights", "index", "sound"},

@@ -102,7 +102,13 @@ def _say_how_to_name_kinds(bank: SoundBank) -> None:
 
 @soundbank.command()
 @click.argument("folder", required=False, type=PATH)
-def check(folder: Path | None) -> None:
+@click.option(
+    "--plot",
+    type=PATH,
+    metavar="FILE.png",
+    help="Draw each sound's mel spectrogram, events, loop point and long-term spectrum.",
+)
+def check(folder: Path | None, plot: Path | None) -> None:
     """Measure every sound in FOLDER (default: the shipped sound bank), and run SoundNet on it.
 
     For each: the kind of sound with its source; length, rate, loudness, true peak and loudness
@@ -116,6 +122,10 @@ def check(folder: Path | None) -> None:
     from deepmersion.soundbank_check import hear_alone, measure
 
     bank = open_bank(folder)
+    if plot is not None:
+        from deepmersion.soundbank_plot import require_plot
+
+        require_plot(plot, len(bank.sounds))
     network, usable = _soundnet(), []
     for sound in bank.sounds:
         try:
@@ -126,6 +136,10 @@ def check(folder: Path | None) -> None:
             continue
         _show(sound, measures, scenes)
         usable.append(sound)
+    if plot is not None and usable:
+        from deepmersion.soundbank_plot import plot_sounds
+
+        plot_sounds(plot, usable)
     _say_how_to_name_kinds(bank)
     click.echo(f"{len(usable)} of {len(bank.sounds)} sounds can be used.", err=True)
     if len(usable) < len(bank.sounds) or network is None:
