@@ -37,7 +37,7 @@ NEIGHBOURS = 3
 moves from one to the next, is not taken for many beginnings (SuperFlux; Böck and Widmer 2013)."""
 
 EVENT_DB = 1.0
-"""How far the flux rises above its mean over 0.1 s on both sides at an event. White noise
+"""Rise of the flux above its mean over 0.1 s on both sides that makes an event. White noise
 stays below 0.9; a burst of 20 ms that is 3 dB louder than the noise around it reaches 1.4."""
 
 FRAMES_AT_ONCE = 8192

@@ -23,18 +23,18 @@ FORMATS = {
 """File suffix to libsndfile's format and encoding."""
 
 FILE_DURATION_S = 300.0
-"""Length of a written file when nobody says: five minutes, 25 MB as FLAC."""
+"""Default length of a written file: five minutes, 25 MB as FLAC."""
 
 BYTES_PER_SAMPLE = 2
 ENDLESS_BYTES = 0xFFFF_FFFF
-"""What a WAV header says of a stream whose length is not known or does not fit; players then read
+"""Length in the WAV header of a stream whose length is unknown or does not fit; players then read
 until the pipe ends."""
 
 PROBE_BYTES = 1 << 20
-"""What is written to learn why writing failed: more than a disk's last free block."""
+"""Bytes that are written to learn why writing failed: more than a disk's last free block."""
 
 MAX_WAV_BYTES = 0xFFFF_FFFF - 1024
-"""What the 32-bit sizes of a WAV file can say, and room for its header: 6.7 hours."""
+"""Limit of the 32-bit sizes in a WAV file, less room for its header: 6.7 hours."""
 
 
 def check_output(path: Path, duration_s: float, sample_rate: int) -> None:

@@ -19,41 +19,41 @@ from deepmersion.sound.recording import N_CHANNELS
 from deepmersion.sound.ring_buffer import FadeOut, Feeder, Ring
 
 BUFFER_S = 1.0
-"""How much is rendered ahead: rides out a busy machine."""
+"""Time rendered ahead, which rides out a busy machine."""
 
 PRIME_S = 0.5
-"""How much of it there is before playing begins: the machine is at its busiest then."""
+"""Part of it that is ready before playing begins, when the machine is at its busiest."""
 
 DEVICE_LATENCY_S = 0.15
-"""What the sound card itself holds: enough for a Python callback that is late, and little enough
+"""Buffer of the sound card itself: enough for a Python callback that is late, and little enough
 that Ctrl-C is heard at once."""
 
 STOP_FADE_S = 0.3
-"""How fast Ctrl-C fades out, here and in a pipe: soft to the ear, and at once to the hand."""
+"""Fade-out after Ctrl-C, here and in a pipe: smooth, and fast enough to feel immediate."""
 
 TAIL_S = DEVICE_LATENCY_S + 0.05
 """Silence after the end, more than the device holds: what it holds when it stops may be lost."""
 
 STALL_S = 3.0
-"""How long a device may take no samples before it is given up."""
+"""A device that has taken no samples for this long is given up."""
 
 CLOSE_S = 1.0
-"""How long it may take to close."""
+"""Time that it may take to close."""
 
 POLL_S = 0.05
-"""How often is looked whether playing has ended; Ctrl-C is answered in between."""
+"""Interval between checks for the end of playing; Ctrl-C is answered in between."""
 
 
 @dataclass(frozen=True)
 class Playback:
-    """How playing ended.
+    """The end of playing.
 
     Attributes
     ----------
     n_underruns : int
         How often the sound card had to wait for samples, and played silence.
     interrupted : bool
-        Whether somebody stopped it (Ctrl-C).
+        Whether it was stopped with Ctrl-C.
     """
 
     n_underruns: int
@@ -205,7 +205,7 @@ def _play(
 
 
 class _Speaker:
-    """What the sound card calls for samples, and what knows when it has had them all."""
+    """The callback that gives the sound card its samples, and knows when it has had them all."""
 
     def __init__(self, ring: Ring, rate: int, stop: type[Exception]) -> None:
         self.fade = FadeOut(round(STOP_FADE_S * rate))
@@ -218,7 +218,7 @@ class _Speaker:
 
     @property
     def n_underruns(self) -> int:
-        """How often samples were missing: here, or later in the sound card."""
+        """Number of times that samples were missing, here or later in the sound card."""
         return self._ring.n_underruns + self._n_late
 
     def __call__(self, out: np.ndarray, n_samples: int, _time: Any, status: Any) -> None:

@@ -20,7 +20,7 @@ BASE_LOUDNESS_LUFS = -27.0
 loud. It is also what the shipped files have, which therefore play as they are."""
 
 MIN_DURATION_S = 1.0
-"""A shorter recording is no ambient sound, and BS.1770 gates it away."""
+"""A shorter recording is too short for an ambient sound and for BS.1770's gating."""
 
 MAX_SAMPLE = 1e3
 """60 dB beyond full scale: floating-point files may pass it somewhat, and damaged ones do so by
@@ -30,18 +30,18 @@ MIN_RATE_HZ = 4_000
 """Below this the filters that measure loudness (BS.1770, annex 1) are not defined."""
 
 UNDECODABLE = (OSError, RuntimeError, TypeError, ValueError)
-"""What soundfile raises on a file that it cannot open or decode: errors of its own, which are
+"""Errors that soundfile raises on a file that it cannot open or decode: its own, which are
 RuntimeErrors; TypeError for what has no header by its name (``.raw``); and Python's."""
 
 DECODE_SAMPLES = 65_536
-"""How much of a file is decoded at once, in samples: a second and a half."""
+"""Samples that are decoded at once: a second and a half."""
 
 CROSSFADE_S = 2.0
 """Length of the crossfade that closes a recording into a loop; long against any event's edge,
 short against the recording."""
 
 RING_MARGIN_S = 0.1
-"""How much of a loop's other end a resampler sees: its filter looks some milliseconds far."""
+"""Length of a loop's other end that a resampler sees: its filter is some milliseconds long."""
 
 MAX_CROSSFADE_SHARE = 0.25
 """A short recording gives up at most this share of itself to the crossfade."""

@@ -1,4 +1,4 @@
-"""What stands between the renderer and a sound card: samples rendered ahead, and the last fade.
+"""Between the renderer and a sound card: samples rendered ahead, and the last fade.
 
 A sound card asks for samples from a thread of its own and cannot wait. What it calls must
 neither wait for anybody nor allocate memory.
@@ -15,8 +15,8 @@ import numpy as np
 from deepmersion.sound.recording import N_CHANNELS
 
 POLL_S = 0.02
-"""How often the rendering thread looks for room: asking costs nothing, and a lock or a signal
-between the two threads could make the sound card wait."""
+"""Pause of the rendering thread before it looks for room again. Asking costs nothing; a lock or a
+signal between the two threads could make the sound card wait."""
 
 
 class Ring:
@@ -40,7 +40,7 @@ class Ring:
 
     @property
     def capacity(self) -> int:
-        """How many samples there is room for."""
+        """Samples that there is room for."""
         return len(self._samples)
 
     @property
@@ -50,7 +50,7 @@ class Ring:
 
     @property
     def drained(self) -> bool:
-        """Whether everything has been read and nothing more will come."""
+        """True when everything has been read and nothing more will come."""
         return self.closed and not self.filled
 
     def write(self, block: np.ndarray) -> int:
@@ -79,7 +79,7 @@ class Ring:
 
 
 class FadeOut:
-    """The quick fade that ends a stream when somebody stops it.
+    """The quick fade that ends a stream when it is stopped.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class FadeOut:
 
     @property
     def finished(self) -> bool:
-        """Whether all is silent now."""
+        """True when the fade has ended in silence."""
         return self._done >= len(self._curve)
 
     def apply(self, out: np.ndarray) -> None:
@@ -140,13 +140,13 @@ class Feeder(threading.Thread):
         self.failure: Exception | None = None
 
     def run(self) -> None:
-        """Render until the blocks end or somebody stops it."""
+        """Render until the blocks end or the stream is stopped."""
         try:
             for block in self._blocks:
                 if not self._put(block):
                     break
         except Exception as error:
-            self.failure = error  # raised again where somebody can catch it
+            self.failure = error  # raised again in the thread that reads
         finally:
             self._ring.closed = True
             self.primed.set()

@@ -1,4 +1,4 @@
-"""Whether the point where a loop starts again stands out from the rest of it.
+"""Ranks the point where a loop starts again among the other places of the loop.
 
 Two figures are taken at the loop point and all over the loop: the step in level, which finds a
 fade or a jump in loudness, and the spectral flux, which finds a click or a change of sound.
