@@ -28,17 +28,17 @@ from deepmersion.version import __version__
 from deepmersion.weights import specs as weights_specs
 
 CONNECT_TIMEOUT_S = 10.0
-"""How long a scheduler may take to answer."""
+"""Time that a scheduler may take to answer."""
 
 WORKERS_TIMEOUT_S = 60.0
-"""How long to wait for a first worker: a cluster that was just asked for may still be starting."""
+"""Time to wait for a first worker: a cluster that was just asked for may still be starting."""
 
 GO_ON = "what is finished is kept, and the same command with --resume goes on"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What has to be alike for two machines to hear alike: the program and SoundNet's weights."""
+    """The program and SoundNet's weights, which must agree for two machines to hear alike."""
 
     version: str
     soundnet: str
@@ -50,7 +50,7 @@ class Origin:
 
 
 class Hearing(WorkerPlugin):  # type: ignore[misc]
-    """What a worker needs to hear mixes; the network is loaded when the first ones come.
+    """Lets a worker hear mixes; the network is loaded when the first ones come.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def connected(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep dask from telling standard error what is told in one line here."""
+    """Keep dask from printing to standard error what is reported in one line here."""
     # Several of dask's loggers have handlers and levels of their own.
     names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
     loggers = [logging.getLogger(name) for name in names]
@@ -209,7 +209,7 @@ class _Client(Client):  # type: ignore[misc]
 
     def close(self, *arguments: Any, **options: Any) -> None:
         """Disconnect, and end the thread."""
-        with suppress(Exception):  # what went wrong before, if anything, is what is to be told
+        with suppress(Exception):  # an error from before, if any, is the one to report
             super().close(*arguments, **options)
         # Which is left out where dask has closed it halfway.
         if not self._is_finalizing():

@@ -51,11 +51,11 @@ KERNEL_1, KERNEL_2 = 64, 32
 """Of the first two layers; each pads by half its kernel at both ends."""
 
 COLUMN_SAMPLES = STRIDE * POOL
-"""How far apart two neighbouring columns of pool1 begin, in samples; the same holds for the
-columns of pool2, in columns of pool1."""
+"""Distance between the beginnings of two neighbouring columns of pool1, in samples, and of pool2,
+in columns of pool1."""
 
 COLUMN_WINDOW = KERNEL_1 + STRIDE * (POOL - 1)
-"""What one column of pool1 sees, in samples."""
+"""Length that one column of pool1 sees, in samples."""
 
 OVERLAP = KERNEL_2 - STRIDE
 """Columns of pool1 that a tile needs beyond those that are its own."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deepmersion.sound.bank import BaseSound, SoundBank
 
 WINDOW_S = 60.0
-"""How much of a mix SoundNet hears, in seconds: one round of the shipped sounds, so that a peal
+"""Length of a mix that SoundNet hears, in seconds: one round of the shipped sounds, so that a peal
 of thunder counts by its share of the time and not by whether it falls into a short window."""
 
 LEVEL_RMS = 0.015
@@ -26,12 +26,12 @@ on real and rendered sounds, they are told apart best from 0.01 to 0.02, and fro
 more turn into trains and motorways."""
 
 SILENT_RMS = 10 ** (-70 / 20)
-"""What is quieter than BS.1770's absolute gate is silence, however much it could be amplified."""
+"""Anything below BS.1770's absolute gate is silence, however much it could be amplified."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What SoundNet is given of each mix.
+    """The part of each mix that SoundNet hears, and its level.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Block(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What SoundNet hears in a block.
+    """SoundNet's predictions for a block.
 
     Attributes
     ----------

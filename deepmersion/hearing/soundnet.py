@@ -42,7 +42,7 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 class Predictions(NamedTuple):
-    """What SoundNet hears: log-probabilities in nats, over ImageNet's objects and its scenes.
+    """SoundNet's predictions: log-probabilities in nats, over ImageNet's objects and its scenes.
 
     Attributes
     ----------
