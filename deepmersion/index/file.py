@@ -11,7 +11,7 @@ there as they are read: two bytes each, one after the other, neither packed nor 
 million entries are 2.8 GB. Packed floating-point numbers would take as much, and sixty times as
 long to unpack.
 
-An index may come from somebody else, so its layout is checked before anything is read. As nothing
+An index may come from another machine, so its layout is checked before anything is read. As nothing
 is packed, no dataset can be larger than its file, and every number in it is a log-probability;
 whether those of an entry are a distribution is checked when they are read as such.
 """
@@ -43,7 +43,7 @@ LIBRARY_BOUNDS = ("earliest", "v110")
 """HDF5 1.10 and later read what is written, whatever library writes it."""
 
 _UNREADABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
-"""What h5py raises on damaged files."""
+"""Errors that h5py raises on damaged files."""
 
 PRECISION_NATS = 2.0**-11
 """Log-probabilities are rounded to this, far below what differs between two mixes."""
@@ -65,12 +65,12 @@ _KINDS = {
 """Each dataset's number of axes, kind of elements and their sizes in bytes."""
 
 SUM_TOLERANCE = 0.01
-"""How far the probabilities of an entry may be from 1 in sum; rounding accounts for 0.0003."""
+"""Tolerance for the sum of an entry's probabilities, which is 1; rounding accounts for 0.0003."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """How an index was made.
+    """The origin of an index.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ class SoundIndex:
         self.read_codes(head, start, codes)
         values = codes * np.float32(-PRECISION_NATS)
         if not _are_distributions(values):
-            raise _damaged(self.path, f"{head} holds values that are no log-probabilities")
+            raise _damaged(self.path, f"{head} holds values that are not log-probabilities")
         return values
 
     def read_codes(self, head: str, start: int, codes: np.ndarray) -> None:
@@ -279,7 +279,7 @@ def _check_dataset(path: Path, file: h5py.File, name: str) -> None:
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise _damaged(path, f"{name} is a link")
     if file.get(name, getclass=True) is not h5py.Dataset:
-        raise _damaged(path, f"{name} is no dataset")
+        raise _damaged(path, f"{name} is not a dataset")
     dataset = file[name]
     if dataset.external or dataset.is_virtual:
         raise _damaged(path, f"{name} lies in another file")

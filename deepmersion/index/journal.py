@@ -161,7 +161,7 @@ class Journal:
         """Close and delete the file."""
         if fcntl is None:  # Windows deletes no file that is open
             self._file.close()
-        # Elsewhere it is locked until it is gone, so that nobody begins to write it.
+        # Elsewhere it is locked until it is gone, so that no other process begins to write it.
         self.path.unlink(missing_ok=True)
         self._file.close()
 

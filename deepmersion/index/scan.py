@@ -33,7 +33,7 @@ and as floating-point numbers (0.8 MB), and the product is too small to be share
 which would wait more than work."""
 
 MARGIN_NATS = 1e-3
-"""Scores this near to each other are not told apart here. Single precision leaves some 1e-5."""
+"""Scores this near to each other count as equal here. Single precision leaves some 1e-5."""
 
 MAX_NEAR = 1024
 """Entries found at most because they are near to the lowest: an index of equal mixes is searched
@@ -50,7 +50,7 @@ infinity for an entry that is not to be found."""
 
 @dataclass(frozen=True)
 class LinearForm:
-    """What one label set adds to the scores: weights of log-probabilities over some columns.
+    """The share of one label set in the scores: weights of log-probabilities over some columns.
 
     Attributes
     ----------
