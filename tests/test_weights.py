@@ -191,7 +191,7 @@ def test_a_mirror_whose_address_is_none_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:
     monkeypatch.setenv("DEEPMERSION_MIRROR", mirror)
-    with pytest.raises(WeightsError, match=r"is no valid address.*DEEPMERSION_MIRROR") as error:
+    with pytest.raises(WeightsError, match=r"is not a valid address.*DEEPMERSION_MIRROR") as error:
         weights.fetch(SPECS["vgg16"])
     assert "\n" not in str(error.value)
 

@@ -1,1 +1,1 @@
-"""Where the networks' weights come from, how they are known and where they are kept."""
+"""The networks' weights: their sources, their digests and the cache that keeps them."""

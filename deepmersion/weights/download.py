@@ -16,7 +16,7 @@ from deepmersion.weights.http import BrokenError, n_bytes, receive
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for a server.
+    """Times to wait for a server.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ def download(
         When there is no room, no answer, or another file at that address (which is deleted).
     """
     if not url.startswith(("http://", "https://")):
-        raise WeightsError(f"{url} is no http address: use `deepmersion weights import FILE`")
+        raise WeightsError(f"{url} is not an http address: use `deepmersion weights import FILE`")
     part = part_path(path)
     require_space(path.parent, size - n_fetched(path))
     try:

@@ -105,7 +105,7 @@ def _open(url: str, have: int, timeout_s: float) -> http.client.HTTPResponse:
         ) from error
     except (http.client.InvalidURL, ValueError) as error:
         raise WeightsError(
-            f"{url} is no valid address ({in_one_line(error)}): correct it where you gave it "
+            f"{url} is not a valid address ({in_one_line(error)}): correct it where you gave it "
             "(DEEPMERSION_MIRROR), in ASCII"
         ) from error
     except (OSError, http.client.HTTPException) as error:

