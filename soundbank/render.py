@@ -1,9 +1,10 @@
-"""Render the sound bank: `python soundbank/render.py [NAME...] [-o FOLDER] [--seed N]`.
+"""Render the sound bank: `python soundbank/render.py [NAME...] [-o FOLDER] [--seed N] [--cuts]`.
 
 Every base sound is synthesised, freed of its mean, set to the bank's one loudness, limited,
 written as Ogg Vorbis, decoded again and measured, and begun elsewhere if its loop point could be
-told; `soundbank.toml` describes the result. The same seed gives the same samples, and no sound
-depends on which others are rendered.
+told; `soundbank.toml` describes the result, with the places where it may be cut. The same seed
+gives the same samples, and no sound depends on which others are rendered. With `--cuts` nothing is
+rendered: of the files that are there, the cuts are found anew, and the bank's fingerprint stays.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import pyloudnorm
 import soundfile
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from deepmersion.sound.cuts import find_cuts  # noqa: E402
 from deepmersion.sound.seam import measure_seam  # noqa: E402
 from synthesis.dsp import SAMPLE_RATE, db  # noqa: E402
 from synthesis.kinds import KINDS  # noqa: E402
@@ -160,6 +162,12 @@ def turns(x: np.ndarray) -> Iterator[np.ndarray]:
         yield np.roll(x, -int((turn * golden) % 1.0 * len(x)), axis=0)
 
 
+def cuts_in(path: Path) -> list[list[float]]:
+    """Return where a rendered file may be cut, as `soundbank.toml` has it."""
+    samples, _ = soundfile.read(path, dtype="float32")
+    return [[round(start, 2), round(stop, 2)] for start, stop in find_cuts(samples)]
+
+
 def read_entries(path: Path) -> dict[str, dict[str, Any]]:
     """Return the entries of a `soundbank.toml` by name; none when there is no such file."""
     if not path.exists():
@@ -196,16 +204,25 @@ def render(name: str, folder: Path, seed: int) -> None:
         "loudness_lufs": measured,
         "loops": True,
         "made": made,
+        "cuts": cuts_in(folder / f"{name}.ogg"),
     }
     write_entries(folder / "soundbank.toml", entries)
 
 
+def mark(name: str, folder: Path) -> None:
+    """Find anew where a sound of a folder may be cut, and write it to its `soundbank.toml`."""
+    entries = read_entries(folder / "soundbank.toml")
+    entries[name]["cuts"] = cuts_in(folder / entries[name]["file"])
+    write_entries(folder / "soundbank.toml", entries)
+
+
 def main() -> None:
-    """Render the sounds named on the command line, or all."""
+    """Render the sounds named on the command line, or all, or find where they may be cut."""
     parser = argparse.ArgumentParser(description="Render the sound bank.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(N_SAMPLES)}")
     parser.add_argument("-o", "--output", type=Path, default=HERE, metavar="FOLDER")
     parser.add_argument("--seed", type=int, default=SEED, help="default: %(default)s")
+    parser.add_argument("--cuts", action="store_true", help="only find where files may be cut")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.names) - set(N_SAMPLES))
     if unknown:
@@ -214,7 +231,10 @@ def main() -> None:
     for name in arguments.names or N_SAMPLES:
         print(name, file=sys.stderr)
         try:
-            render(name, arguments.output, arguments.seed)
+            if arguments.cuts:
+                mark(name, arguments.output)
+            else:
+                render(name, arguments.output, arguments.seed)
         except RenderError as error:
             parser.exit(1, f"Error: {error}\n")
 

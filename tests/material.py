@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 
 from deepmersion.sound.bank import BaseSound, SoundBank
+from deepmersion.sound.keys import Cuts
 
 RATE = 44_100
 
@@ -39,9 +40,14 @@ def write(path: Path, samples: np.ndarray, rate: int = RATE, subtype: str | None
 
 
 def sound(
-    path: Path, *, loudness_lufs: float | None = None, gain_db: float = 0.0, loops: bool = False
+    path: Path,
+    *,
+    loudness_lufs: float | None = None,
+    gain_db: float = 0.0,
+    loops: bool = False,
+    cuts: Cuts | None = None,
 ) -> BaseSound:
-    return BaseSound(path.stem, path.stem, path, "", loudness_lufs, gain_db, loops)
+    return BaseSound(path.stem, path.stem, path, "", loudness_lufs, gain_db, loops, cuts=cuts)
 
 
 def bank(folder: Path, sounds: Iterable[BaseSound]) -> SoundBank:

@@ -4,6 +4,7 @@ import itertools
 import math
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,8 +47,9 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> SoundBank:
     return bank(path.parent, [sound(path, loudness_lufs=-27.0, loops=True)])
 
 
-def render(bank: SoundBank, gains: list[float] | np.ndarray, **options: float) -> np.ndarray:
-    return joined(Renderer(bank, np.array(gains, np.float32), **options).blocks())
+def render(bank: SoundBank, gains: list[float] | np.ndarray, **options: Any) -> np.ndarray:
+    """Render a mix whose levels stay as they are, unless an ebb is asked for."""
+    return joined(Renderer(bank, np.array(gains, np.float32), **{"ebb": 0.0, **options}).blocks())
 
 
 def steady(bank: SoundBank, gains: np.ndarray, duration_s: float) -> float:
@@ -137,7 +139,7 @@ def test_without_fades_it_is_there_at_once_and_to_the_end(plain: SoundBank) -> N
 
 
 def test_an_endless_stream_fades_in_and_never_out(plain: SoundBank) -> None:
-    renderer = Renderer(plain, np.ones(1, np.float32))
+    renderer = Renderer(plain, np.ones(1, np.float32), ebb=0)
     assert renderer.n_samples is None
     samples = joined(itertools.islice(renderer.blocks(), 40))
     assert len(samples) > 7 * RATE
@@ -162,9 +164,9 @@ def test_a_loop_goes_round_without_a_seam(tmp_path: Path) -> None:
 def test_a_loop_shorter_than_a_block_goes_round_within_it(tmp_path: Path) -> None:
     ring = noise(0.05, seed=3)
     path = write(tmp_path / "a.wav", ring, subtype="PCM_16")
-    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True))
+    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True, cuts=()))
     block = np.zeros((BLOCK_SAMPLES, 2), np.float32)
-    loop.add_to(block, 1.0)
+    loop.add_to(block, 0, np.ones(len(block), np.float32))
     assert distance(block, np.tile(ring, (4, 1))[:BLOCK_SAMPLES]) <= 1 / 32768
 
 
@@ -172,7 +174,7 @@ def test_a_loop_shorter_than_a_block_goes_round_within_it(tmp_path: Path) -> Non
 def test_decoding_as_it_plays_gives_what_loading_whole_gives(tmp_path: Path, suffix: str) -> None:
     path = write(tmp_path / f"a.{suffix}", noise(4.0, slope=1))
     known = integrated_loudness(decode(sound(path))[0], RATE)
-    lazy = bank(tmp_path, [sound(path, loops=True, loudness_lufs=known)])
+    lazy = bank(tmp_path, [sound(path, loops=True, loudness_lufs=known, cuts=())])
     whole = bank(tmp_path, [sound(path, loops=True)])
     first, second = (render(one, [1], duration_s=9) for one in (lazy, whole))
     assert distance(first, second) < 4 / 32768
@@ -184,9 +186,9 @@ def test_a_lossy_files_overshoot_does_not_wrap_around(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ogg", square)
     decoded, _ = decode(sound(path))
     assert np.abs(decoded).max() > 1.05, "no overshoot"
-    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True))
+    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True, cuts=()))
     block = np.zeros_like(decoded)
-    loop.add_to(block, 1.0)
+    loop.add_to(block, 0, np.ones(len(block), np.float32))
     assert distance(block, np.clip(decoded, -1, 1)) <= 1 / 32768
 
 
@@ -194,16 +196,16 @@ def test_samples_in_floating_point_are_played_as_they_are(tmp_path: Path) -> Non
     ring = noise(1.0) * 30
     assert np.abs(ring).max() > 1
     path = write(tmp_path / "a.wav", ring, subtype="FLOAT")
-    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True))
+    loop = Loop(sound(path, loudness_lufs=-27.0, loops=True, cuts=()))
     block = np.zeros_like(ring)
-    loop.add_to(block, 1.0)
+    loop.add_to(block, 0, np.ones(len(block), np.float32))
     assert distance(block, ring) < np.abs(ring).max() / 32767
 
 
 def test_a_seamless_file_that_is_cut_off_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", noise(8.0))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    one = bank(tmp_path, [sound(path, loops=True, loudness_lufs=-27.0)])
+    one = bank(tmp_path, [sound(path, loops=True, loudness_lufs=-27.0, cuts=())])
     with pytest.raises(SoundBankError) as caught:
         render(one, [1], duration_s=8)
     assert_one_line(caught.value, path)
@@ -269,10 +271,14 @@ def test_a_loop_is_kept_as_16_bit_integers(tmp_path: Path) -> None:
         ({"fade_in_s": 6.0, "duration_s": 5.0}, "do not fit"),
         ({"volume_db": math.nan}, "volume"),
         ({"volume_db": math.inf}, "volume"),
+        ({"ebb": -0.1}, "ebb"),
+        ({"ebb": 1.1}, "ebb"),
+        ({"ebb": math.nan}, "ebb"),
+        ({"seed": -1}, "seed"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(
-    plain: SoundBank, options: dict[str, float], part: str
+    plain: SoundBank, options: dict[str, Any], part: str
 ) -> None:
     with pytest.raises(RequestError) as caught:
         Renderer(plain, np.ones(1, np.float32), **options)
@@ -292,7 +298,7 @@ def test_fades_may_fill_a_duration(plain: SoundBank) -> None:
 
 def changed(bank: SoundBank, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Return 12 s of a stream that goes over to another mix after four seconds, for two."""
-    renderer = Renderer(bank, before.astype(np.float32), fade_in_s=0)
+    renderer = Renderer(bank, before.astype(np.float32), fade_in_s=0, ebb=0)
     blocks = renderer.blocks()
     first = [next(blocks) for _ in range(4 * RATE // BLOCK_SAMPLES)]
     renderer.change_to(renderer.prepare(after.astype(np.float32)), 2.0)
@@ -329,7 +335,7 @@ def test_after_a_change_the_new_mix_is_heard_alone(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_is_told_to_end_fades_out_and_ends(plain: SoundBank) -> None:
-    renderer = Renderer(plain, np.ones(1, np.float32), fade_in_s=0)
+    renderer = Renderer(plain, np.ones(1, np.float32), fade_in_s=0, ebb=0)
     blocks = renderer.blocks()
     first = next(blocks)
     renderer.finish(0.5)

@@ -63,6 +63,8 @@ def renderer(
         volume_db=options.volume_db,
         fade_in_s=options.fade_in_s,
         fade_out_s=options.fade_out_s,
+        ebb=options.ebb,
+        seed=options.drawn_seed,
     )
 
 

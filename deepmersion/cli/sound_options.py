@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import click
 from deepmersion.cli.options import duration, positive_duration, sound_card
 from deepmersion.cli.streams import quiet_libraries
 from deepmersion.errors import RequestError
+from deepmersion.sound.ebb import EBB, MOST_DB
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recording import SAMPLE_RATE
 
@@ -20,6 +22,9 @@ VOLUME_DB = (-60.0, 40.0)
 """Below is silence; above only drives the limiter harder."""
 
 PIPE = "-"
+
+SEED_BITS = 32
+"""Of a seed that nobody chose: more evenings than anybody has."""
 
 _OPTIONS = [
     click.option(
@@ -58,6 +63,20 @@ _OPTIONS = [
         help="Length of the fade-out, within --duration.  [default: 4s]",
     ),
     click.option(
+        "--ebb",
+        type=click.FloatRange(0, 1),
+        default=EBB,
+        show_default=True,
+        metavar="0..1",
+        help=f"How much every sound ebbs and swells: at 1 up to {MOST_DB:g} dB either way.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Draws what comes after what.  [default: 0 for files and pipes, else any]",
+    ),
+    click.option(
         "--output-device",
         type=sound_card,
         metavar="NAME",
@@ -87,6 +106,10 @@ class SoundOptions:
     duration_s, fade_in_s, fade_out_s : float or None
         In seconds; None for the default.
     volume_db : float
+    ebb : float
+        See `deepmersion.sound.ebb`.
+    seed : int or None
+        None for what is usual.
     output_device : str, int or None
     verbose : bool
     """
@@ -96,6 +119,8 @@ class SoundOptions:
     volume_db: float
     fade_in_s: float | None
     fade_out_s: float | None
+    ebb: float
+    seed: int | None
     output_device: str | int | None
     verbose: bool
 
@@ -108,6 +133,13 @@ class SoundOptions:
     def is_file(self) -> bool:
         """Whether the sound goes into a file."""
         return self.output is not None and not self.is_pipe
+
+    @property
+    def drawn_seed(self) -> int:
+        """The seed: what is written is the same each time, what is played is another evening."""
+        if self.seed is not None:
+            return self.seed
+        return secrets.randbits(SEED_BITS) if self.output is None else 0
 
     @property
     def lasting_s(self) -> float | None:

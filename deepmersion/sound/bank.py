@@ -54,6 +54,8 @@ class BaseSound:
         The kind of sound that the bank says it is; None where it does not say.
     places, objects, conditions : tuple of str or None
         Where the bank says it is at home; None where that is left to its kind.
+    cuts : deepmersion.sound.keys.Cuts or None
+        Where it may be cut unheard; None when that has yet to be found.
     """
 
     name: str
@@ -67,6 +69,7 @@ class BaseSound:
     places: tuple[str, ...] | None = None
     objects: tuple[str, ...] | None = None
     conditions: tuple[str, ...] | None = None
+    cuts: keys.Cuts | None = None
 
     @cached_property
     def known_kind(self) -> Kind | None:
@@ -243,4 +246,5 @@ def _sound(description: Path, table: dict[str, Any]) -> BaseSound:
         places=keys.names(description, table, "places", scene_names()),
         objects=keys.names(description, table, "objects", object_labels()),
         conditions=keys.names(description, table, "conditions", CONDITIONS),
+        cuts=keys.cuts(description, table),
     )

@@ -6,6 +6,7 @@ name. A key that is absent is None, or false; a value that makes no sense raises
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 from deepmersion.errors import SoundBankError
 from deepmersion.kinds.table import CONDITIONS, KINDS_FILE, all_kinds, suggestion
 from deepmersion.labels import LABELS
+
+Cuts = tuple[tuple[float, float], ...]
+"""Spans of a sound, from and to a second of it, in order; see `deepmersion.sound.cuts`."""
 
 MAX_LEVEL_DB = 200.0
 """A loudness or gain further from zero is a mistake; no recording needs it."""
@@ -76,3 +80,22 @@ def _where_listed(key: str) -> str:
     if key == "conditions":
         return f"there are {', '.join(CONDITIONS)}"
     return f"the files in {LABELS} list them"
+
+
+def cuts(description: Path, table: dict[str, Any]) -> Cuts | None:
+    """Return the spans in which a sound may be cut."""
+    spans = table.get("cuts")
+    if spans is None:
+        return None
+    try:
+        found = tuple((float(start), float(stop)) for start, stop in spans)
+    except (OverflowError, TypeError, ValueError):
+        found = ()
+    times = [second for span in found for second in span]
+    in_order = all(a < b for a, b in found) and times == sorted(times)
+    if not (found and in_order and 0 <= times[0] <= times[-1] < math.inf):
+        raise SoundBankError(
+            f"{description}: cuts of {table['name']} must be spans of seconds in order, such as "
+            "[[0.5, 1.2], [7.0, 9.0]]"
+        )
+    return found

@@ -1,4 +1,4 @@
-"""A base sound, read round and round."""
+"""The samples of a base sound, one round of which is kept in memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 
 from deepmersion.errors import SoundBankError
 from deepmersion.sound.bank import BaseSound
+from deepmersion.sound.cuts import find_cuts
+from deepmersion.sound.keys import Cuts
 from deepmersion.sound.recording import (
     BASE_LOUDNESS_LUFS,
     DECODE_SAMPLES,
@@ -26,17 +28,29 @@ FULL_SCALE = 32_768
 MAX_ROUND_SAMPLES = 4 * 3600 * SAMPLE_RATE
 """Four hours, in samples: a header that names more is not believed before the file is decoded."""
 
+LEAD_SAMPLES = 8192
+"""Where decoding begins in the middle of a file, so much before is decoded and thrown away: what
+Vorbis makes of a block depends on the block before, which has 8192 samples at most."""
+
 
 class Loop:
-    """The samples of a base sound, one round of them kept in memory.
+    """A base sound that can be read from any place, round and round.
 
-    A file that is a seamless loop already is decoded as it is needed, so that it begins to play
-    at once; any other is loaded and made into a loop first. One round is kept as 16-bit
-    integers: their rounding lies 70 dB below sound at -27 LUFS, and they take half the memory.
+    A file that is a seamless loop already, and says where it may be cut, is decoded in pieces as
+    they are needed, so that it begins to play at once; any other is loaded and made into a loop
+    first. One round is kept as 16-bit integers: their rounding lies 70 dB below sound at
+    -27 LUFS, and they take half the memory.
 
     Parameters
     ----------
     sound : BaseSound
+
+    Attributes
+    ----------
+    n_samples : int
+        Length of a round.
+    cuts : Cuts
+        Where it may be cut.
 
     Raises
     ------
@@ -46,55 +60,89 @@ class Loop:
 
     def __init__(self, sound: BaseSound) -> None:
         self._sound = sound
-        self._position = 0
         self._file = _open_seamless(sound)
-        if self._file is not None and sound.loudness_lufs is not None:
+        if self._file is not None:
+            assert sound.loudness_lufs is not None
+            assert sound.cuts is not None
+            self.cuts: Cuts = sound.cuts
             self._round = np.zeros((self._file.frames, 2), dtype=np.int16)
-            self._n_decoded = 0
+            self._decoded = np.zeros(-(-self._file.frames // DECODE_SAMPLES), dtype=np.bool_)
             gain_db = BASE_LOUDNESS_LUFS + sound.gain_db - sound.loudness_lufs
             self._scale = 10 ** (gain_db / 20) / FULL_SCALE
         else:
             samples = load_loop(sound)
+            self.cuts = find_cuts(samples) if sound.cuts is None else sound.cuts
             self._scale = float(np.abs(samples).max()) / (FULL_SCALE - 1)
             self._round = np.round(samples / self._scale).astype(np.int16)
-            self._n_decoded = len(self._round)
+        self.n_samples = len(self._round)
 
-    def add_to(self, block: np.ndarray, gain: float) -> None:
-        """Add the next samples, times a linear gain, to a block [samples, 2] in place."""
-        factor = np.float32(gain * self._scale)
+    @property
+    def decoded_share(self) -> float:
+        """How much of it has been decoded, from 0 to 1."""
+        return 1.0 if self._file is None else float(self._decoded.mean())
+
+    def add_to(self, block: np.ndarray, start: int, gains: np.ndarray) -> None:
+        """Add samples from a place on, times gains [samples], to a block [samples, 2] in place.
+
+        Parameters
+        ----------
+        block : ndarray, shape = (samples, 2), float32
+        start : int
+            In samples; may be beyond the end, which leads into the beginning.
+        gains : ndarray, shape = (samples,), float32
+            Linear.
+
+        Raises
+        ------
+        SoundBankError
+            When the file turns out to be cut off.
+        """
+        # As wide as the samples: numpy is slow where it has to widen two by two.
+        factors = np.repeat(gains * np.float32(self._scale), 2).reshape(-1, 2)
         done = 0
         while done < len(block):
-            start = self._position
-            stop = min(start + len(block) - done, len(self._round))
-            self._decode_to(stop)
-            block[done : done + stop - start] += self._round[start:stop] * factor
-            done += stop - start
-            self._position = stop % len(self._round)
+            position = (start + done) % self.n_samples
+            stop = min(position + len(block) - done, self.n_samples)
+            self._decode(position, stop)
+            part = slice(done, done + stop - position)
+            block[part] += self._round[position:stop] * factors[part]
+            done = part.stop
 
-    def _decode_to(self, stop: int) -> None:
-        while self._file is not None and self._n_decoded < stop:
-            part = self._decode_part(self._file)
-            self._round[self._n_decoded : self._n_decoded + len(part)] = part
-            self._n_decoded += len(part)
-            if self._n_decoded == len(self._round):
-                self._file.close()
-                self._file = None
+    def _decode(self, start: int, stop: int) -> None:
+        """Make sure that samples from one place to another are there."""
+        if self._file is None:
+            return
+        pieces = slice(start // DECODE_SAMPLES, -(-stop // DECODE_SAMPLES))
+        if self._decoded[pieces].all():
+            return
+        for piece in range(pieces.start, pieces.stop):
+            if not self._decoded[piece]:
+                self._decode_piece(self._file, piece * DECODE_SAMPLES)
+                self._decoded[piece] = True
+        if self._decoded.all():
+            self._file.close()
+            self._file = None
 
-    def _decode_part(self, file: soundfile.SoundFile) -> np.ndarray:
+    def _decode_piece(self, file: soundfile.SoundFile, start: int) -> None:
         import soundfile
 
+        wanted = self._round[start : start + DECODE_SAMPLES]
         part = np.zeros((0, 2), dtype=np.float32)
         with suppress(soundfile.SoundFileError):
-            part = file.read(DECODE_SAMPLES, dtype="float32")
-        if not len(part):
+            if file.tell() != start:
+                lead = min(start, LEAD_SAMPLES)
+                file.seek(start - lead)
+                file.read(lead, dtype="float32")
+            part = file.read(len(wanted), dtype="float32")
+        if len(part) < len(wanted):
             raise SoundBankError(f"{self._sound.path} is cut off; replace it")
         # Lossy codecs overshoot; left to libsndfile, such samples would wrap around.
-        return np.clip(np.round(part * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+        wanted[:] = np.clip(np.round(part * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
 
 
 def _open_seamless(sound: BaseSound) -> soundfile.SoundFile | None:
     """Return a sound's open file if it can be played as it is, else None."""
-    if not sound.loops or sound.loudness_lufs is None:
+    if not sound.loops or sound.loudness_lufs is None or sound.cuts is None:
         return None
     import soundfile
 

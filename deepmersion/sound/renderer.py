@@ -1,4 +1,4 @@
-"""A mix as a stream of samples: loops, one loudness, bounded peaks, fades.
+"""A mix as a stream of samples: chains of stretches, one loudness, bounded peaks, fades.
 
 The same stream feeds files, pipes and the sound card. It is made block by block, so that an hour
 takes no more memory than a minute and the first block is there at once.
@@ -14,8 +14,9 @@ import numpy as np
 
 from deepmersion.errors import RequestError
 from deepmersion.sound.bank import BaseSound, SoundBank
+from deepmersion.sound.chain import Chain
+from deepmersion.sound.ebb import EBB, Ebb
 from deepmersion.sound.limiter import Limiter
-from deepmersion.sound.loop import Loop
 from deepmersion.sound.recording import BASE_LOUDNESS_LUFS, SAMPLE_RATE
 
 LOUDNESS_LUFS = -27.0
@@ -39,8 +40,9 @@ BLOCK_SAMPLES = 8192
 class _Voice:
     """One base sound in the mix, and the way its gain goes from one mix to the next."""
 
-    def __init__(self, sound: BaseSound) -> None:
-        self._loop = Loop(sound)
+    def __init__(self, sound: BaseSound, ebb: float, random: np.random.Generator) -> None:
+        self._chain = Chain(sound, random)
+        self._ebb = Ebb(ebb, random)
         self._gain = self._from = self._to = 0.0
 
     @property
@@ -59,16 +61,15 @@ class _Voice:
 
     def add_to(self, block: np.ndarray, share: np.ndarray | None) -> None:
         """Add the next samples to a block, `share` (0 to 1) of the way to the gain aimed at."""
+        gains = self._ebb.gains(len(block))
         if share is None:
             self._gain = self._to
-            self._loop.add_to(block, self._gain)
+            self._chain.add_to(block, gains * np.float32(self._gain))
             return
         # Powers are what is interpolated: the mixes' sounds are uncorrelated.
         power = self._from**2 + (self._to**2 - self._from**2) * np.sin(share * (math.pi / 2)) ** 2
         self._gain = math.sqrt(power[-1])
-        part = np.zeros_like(block)
-        self._loop.add_to(part, 1.0)
-        block += part * np.sqrt(power, dtype=np.float32)[:, None]
+        self._chain.add_to(block, gains * np.sqrt(power, dtype=np.float32))
 
 
 class Change(NamedTuple):
@@ -100,12 +101,17 @@ class Renderer:
         Relative to `LOUDNESS_LUFS`.
     fade_in_s, fade_out_s : float or None
         In seconds; None takes the default, shortened if the duration is short.
+    ebb : float
+        How much every sound ebbs and swells, from 0 to 1; see `deepmersion.sound.ebb`.
+    seed : int
+        Not below zero. The same one gives the same stretches and swells.
 
     Raises
     ------
     RequestError
         When a duration is not positive, a fade is negative, fades are longer than the duration,
-        a figure is not finite, or no gain is above zero.
+        a figure is not finite, no gain is above zero, the ebb is not from 0 to 1, or the seed is
+        below zero.
     SoundBankError
         When a sound cannot be used.
     """
@@ -119,15 +125,23 @@ class Renderer:
         volume_db: float = 0.0,
         fade_in_s: float | None = None,
         fade_out_s: float | None = None,
+        ebb: float = EBB,
+        seed: int = 0,
     ) -> None:
         if not math.isfinite(volume_db):
             raise RequestError("the volume must be a number of dB")
+        if not 0 <= ebb <= 1:
+            raise RequestError("the ebb must be from 0 to 1")
+        if seed < 0:
+            raise RequestError("the seed must be zero or more")
         fade_in_s, fade_out_s = fade_lengths(duration_s, fade_in_s, fade_out_s)
         self.n_samples = None if duration_s is None else max(1, round(duration_s * SAMPLE_RATE))
         self._fade_in = round(fade_in_s * SAMPLE_RATE)
         self._fade_out = round(fade_out_s * SAMPLE_RATE)
         self._bank = bank
         self._level = 10 ** ((LOUDNESS_LUFS - BASE_LOUDNESS_LUFS + volume_db) / 20)
+        self._ebb = ebb
+        self._seeds = np.random.SeedSequence(seed)
         self._voices: dict[int, _Voice] = {}
         self._position = 0
         self._change_start = self._change_samples = 0
@@ -151,7 +165,12 @@ class Renderer:
         # One that is leaving may be gone when the change comes.
         staying = {number for number, voice in self._voices.items() if not voice.leaving}
         missing = [number for number in map(int, np.flatnonzero(checked)) if number not in staying]
-        return Change(checked, {number: _Voice(self._bank.sounds[number]) for number in missing})
+        return Change(checked, {number: self._voice(number) for number in missing})
+
+    def _voice(self, number: int) -> _Voice:
+        # Each has numbers of its own: a sound that comes back does not begin as it did before.
+        (seed,) = self._seeds.spawn(1)
+        return _Voice(self._bank.sounds[number], self._ebb, np.random.default_rng(seed))
 
     def change_to(self, mix: Change, crossfade_s: float) -> None:
         """Go over to another mix from the next block on; may be called from another thread.
@@ -212,7 +231,7 @@ class Renderer:
         self._voices = {**voices, **self._voices}
         for number in map(int, np.flatnonzero(gains)):
             if number not in self._voices:  # it fell silent since it was found playing
-                self._voices[number] = _Voice(self._bank.sounds[number])
+                self._voices[number] = self._voice(number)
         for number, voice in self._voices.items():
             voice.aim(float(gains[number]))
 

@@ -1,0 +1,133 @@
+"""Where a sound may be cut unheard: the quiet spans between its breakers, phrases, strokes, peals.
+
+An event in any octave keeps a moment from being quiet, so that a bird over loud surf is not cut
+either. Noise without events may be cut anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from deepmersion.sound.keys import Cuts
+from deepmersion.sound.recording import SAMPLE_RATE
+
+FRAME_SAMPLES = 2048
+"""46 ms: the edge of an event is found that exactly."""
+
+FRAMES_AT_ONCE = 256
+"""Bounds the memory to some ten megabytes."""
+
+SMOOTHED_FRAMES = 9
+"""0.4 s, over which levels are taken: a crackle or a syllable among many is no event of its own,
+and noise does not look eventful by chance."""
+
+EDGES_HZ = 44.2 * 2.0 ** np.arange(9)
+"""The octaves from 63 Hz to 8 kHz."""
+
+MASKED_DB = 25.0
+"""What lies so far below the sound's usual level, in an octave, is not heard beside it."""
+
+FLOOR_PERCENTILE = 10
+LOUD_PERCENTILE = 90
+"""A level is that of the background, or of an event, where the sound is seldom softer or louder."""
+
+STEADY_DB = 10.0
+"""A sound that is seldom this far above its background has no events that a join could cut. Rain,
+crickets, cafés and fires have 3 to 10 dB, gusts 12, breakers 14, birds and bowls 25."""
+
+QUIET_DB = 6.0
+QUIET_SHARE = 1 / 3
+"""So far above the background it is quiet: in dB, or as a share of the way up to events."""
+
+AT_LEAST_EVERY_S = 6.0
+SLACK_DB = 2.0
+"""Where nothing is quiet for so long, as among many birds, the quietest moment has to do, with what
+is this little louder beside it."""
+
+SHORTEST_S = 0.3
+"""A join needs this much time."""
+
+
+def find_cuts(samples: np.ndarray) -> Cuts:
+    """Return the spans of a loop in which it may be cut; one over all if anywhere.
+
+    Parameters
+    ----------
+    samples : ndarray, shape = (samples, channels), float32
+        At 44,100 Hz, at any level; the end leads into the beginning.
+    """
+    heights = heights_db(samples)
+    duration_s = len(samples) / SAMPLE_RATE
+    loud_db = np.percentile(heights, LOUD_PERCENTILE)
+    if loud_db <= STEADY_DB:
+        return ((0.0, duration_s),)
+    reach = round(AT_LEAST_EVERY_S / 2 * SAMPLE_RATE / FRAME_SAMPLES)
+    around = np.take(
+        heights, np.arange(len(heights))[:, None] + np.arange(-reach, reach + 1), mode="wrap"
+    )
+    lowest = around.min(axis=1)
+    limit = np.maximum(max(QUIET_DB, loud_db * QUIET_SHARE), lowest + SLACK_DB)
+    # The quietest moments, and as much beside them as a join needs.
+    least = np.ones(2 * math.ceil(SHORTEST_S / 2 * SAMPLE_RATE / FRAME_SAMPLES) + 1)
+    moments = np.convolve(heights == lowest, least, mode="same") > 0
+    return _spans((heights <= limit) | moments, duration_s)
+
+
+def heights_db(samples: np.ndarray) -> np.ndarray:
+    """Return how far a sound is above its background, in the octave in which it is most so.
+
+    Returns
+    -------
+    ndarray, shape = (frames,), float64
+        In dB, by frames of `FRAME_SAMPLES`.
+    """
+    power = _octave_powers(samples) + 1e-20
+    padded = np.pad(power, ((SMOOTHED_FRAMES // 2, SMOOTHED_FRAMES // 2), (0, 0)), mode="wrap")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, SMOOTHED_FRAMES, axis=0)
+    levels = 10 * np.log10(windows.mean(axis=2))
+    usual = 10 * np.log10(np.median(power.sum(axis=1)))
+    levels = np.maximum(levels, usual - MASKED_DB)
+    floor = np.percentile(levels, FLOOR_PERCENTILE, axis=0)
+    return np.asarray((levels - floor).max(axis=1), dtype=np.float64)
+
+
+def _octave_powers(samples: np.ndarray) -> np.ndarray:
+    """Return A-weighted powers [frames, octaves], in no particular unit."""
+    n_frames = len(samples) // FRAME_SAMPLES
+    frames = samples[: n_frames * FRAME_SAMPLES].reshape(n_frames, FRAME_SAMPLES, -1)
+    window = np.hanning(FRAME_SAMPLES).astype(np.float32)[:, None]
+    frequencies = np.fft.rfftfreq(FRAME_SAMPLES, 1 / SAMPLE_RATE)
+    bins = np.searchsorted(frequencies, EDGES_HZ)
+    parts = []
+    for start in range(0, n_frames, FRAMES_AT_ONCE):
+        spectra = np.fft.rfft(frames[start : start + FRAMES_AT_ONCE] * window, axis=1)
+        power = np.square(np.abs(spectra)).sum(axis=2)
+        parts.append(np.add.reduceat(power[:, : bins[-1]], bins[:-1], axis=1))
+    return np.asarray(np.concatenate(parts) * _a_weights(np.sqrt(EDGES_HZ[:-1] * EDGES_HZ[1:])))
+
+
+def _a_weights(frequencies_hz: np.ndarray) -> np.ndarray:
+    """Return A-weighting (IEC 61672-1) as a factor of powers, the largest being 1."""
+    f2 = np.square(frequencies_hz)
+    poles = (f2 + 20.6**2) ** 2 * (f2 + 107.7**2) * (f2 + 737.9**2) * (f2 + 12194.0**2) ** 2
+    response = f2**4 / poles
+    return np.asarray(response / response.max())
+
+
+def _spans(quiet: np.ndarray, duration_s: float) -> Cuts:
+    """Return the runs of frames that are quiet, with their neighbours, in seconds."""
+    edges = np.flatnonzero(np.diff(quiet, prepend=False, append=False))
+    runs = edges.reshape(-1, 2) * (FRAME_SAMPLES / SAMPLE_RATE)
+    return tuple(
+        (round(float(start), 2), min(round(float(stop), 2), duration_s))
+        for start, stop in runs
+        if stop - start >= SHORTEST_S
+    )
+
+
+def toml_line(cuts: Iterable[tuple[float, float]]) -> str:
+    """Return cuts as the line that a soundbank.toml has of them."""
+    return f"cuts = [{', '.join(f'[{start:.2f}, {stop:.2f}]' for start, stop in cuts)}]"

@@ -1,0 +1,88 @@
+"""How a layer ebbs and swells: a slow, smooth random course of its level."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from functools import lru_cache
+
+import numpy as np
+
+from deepmersion.sound.recording import SAMPLE_RATE
+
+MOST_DB = 8.0
+"""How far a level goes up or down at most, at an ebb of 1; two thirds of the time it stays within
+a third of that."""
+
+EBB = 0.5
+"""The usual ebb, 4 dB either way: as much as rain thickens and thins, and no layer is lost."""
+
+KNOT_S = 15.0
+"""Time between the random numbers that the course is drawn through: it swells within half a minute
+and comes back within about a minute, too slowly to be taken for a fader."""
+
+_CUBIC = np.array([[1, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]]) / 6
+"""Weights of four knots, as polynomials of the time since the second: the cubic B-spline, smooth to
+its curvature, so that nothing in it is faster than the knots."""
+
+_HIGHEST = 2 / 3
+"""What the spline of differences of numbers from -1 to 1, halved, reaches at most."""
+
+
+def _weights(share: float | np.ndarray) -> np.ndarray:
+    """Return the weights [5, ...] of the last five random numbers, `share` of the way in a knot.
+
+    The knots are differences of one number and the next. So their sum stays near zero over any
+    time, and with it the mean level of a minute near that of an hour.
+    """
+    share = np.asarray(share, dtype=np.float64)
+    knots = np.tensordot(_CUBIC, share ** np.arange(4).reshape(4, *[1] * share.ndim), axes=1)
+    edge = np.zeros((1, *share.shape))
+    return np.diff(np.concatenate([edge, knots, edge]), axis=0) / (-2 * _HIGHEST)
+
+
+def mean_power_db(most_db: float) -> float:
+    """Return by how much a course that goes `most_db` up and down raises the mean power, in dB."""
+    exponents = most_db * math.log(10) / 10 * _weights(np.linspace(0, 1, 33)[:-1])
+    # The mean of exp(a u) over u from -1 to 1 is sinh(a) / a; the numbers are independent.
+    safe = np.where(np.abs(exponents) < 1e-9, 1e-9, exponents)
+    return float(10 * np.log10((np.sinh(safe) / safe).prod(axis=0).mean()))
+
+
+@lru_cache(maxsize=1)
+def _shares(n_samples: int) -> np.ndarray:
+    return np.arange(n_samples, dtype=np.float32) / n_samples
+
+
+class Ebb:
+    """The course of one layer's gain, whose mean power is 1.
+
+    Parameters
+    ----------
+    ebb : float
+        From 0, which leaves the level as it is, to 1: up to `MOST_DB` either way.
+    random : numpy.random.Generator
+    """
+
+    def __init__(self, ebb: float, random: np.random.Generator) -> None:
+        self._most_db = ebb * MOST_DB
+        self._mean_db = mean_power_db(self._most_db)
+        self._random = random
+        self._numbers = deque(random.uniform(-1, 1, 5), maxlen=5)
+        self._position = 0
+        self._gain = self._gain_here()
+
+    def gains(self, n_samples: int) -> np.ndarray:
+        """Return the linear gains of the next samples, [samples] float32."""
+        self._position += n_samples
+        while self._position >= KNOT_S * SAMPLE_RATE:
+            self._position -= round(KNOT_S * SAMPLE_RATE)
+            self._numbers.append(self._random.uniform(-1, 1))
+        start, self._gain = self._gain, self._gain_here()
+        # Straight from block to block: in a fifth of a second the course hardly bends.
+        return np.asarray(np.float32(start) + np.float32(self._gain - start) * _shares(n_samples))
+
+    def _gain_here(self) -> float:
+        weights = _weights(self._position / (KNOT_S * SAMPLE_RATE))
+        course = float(weights @ np.array(self._numbers))
+        return float(10 ** ((self._most_db * course - self._mean_db) / 20))

@@ -1,0 +1,157 @@
+"""A sound without end: stretches from places drawn at random, joined where nobody hears it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from deepmersion.sound.cuts import SHORTEST_S as SHORTEST_CUT_S
+from deepmersion.sound.keys import Cuts
+from deepmersion.sound.recording import SAMPLE_RATE
+
+LEAST_S = 8.0
+MOST_S = 25.0
+"""How long stretches are: shorter ones would be a patchwork, longer ones come round together."""
+
+MOST_SHARE = 0.25
+"""Nor is a stretch longer than this share of its sound: there would be too few to choose from."""
+
+REST_SHARE = 0.35
+"""For this share of the sound's length, nothing of a stretch is heard again after its end."""
+
+SHORTEST_S = 20.0
+"""A sound that is shorter is played round and round: its stretches would be scraps."""
+
+JOIN_S = 2.0
+"""Length of a join, shorter where less is quiet: so slow, noise becomes other noise unheard."""
+
+MARGIN_SHARE = 0.25
+"""A join's middle keeps so far from the ends of a short span, as a share of that span."""
+
+N_TRIES = 40
+"""Stretches that are drawn until one has rested; of 100, about one does not find one in time, and
+takes the one that has rested longest."""
+
+
+class Cut(NamedTuple):
+    """A place for a join.
+
+    Attributes
+    ----------
+    at : int
+        Its middle, in samples of the loop.
+    room : int
+        Samples to either side that it may take.
+    """
+
+    at: int
+    room: int
+
+
+class Segment(NamedTuple):
+    """What is to be heard next: one place of the loop, or two while one becomes the other.
+
+    Attributes
+    ----------
+    start : int
+        Where in the loop it begins, in samples; it may go round the loop's end.
+    n_samples : int
+    leaving : int or None
+        Where what fades out meanwhile begins; None when nothing does.
+    """
+
+    start: int
+    n_samples: int
+    leaving: int | None = None
+
+
+class Stretches:
+    """Draws the stretches of a loop.
+
+    Parameters
+    ----------
+    n_samples : int
+        Length of the loop, at 44,100 Hz.
+    cuts : Cuts
+        Where it may be cut. Nowhere means anywhere, as does one span over all of it.
+    random : numpy.random.Generator
+    """
+
+    def __init__(self, n_samples: int, cuts: Cuts, random: np.random.Generator) -> None:
+        self._n = n_samples
+        self._random = random
+        self._join = round(JOIN_S / 2 * SAMPLE_RATE)
+        shortest = SHORTEST_CUT_S * SAMPLE_RATE
+        spans = np.array(cuts, dtype=np.float64).reshape(-1, 2) * SAMPLE_RATE
+        spans = np.minimum(spans, n_samples).round().astype(np.int64)
+        lengths = spans[:, 1] - spans[:, 0]
+        spans = spans[lengths >= shortest]
+        anywhere = not len(spans) or lengths.max() > n_samples - shortest
+        self._spans = None if anywhere else spans
+        self._most = round(min(MOST_S * SAMPLE_RATE, MOST_SHARE * n_samples))
+        self._least = min(round(LEAST_S * SAMPLE_RATE), self._most // 2)
+        self._rest = round(REST_SHARE * n_samples)
+        self._recent: deque[tuple[int, int, int]] = deque()
+        self._clock = 0
+
+    def segments(self) -> Iterator[Segment]:
+        """Yield what is to be heard, without end."""
+        if self._n < SHORTEST_S * SAMPLE_RATE:
+            while True:
+                yield Segment(0, self._n)
+        entry, end = self._draw()
+        position = entry.at
+        while True:
+            entry, following_end = self._draw()
+            half = min(end.room, entry.room)
+            yield Segment(position % self._n, (end.at - half - position) % self._n)
+            yield Segment((entry.at - half) % self._n, 2 * half, (end.at - half) % self._n)
+            position, end = entry.at + half, following_end
+
+    def _draw(self) -> tuple[Cut, Cut]:
+        """Return where the next stretch begins and ends."""
+        longest = -float("inf")
+        for _ in range(N_TRIES):
+            begin = self._cut_at(int(self._random.integers(self._n)))
+            length = int(self._random.integers(self._least, self._most + 1))
+            end = self._cut_at((begin.at + length) % self._n)
+            rested = self._rested(begin, end)
+            if rested > longest:
+                longest, chosen = rested, (begin, end)
+            if rested >= self._rest:
+                break
+        begin, end = chosen
+        length = (end.at - begin.at) % self._n
+        self._clock += length
+        self._recent.append((begin.at, length, self._clock))
+        while self._recent[0][2] < self._clock - self._rest:
+            self._recent.popleft()
+        return chosen
+
+    def _rested(self, begin: Cut, end: Cut) -> float:
+        """Return how long ago a stretch was heard, in samples; below zero if it is too long."""
+        length = (end.at - begin.at) % self._n
+        # Spans may be so far apart that no stretch has a usual length.
+        off = max(self._least - length, length - round(MOST_S * SAMPLE_RATE), 0)
+        if off:
+            return -off
+        heard = [
+            self._clock - until
+            for start, n, until in self._recent
+            if (begin.at - start) % self._n < n or (start - begin.at) % self._n < length
+        ]
+        return min(heard, default=self._n)
+
+    def _cut_at(self, place: int) -> Cut:
+        """Return the next cut from a place on."""
+        if self._spans is None:
+            return Cut(place, self._join)
+        later = self._spans[self._spans[:, 1] > place]
+        start, stop = map(int, later[0] if len(later) else self._spans[0])
+        margin = min(self._join, int(MARGIN_SHARE * (stop - start)))
+        first, last = start + margin, stop - margin
+        at = place if first <= place < last else int(self._random.integers(first, last))
+        return Cut(at, min(self._join, at - start, stop - at))
