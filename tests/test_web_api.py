@@ -23,6 +23,7 @@ from webserver import JPEG, ask, connect, post, threaded
 
 import deepmersion
 from deepmersion.pipeline import Matcher
+from deepmersion.sound.cuts import find_cuts
 from deepmersion.sound.output import write_file
 from deepmersion.sound.recipe import mix_text
 from deepmersion.sound.recording import load_loop
@@ -108,6 +109,7 @@ def test_every_sound_is_listed_with_its_files(address: str) -> None:
         assert own["level_db"] == pytest.approx(-27 - (sound.loudness_lufs or 0), abs=1e-3)
         assert ask(address, own["url"]).body == sound.path.read_bytes()
         assert loop["level_db"] == LOOP_HEADROOM_DB
+        assert listed["cuts"] == [list(span) for span in sound.cuts or ()]
 
 
 def test_files_are_cached_and_sent_in_parts(address: str) -> None:
@@ -143,6 +145,7 @@ def test_a_change_in_the_description_is_another_version(tmp_path: Path) -> None:
         {"loudness_lufs": -1.0},
         {"loops": not first.loops},
         {"gain_db": 1.0},
+        {"cuts": ()},
     ]
     banks = [replace(bank, sounds=(replace(first, **change), *rest)) for change in changes]
     banks += [replace(bank, title="x"), bank, replace(bank)]
@@ -161,12 +164,15 @@ def test_a_loop_is_made_of_a_recording_that_is_none(tmp_path: Path) -> None:
         (loop,) = first["files"]
         answer = ask(address, loop["url"])
         assert ask(address, loop["url"]).body == answer.body
+        assert first["cuts"] is None
+        cuts = ask(address, f"/cuts/{quote(first['name'])}").json
         part = ask(address, loop["url"], headers={"Range": "bytes=0-3"})
         assert part.body == b"fLaC"
     samples, rate = soundfile.read(io.BytesIO(answer.body))
     expected = load_loop(deepmersion.open_bank(folder).sounds[0])
     assert (rate, samples.shape) == (44_100, expected.shape)
     np.testing.assert_allclose(samples * 10 ** (LOOP_HEADROOM_DB / 20), expected, atol=1e-5)
+    assert cuts == [list(span) for span in find_cuts(expected)]
 
 
 @pytest.mark.parametrize("suffix", ["flac", "wav", "ogg", "mp3"])

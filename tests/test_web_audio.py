@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import soundfile
 from webpage import CHROMIUM, READY, chromium, served, touch, wait_until_settled
 
 import deepmersion
+from deepmersion.sound import cuts, ebb, stretches
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -23,7 +25,7 @@ SHORT = """
 /** A bank of short loops made here: whole numbers of periods, so that a gap in one is heard. */
 async function made(context, loops) {
     const sounds = new Map(Object.keys(loops).map(name => [name, {gain_db: 0}]));
-    const begin = async name => ({whole: null, levelDb: 0, buffer: loops[name]});
+    const begin = async name => ({whole: null, levelDb: 0, buffer: loops[name], cuts: []});
     return {sounds, begin};
 }
 function noise(context, seconds, seed) {
@@ -92,7 +94,7 @@ def test_the_banks_files_are_decoded_sample_by_sample(page: Page, name: str) -> 
         """const context = new OfflineAudioContext(2, 44100, 44100);
         const bank = new Bank(context, await (await fetch('/api/sounds')).json());
         const begun = await bank.begin(argument);
-        const whole = await begun.whole;
+        const whole = (await begun.whole).buffer;
         const again = await bank.begin(argument);
         let same = true;
         for (let i = 0; i < begun.buffer.length; i++)
@@ -121,10 +123,10 @@ def test_loops_have_no_gap_and_the_whole_takes_over_unheard(page: Page) -> None:
         let resolve;
         const promise = new Promise(done => { resolve = done; });
         const sound = {buffer: head, levelDb: 0, whole: promise};
-        const voice = new Voice(context, sound, context.destination);
+        const voice = new Voice(context, sound, context.destination, {ebb: 0});
         voice.fade.node.gain.value = 1;
         context.suspend(0.4).then(async () => {
-            resolve(whole);
+            resolve({buffer: whole, cuts: []});
             await voice.whole;
             context.resume();
         });
@@ -144,7 +146,7 @@ def test_a_crossfade_keeps_the_power_and_takes_two_seconds(page: Page) -> None:
         page,
         """const context = new OfflineAudioContext(1, 9 * 44100, 44100);
         const bank = await made(context, {a: noise(context, 2, 1), b: noise(context, 3, 2)});
-        const player = new Player(context, bank);
+        const player = new Player(context, bank, {ebb: 0});
         player.gate.node.gain.value = 1;
         await player.setMix(new Map([['a', 1]]));
         context.suspend(4).then(async () => {
@@ -170,7 +172,7 @@ def test_a_change_in_the_middle_of_a_crossfade_does_not_jump(page: Page) -> None
         const one = context.createBuffer(1, 44100, 44100);
         one.getChannelData(0).fill(1);
         const sound = {buffer: one, levelDb: 0, whole: null};
-        const voice = new Voice(context, sound, context.destination);
+        const voice = new Voice(context, sound, context.destination, {ebb: 0});
         voice.fade.to(1, 2);
         context.suspend(1).then(() => { voice.fade.to(0, 2); context.resume(); });
         return numbers(await context.startRendering());""",
@@ -181,6 +183,114 @@ def test_a_change_in_the_middle_of_a_crossfade_does_not_jump(page: Page) -> None
     assert passed[-1] < 0.01
 
 
+def test_the_rules_of_stretches_are_those_of_the_package(page: Page) -> None:
+    rules = rendered(
+        page,
+        """const stretches = await import('/static/stretches.js');
+        const ebb = await import('/static/ebb.js');
+        return {...stretches, ...ebb, SHORTEST_CUT_S: stretches.SHORTEST_CUT_S};""",
+    )
+    for name in ["LEAST_S", "MOST_S", "MOST_SHARE", "REST_SHARE", "SHORTEST_S", "JOIN_S"]:
+        assert rules[name] == getattr(stretches, name), name
+    assert rules["MARGIN_SHARE"] == stretches.MARGIN_SHARE
+    assert rules["SHORTEST_CUT_S"] == cuts.SHORTEST_S
+    assert (rules["MOST_DB"], rules["EBB"], rules["KNOT_S"]) == (ebb.MOST_DB, ebb.EBB, ebb.KNOT_S)
+
+
+SCHEDULED = """
+/** A sound that says where it is: its sample is its place, in shares of its length. */
+function places(context, seconds) {
+    const buffer = context.createBuffer(1, seconds * context.sampleRate, context.sampleRate);
+    buffer.getChannelData(0).forEach((_, i, all) => { all[i] = i / all.length; });
+    return buffer;
+}
+function seeded(seed) {
+    return () => {
+        seed = (seed * 1664525 + 1013904223) % 4294967296;
+        return seed / 4294967296;
+    };
+}
+"""
+
+
+def played_places(page: Page, seconds: int, n_s: int, spans: list[list[float]]) -> np.ndarray:
+    """Return which place of a sound is heard when, in shares; joins are blends of two."""
+    return samples_of(
+        rendered(
+            page,
+            f"""{SCHEDULED}
+            const rate = 8000;
+            const context = new OfflineAudioContext(1, argument.n * rate, rate);
+            const buffer = places(context, argument.seconds);
+            const sound = {{buffer, levelDb: 0, whole: null, cuts: argument.cuts}};
+            const drawn = {{ebb: 0, random: seeded(7)}};
+            const voice = new Voice(context, sound, context.destination, drawn);
+            voice.fade.node.gain.value = 1;
+            for (let t = 30; t < argument.n; t += 30)
+                context.suspend(t).then(() => {{ voice.schedule(); context.resume(); }});
+            return numbers(await context.startRendering());""",
+            {"seconds": seconds, "n": n_s, "cuts": spans},
+        )
+    )
+
+
+def test_stretches_follow_each_other_at_cuts_and_rest(page: Page) -> None:
+    spans = [[float(s), s + 0.8] for s in range(3, 60, 4)]
+    places = played_places(page, 60, 600, spans)[8_000:] * 60
+    steps = (np.diff(places) + 30) % 60 - 30  # the end leads into the beginning
+    running = np.abs(steps * 8_000 - 1) < 0.1  # one stretch, at its own pace
+    edges = np.flatnonzero(np.diff(running, prepend=False, append=False)).reshape(-1, 2)
+    parts = [(places[a], places[b - 1], b - a) for a, b in edges if b - a > 8_000][1:-1]
+    assert len(parts) > 30
+    for first, last, n in parts:
+        assert stretches.LEAST_S - 1 < n / 8_000 < stretches.MOST_S
+        assert any(start - 0.05 <= last <= stop + 0.05 for start, stop in spans)
+        assert any(start - 0.05 <= first <= stop + 0.05 for start, stop in spans)
+    again = [abs(a[0] - b[0]) < 2 for a, b in pairwise(parts)]
+    assert not any(again)
+    assert running.mean() > 0.9, "gaps"
+
+
+def test_a_page_that_sleeps_for_a_minute_plays_on(page: Page) -> None:
+    """What is scheduled at once lasts longer than browsers let a hidden page sleep."""
+    level = rendered(
+        page,
+        """const context = new OfflineAudioContext(1, 80 * 8000, 8000);
+        const buffer = context.createBuffer(1, 30 * 8000, 8000);
+        buffer.getChannelData(0).fill(0.1);
+        const sound = {buffer, levelDb: 0, whole: null, cuts: []};
+        const voice = new Voice(context, sound, context.destination);
+        voice.schedule = () => {};
+        voice.fade.node.gain.value = 1;
+        return numbers(await context.startRendering());""",
+    )
+    assert samples_of(level)[2_000:].min() > 0.1 * 10 ** (-ebb.MOST_DB / 20)
+
+
+def test_a_voice_ebbs_and_swells_slowly_and_keeps_its_power(page: Page) -> None:
+    gains = samples_of(
+        rendered(
+            page,
+            f"""{SCHEDULED}
+            const context = new OfflineAudioContext(1, 1200 * 3000, 3000);
+            const buffer = context.createBuffer(1, 3000, 3000);
+            buffer.getChannelData(0).fill(1);
+            const sound = {{buffer, levelDb: 0, whole: null, cuts: []}};
+            const drawn = {{ebb: 1, random: seeded(3)}};
+            const voice = new Voice(context, sound, context.destination, drawn);
+            voice.fade.node.gain.value = 1;
+            for (let t = 60; t < 1200; t += 60)
+                context.suspend(t).then(() => {{ voice.schedule(); context.resume(); }});
+            return numbers(await context.startRendering(), 3000);""",
+        )
+    )
+    level_db = 20 * np.log10(gains[::300])
+    assert 1 < level_db.std() < 4
+    assert np.abs(level_db).max() < ebb.MOST_DB + 2
+    assert np.abs(np.diff(level_db)).max() < 0.3
+    assert 10 * np.log10(np.square(gains).mean()) == pytest.approx(0, abs=0.4)
+
+
 def test_nothing_leaves_the_limiter_too_loud(page: Page) -> None:
     peak, soft = rendered(
         page,
@@ -188,7 +298,7 @@ def test_nothing_leaves_the_limiter_too_loud(page: Page) -> None:
         for (const db of [40, 0]) {
             const context = new OfflineAudioContext(1, 4 * 44100, 44100);
             const bank = await made(context, {a: noise(context, 2, 1)});
-            const player = new Player(context, bank);
+            const player = new Player(context, bank, {ebb: 0});
             player.gate.node.gain.value = 1;
             player.volume.gain.value = 10 ** (db / 20);
             await player.setMix(new Map([['a', 1]]));

@@ -52,8 +52,9 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         narrowed = copy.deepcopy(description)
         assert narrowed["paths"]["/api/mix"]["get"]["parameters"][1]["schema"]["maximum"] == 3
         # A loop of one sound is as good as of ten.
-        name = narrowed["paths"]["/loops/{name}"]["get"]["parameters"][0]["schema"]
-        name["enum"] = name["enum"][:1]
+        for path in ["/loops/{name}", "/cuts/{name}"]:
+            name = narrowed["paths"][path]["get"]["parameters"][0]["schema"]
+            name["enum"] = name["enum"][:1]
         # What is wrong by the narrowed description alone is right, and must be accepted.
         schemas = {
             GenerationMode.POSITIVE: schemathesis.openapi.from_dict(narrowed),
@@ -70,6 +71,7 @@ OPERATIONS = [
     ("/api/mix", "GET"),
     ("/sounds/{name}", "GET"),
     ("/loops/{name}", "GET"),
+    ("/cuts/{name}", "GET"),
 ]
 
 

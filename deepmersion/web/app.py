@@ -61,6 +61,7 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
         Route("/api/mix", Downloads(matcher.bank, folder, limits).send),
         Route("/sounds/{name:path}", sounds.file),
         Route("/loops/{name:path}", sounds.loop),
+        Route("/cuts/{name:path}", sounds.cuts),
     ]
     handlers = {
         HTTPException: _refused,

@@ -32,6 +32,12 @@ NUMBER = {"type": "number"}
 TEXT = {"type": "string"}
 
 
+SPANS: Described = {
+    "type": "array",
+    "items": {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2},
+}
+
+
 def description(names: Sequence[str], limits: Limits) -> Described:
     """Return the description of a server.
 
@@ -54,6 +60,7 @@ def description(names: Sequence[str], limits: Limits) -> Described:
             "/api/mix": {"get": _mix(names, limits)},
             "/sounds/{name}": {"get": _file(names, "The file of a sound.", SOUND_TYPES)},
             "/loops/{name}": {"get": _file(names, "A sound as a seamless loop.", ["audio/flac"])},
+            "/cuts/{name}": {"get": _cuts(names)},
         },
         "components": {"schemas": {"Ambience": _ambience(), "Error": _error()}},
     }
@@ -111,6 +118,7 @@ def _sounds() -> Described:
             "title": TEXT,
             "licence": TEXT,
             "gain_db": NUMBER,
+            "cuts": SPANS | {"type": ["array", "null"], "description": "Null: ask `/cuts`."},
             "files": {"type": "array", "items": file, "minItems": 1},
         }
     )
@@ -187,6 +195,23 @@ def _file(names: Sequence[str], summary: str, kinds: Sequence[str]) -> Described
             **_ranges(),
             "404": _json("There is no such sound.", "Error"),
             "507": _json("The disk is full.", "Error"),
+            **_refusals(),
+        },
+    }
+
+
+def _cuts(names: Sequence[str]) -> Described:
+    return {
+        "summary": "Where a sound may be cut unheard.",
+        "parameters": [
+            {"name": "name", "in": "path", "required": True, "schema": {"enum": list(names)}},
+        ],
+        "responses": {
+            "200": {
+                "description": "Spans, in seconds.",
+                "content": {"application/json": {"schema": SPANS}},
+            },
+            "404": _json("There is no such sound.", "Error"),
             **_refusals(),
         },
     }

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from deepmersion.sound.bank import BaseSound, SoundBank
+from deepmersion.sound.cuts import find_cuts
+from deepmersion.sound.keys import Cuts
 from deepmersion.sound.recording import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
 from deepmersion.sound.renderer import LOUDNESS_LUFS
 from deepmersion.version import __version__
@@ -59,13 +61,15 @@ class Sounds:
     bank: SoundBank
     folder: Path
     _making: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _cuts: dict[str, Cuts] = field(default_factory=dict)
 
     @cached_property
     def version(self) -> str:
         """A hash of everything that answers depend on: files, descriptions and this program."""
         bank = self.bank
         described = [
-            (sound.title, sound.licence, sound.loudness_lufs, sound.loops) for sound in bank.sounds
+            (sound.title, sound.licence, sound.loudness_lufs, sound.loops, sound.cuts)
+            for sound in bank.sounds
         ]
         content = json.dumps([__version__, bank.fingerprint, bank.title, described])
         return hashlib.sha256(content.encode()).hexdigest()[:12]
@@ -89,6 +93,7 @@ class Sounds:
                     "title": sound.title,
                     "licence": sound.licence,
                     "gain_db": sound.gain_db,
+                    "cuts": sound.cuts,
                     "files": self._files(sound),
                 }
                 for sound in self.bank.sounds
@@ -133,6 +138,16 @@ class Sounds:
                 if not path.exists():
                     await self._make_loop(sound, path)
         return await self._send(request, path, "audio/flac", "loop")
+
+    async def cuts(self, request: Request) -> Response:
+        """Answer with the spans in which a sound may be cut, in seconds."""
+        sound = self._named(request)
+        if sound.cuts is not None:
+            return JSONResponse(sound.cuts)
+        async with self._making:  # as for loops
+            if sound.name not in self._cuts:
+                self._cuts[sound.name] = await in_thread(lambda: find_cuts(load_loop(sound)))
+        return JSONResponse(self._cuts[sound.name])
 
     async def _make_loop(self, sound: BaseSound, path: Path) -> None:
         try:

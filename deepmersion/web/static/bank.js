@@ -1,5 +1,5 @@
 /** The sound bank: each sound is fetched and decoded when it is first needed, and once. */
-import { Trouble, bytes } from "./server.js";
+import { Trouble, bytes, cuts } from "./server.js";
 
 /** What is decoded first: of the shipped sounds some nine seconds. */
 const HEAD_BYTES = 128 * 1024;
@@ -23,14 +23,15 @@ export class Bank {
    * Return a sound so that it can begin: its first seconds, and a promise of the whole, which
    * takes several times longer to decode. Where the whole is there already, that.
    * @param {string} name
-   * @returns {Promise<{buffer: AudioBuffer, levelDb: number, whole: Promise<AudioBuffer> | null}>}
+   * @returns {Promise<{buffer: AudioBuffer, levelDb: number, cuts?: [number, number][],
+   *   whole: Promise<{buffer: AudioBuffer, cuts: [number, number][]}> | null}>}
    */
   async begin(name) {
     const [file] = this.sounds.get(name).files;
     if (!this.loaded.has(name) && file.samples !== null) {
       try {
         const buffer = await this.context.decodeAudioData(await bytes(file.url, HEAD_BYTES));
-        const whole = this.load(name).then((loaded) => loaded.buffer);
+        const whole = this.load(name);
         if (buffer.duration > LEAST_HEAD_S) return { buffer, levelDb: file.level_db, whole };
       } catch (error) {
         // Not every browser decodes a part of a file, but the whole may do.
@@ -41,9 +42,9 @@ export class Bank {
   }
 
   /**
-   * Return a sound, ready to be looped.
+   * Return a sound, ready to be played without end.
    * @param {string} name
-   * @returns {Promise<{buffer: AudioBuffer, levelDb: number}>}
+   * @returns {Promise<{buffer: AudioBuffer, levelDb: number, cuts: [number, number][]}>}
    */
   load = (name) => {
     if (!this.loaded.has(name)) {
@@ -55,12 +56,15 @@ export class Bank {
   };
 
   async decode(sound) {
+    const spans = sound.cuts ?? (await cuts(sound.name));
     for (const file of sound.files) {
       const data = await bytes(file.url);
       try {
         const buffer = await this.context.decodeAudioData(data);
         // A decoder that leaves padding in would leave a gap in the loop.
-        if (file.samples === null || file.samples === buffer.length) return { buffer, levelDb: file.level_db };
+        if (file.samples === null || file.samples === buffer.length) {
+          return { buffer, levelDb: file.level_db, cuts: spans };
+        }
       } catch {
         // Not every browser decodes every format; the next file is another.
       }

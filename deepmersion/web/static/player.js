@@ -1,9 +1,9 @@
 /**
- * One audio graph: looping sounds, each with its gain, then what all share.
+ * One audio graph: sounds without end, each with its gain, then what all share.
  *
- *   loop ─> gain ─┐
- *   loop ─> gain ─┼─> gate (play) ─> timer ─> volume ─> limiter ─> mute ─> meter ─> speakers
- *   loop ─> gain ─┘
+ *   voice ─┐
+ *   voice ─┼─> gate (play) ─> timer ─> volume ─> limiter ─> mute ─> meter ─> speakers
+ *   voice ─┘
  */
 import { Fade } from "./fade.js";
 import { Voice } from "./voice.js";
@@ -28,9 +28,11 @@ export class Player extends EventTarget {
   /**
    * @param {BaseAudioContext} context
    * @param {import("./bank.js").Bank} bank
+   * @param {{ebb?: number, random?: () => number}} [drawn] - See `Voice`.
    */
-  constructor(context, bank) {
+  constructor(context, bank, drawn = {}) {
     super();
+    this.drawn = drawn;
     this.context = context;
     this.bank = bank;
     this.playing = false;
@@ -80,7 +82,7 @@ export class Player extends EventTarget {
     return new Map([...mix].filter(([, gain]) => gain > 0).map(([name, gain]) => [name, gain / Math.sqrt(power)]));
   }
 
-  /** Begin to loop a sound, silent as yet, unless it plays already. */
+  /** Begin to play a sound, silent as yet, unless it plays already. */
   async voice(name, wanted) {
     if (this.voices.has(name)) return;
     const begun = await this.bank.begin(name);
@@ -88,7 +90,7 @@ export class Player extends EventTarget {
       begun.whole?.catch(() => {}); // nobody waits for it any more
       return;
     }
-    const voice = new Voice(this.context, begun, this.gate.node);
+    const voice = new Voice(this.context, begun, this.gate.node, this.drawn);
     this.voices.set(name, voice);
     voice.whole?.catch((error) => {
       // Its beginning does not last: it has to be begun anew, when it is wanted the next time.

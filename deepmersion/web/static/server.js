@@ -52,6 +52,13 @@ async function body(answer, kind) {
 export const sounds = async () => body(await ask("/api/sounds"), "json");
 
 /**
+ * Return the spans in which a sound may be cut, in seconds.
+ * @param {string} name
+ * @returns {Promise<[number, number][]>}
+ */
+export const cuts = async (name) => body(await ask(`/cuts/${encodeURIComponent(name)}`), "json");
+
+/**
  * Return what is seen in a photo and the mixes that fit it.
  * @param {Blob} photo
  * @param {{use: string, chatter: number | null, top: number}} wanted - `top` is how many mixes.
