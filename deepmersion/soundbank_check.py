@@ -15,6 +15,8 @@ from deepmersion.labels import CLASSES, likeliest, soundnet_scene_labels
 from deepmersion.matching.rule import single_entries
 from deepmersion.sound.analysis import spectrogram
 from deepmersion.sound.bank import BaseSound, SoundBank
+from deepmersion.sound.cuts import find_cuts
+from deepmersion.sound.keys import Cuts
 from deepmersion.sound.recording import (
     SAMPLE_RATE,
     decode,
@@ -88,6 +90,8 @@ class Measures:
         How many things begin in a second.
     seam : Seam or None
         The loop point of a file that says that it is a loop.
+    cuts : Cuts
+        Where it may be cut unheard.
     """
 
     duration_s: float
@@ -101,6 +105,7 @@ class Measures:
     flatness: float
     events_per_s: float
     seam: Seam | None
+    cuts: Cuts
 
 
 def measure(sound: BaseSound) -> Measures:
@@ -126,6 +131,7 @@ def measure(sound: BaseSound) -> Measures:
         flatness=spectrum.flatness,
         events_per_s=len(spectrum.events_s) / (len(loop) / SAMPLE_RATE),
         seam=measure_seam(loop, SAMPLE_RATE) if sound.loops else None,
+        cuts=find_cuts(loop),
     )
 
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from soundserver import wait_for
 
 from deepmersion.cli.options import duration
 from deepmersion.shipped import shipped_soundbank
+from deepmersion.sound.bank import open_bank
 
 RATE = 44_100
 
@@ -523,11 +525,11 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
     loud = np.clip(np.random.default_rng(0).normal(0, 0.7, 5 * 22_050), -1, 1)
     soundfile.write(tmp_path / "loud.flac", loud, 22_050)
     plot = tmp_path / "plot.png"
-    result = succeeded(run("soundbank", "check", tmp_path, "--plot", plot))
+    result = succeeded(run("soundbank", "check", "--cuts", tmp_path, "--plot", plot))
     lines = result.stdout.decode().splitlines()
-    assert [lines[0], lines[5]] == ["loud", "waves"]
-    assert len(lines) == 11
-    assert [lines[1], lines[6]] == [
+    assert [lines[0], lines[6]] == ["loud", "waves"]
+    assert len(lines) == 14
+    assert [lines[1], lines[7]] == [
         "    kind unknown",
         "    kind ocean waves, from its name or title",
     ]
@@ -537,15 +539,19 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
     assert re.fullmatch(r"    centroid \d+ Hz, flatness 0\.\d+, \d+\.\d events/s", lines[3]), lines[
         3
     ]
-    assert lines[4].startswith("    hears ")
-    assert "-27." in lines[7]
+    assert lines[4] == "    may be cut at 1 place, 75% of it"  # its end is its beginning's too
+    assert "-27." in lines[8]
     assert re.fullmatch(
         r"    loop point: level step \d+\.\d dB \(\d+%\), spectral flux \d+\.\d dB \(\d+%\)",
-        lines[9],
-    ), lines[9]
-    assert "ocean" in lines[10]
+        lines[10],
+    ), lines[10]
+    assert "ocean" in lines[12]
     # What was heard for the index is heard again here.
-    assert lines[10].split() == shipped_line("waves")
+    assert lines[12].split() == shipped_line("waves")
+    # What was found for the shipped bank is found again, too.
+    (waves,) = [sound for sound in open_bank().sounds if sound.name == "waves"]
+    found = tomllib.loads(lines[13])["cuts"]
+    assert tuple(map(tuple, found)) == waves.cuts
     warnings = [w for w in result.stderr.decode().splitlines() if w.startswith("Warning: ")]
     for what in ("lasts 5.0 s", "is mono", "is clipped in"):
         assert [warning for warning in warnings if f"Warning: loud {what}" in warning]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from material import RATE, noise, write
 
 from deepmersion.ambience import Ambience
 from deepmersion.cli.describe import command
+from deepmersion.cli.sound_options import SoundOptions
 from deepmersion.matching.rule import Match
 from deepmersion.sound.bank import open_bank
+from deepmersion.sound.ebb import EBB
 from deepmersion.sound.output import dithered
 from deepmersion.sound.recipe import gains_vector
 from deepmersion.sound.renderer import Renderer
@@ -87,3 +90,31 @@ def test_a_slow_fade_out_lies_within_the_duration() -> None:
     level = [float(np.sqrt((part**2).mean())) for part in np.split(samples, 8)]
     assert level[1] > level[3] > level[5] > level[7] > 0
     assert level[7] < 0.2 * level[1]
+
+
+def test_a_seed_and_an_ebb_are_what_is_heard(tmp_path: Path) -> None:
+    variants = {
+        "usual": [],
+        "zero": ["--seed", "0", "--ebb", str(EBB)],
+        "other": ["--seed", "7"],
+        "even": ["--ebb", "0"],
+    }
+    for name, options in variants.items():
+        path = tmp_path / f"{name}.wav"
+        succeeded(run_here("play", "white-noise", "-o", path, "--duration", "3", *options))
+    found = {name: (tmp_path / f"{name}.wav").read_bytes() for name in variants}
+    assert found["usual"] == found["zero"]
+    assert len(set(found.values())) == 3
+
+
+@pytest.mark.parametrize("options", [["--ebb", "2"], ["--ebb", "-1"], ["--seed", "-1"]])
+def test_an_ebb_or_a_seed_that_makes_no_sense_is_wrong_usage(options: list[str]) -> None:
+    assert run_here("play", "rain", "-o", "x.wav", *options).returncode == 2
+
+
+def test_what_nobody_chose_is_drawn_for_the_speakers_alone() -> None:
+    options = SoundOptions(None, None, 0.0, None, None, EBB, None, None, False)
+    assert len({options.drawn_seed for _ in range(3)}) == 3
+    assert replace(options, output="x.flac").drawn_seed == 0
+    assert replace(options, output="-").drawn_seed == 0
+    assert replace(options, seed=5).drawn_seed == 5

@@ -15,6 +15,7 @@ from test_limiter import true_peaks_db
 from deepmersion.errors import RequestError, SoundBankError
 from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.bank import SoundBank, open_bank
+from deepmersion.sound.ebb import EBB, MOST_DB
 from deepmersion.sound.loop import Loop
 from deepmersion.sound.recording import decode, integrated_loudness
 from deepmersion.sound.renderer import (
@@ -71,13 +72,9 @@ def test_every_shipped_sound_and_their_mix_have_the_one_loudness() -> None:
     shipped = open_bank()
     n = len(shipped.sounds)
     for gains in [*np.eye(n), np.ones(n)]:
-        # A whole round of each, for gusts and peals of thunder come in their own time.
-        duration_s = max(
-            soundfile.info(s.path).duration
-            for s, gain in zip(shipped.sounds, gains, strict=True)
-            if gain
-        )
-        assert steady(shipped, gains, duration_s) == pytest.approx(LOUDNESS_LUFS, abs=1.0)
+        # Gusts and peals of thunder come in their own time.
+        samples = render(shipped, gains, duration_s=300, ebb=EBB)
+        assert integrated_loudness(samples, RATE) == pytest.approx(LOUDNESS_LUFS, abs=0.5)
 
 
 def test_the_owners_gain_changes_the_balance_and_not_the_loudness(tmp_path: Path) -> None:
@@ -221,6 +218,91 @@ def test_a_file_that_cannot_be_used_is_named_before_anything_plays(
         with pytest.raises(SoundBankError) as caught:
             Renderer(broken, np.ones(1, np.float32))
         assert_one_line(caught.value, name, "cannot be decoded")
+
+
+@pytest.fixture(scope="module")
+def minutes(tmp_path_factory: pytest.TempPathFactory) -> SoundBank:
+    """Three noises long enough for stretches, which may be cut anywhere."""
+    folder = tmp_path_factory.mktemp("minutes")
+    anywhere: dict[str, Any] = {"loudness_lufs": -27.0, "loops": True, "cuts": ()}
+    paths = [write(folder / f"{i}.flac", noise(61.0, slope=i / 2, seed=i)) for i in range(3)]
+    levels = [integrated_loudness(decode(sound(path))[0], RATE) for path in paths]
+    pairs = zip(paths, levels, strict=True)
+    return bank(folder, [sound(p, **anywhere | {"loudness_lufs": level}) for p, level in pairs])
+
+
+def test_a_seed_gives_the_same_sound_and_another_another(minutes: SoundBank) -> None:
+    first, again, other = (render(minutes, np.ones(3), duration_s=40, seed=s) for s in (4, 4, 5))
+    assert np.array_equal(first, again)
+    assert distance(first, other) > 0.1
+
+
+def test_a_long_mix_of_stretches_has_the_one_loudness(minutes: SoundBank) -> None:
+    for ebb in (0.0, EBB, 1.0):
+        for gains in ([1.0, 0.0, 0.0], [1.0, 0.5, 1.0]):
+            samples = render(minutes, gains, duration_s=300, ebb=ebb, seed=3)
+            assert integrated_loudness(samples, RATE) == pytest.approx(LOUDNESS_LUFS, abs=0.5)
+
+
+def test_layers_ebb_and_swell_by_themselves(minutes: SoundBank) -> None:
+    def levels(gains: list[float], ebb: float) -> np.ndarray:
+        samples = render(minutes, gains, duration_s=180, ebb=ebb, seed=1)
+        power = np.square(samples[: 180 * RATE]).reshape(180, -1).mean(axis=1)
+        return np.asarray(10 * np.log10(power[4:-6]))
+
+    even, swelling, other = levels([1, 0, 0], 0), levels([1, 0, 0], 1), levels([0, 1, 0], 1)
+    assert even.std() < 0.3
+    assert 1 < swelling.std() < MOST_DB / 2
+    assert abs(np.corrcoef(np.diff(swelling, 5), np.diff(other, 5))[0, 1]) < 0.99
+
+
+def test_nothing_comes_round(minutes: SoundBank) -> None:
+    """A loop would be the same again after its length; no part of a chain is."""
+    samples = render(minutes, [1, 0, 0], duration_s=300, fade_in_s=0, fade_out_s=0)[:, 0]
+    power = np.square(samples).mean()
+    n = 61 * RATE
+    assert abs(np.mean(samples[n:] * samples[:-n])) < 0.2 * power
+
+
+def test_a_change_of_mix_among_chains_keeps_the_loudness(minutes: SoundBank) -> None:
+    renderer = Renderer(minutes, np.array([1, 1, 0], np.float32), fade_in_s=0)
+    blocks = renderer.blocks()
+    parts = []
+    for gains in ([0, 1, 1], [1, 0, 0], [1, 1, 1]):
+        parts += list(itertools.islice(blocks, 20 * RATE // BLOCK_SAMPLES))
+        renderer.change_to(renderer.prepare(np.array(gains, np.float32)), 4.0)
+    samples = joined([*parts, *itertools.islice(blocks, 20 * RATE // BLOCK_SAMPLES)])
+    power = np.square(samples[: 78 * RATE]).reshape(78, -1).mean(axis=1)
+    assert np.abs(10 * np.log10(power / power.mean())).max() < EBB * MOST_DB
+
+
+def test_a_sound_that_comes_back_begins_elsewhere(minutes: SoundBank) -> None:
+    renderer = Renderer(minutes, np.array([1, 0, 0], np.float32), fade_in_s=0, ebb=0)
+    first = renderer.prepare(np.array([0, 1, 0], np.float32)).voices[1]
+    second = renderer.prepare(np.array([0, 1, 0], np.float32)).voices[1]
+    heard = []
+    for voice in (first, second):
+        voice.aim(1.0)
+        heard.append(np.zeros((BLOCK_SAMPLES, 2), np.float32))
+        voice.add_to(heard[-1], None)
+    assert distance(*heard) > 0.05
+
+
+def test_an_hour_of_stretches_takes_no_more_memory_than_a_minute(minutes: SoundBank) -> None:
+    blocks = Renderer(minutes, np.ones(3, np.float32)).blocks()
+    for _ in itertools.islice(blocks, 300 * RATE // BLOCK_SAMPLES):
+        pass  # until all is decoded
+    tracemalloc.start()
+    try:
+        peaks = []
+        for _ in range(3):
+            for _ in itertools.islice(blocks, 60 * RATE // BLOCK_SAMPLES):
+                pass
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.reset_peak()
+    finally:
+        tracemalloc.stop()
+    assert peaks[2] <= peaks[0] + 100_000
 
 
 def test_only_sounds_that_are_heard_are_opened(noises: SoundBank, tmp_path: Path) -> None:

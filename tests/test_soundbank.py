@@ -62,6 +62,7 @@ def test_a_description_says_what_the_sounds_are(folder: Path) -> None:
             loudness_lufs = -20
             gain_db = -3.5
             loops = true
+            cuts = [[0, 0.25], [0.5, 1.0]]
             [[sound]]
             name = "birds"
             file = "Far-birds.flac"
@@ -74,7 +75,9 @@ def test_a_description_says_what_the_sounds_are(folder: Path) -> None:
     assert rain.path.read_bytes() == (folder / "rain.wav").read_bytes()
     assert (rain.title, rain.licence) == ("Rain on a roof", "MIT")
     assert (rain.loudness_lufs, rain.gain_db, rain.loops) == (-20.0, -3.5, True)
+    assert rain.cuts == ((0.0, 0.25), (0.5, 1.0))
     assert (birds.title, birds.loudness_lufs, birds.loops) == ("birds", None, False)
+    assert birds.cuts is None
 
 
 def test_a_sound_is_of_the_kind_that_its_bank_or_its_name_says(folder: Path) -> None:
@@ -148,6 +151,15 @@ def test_the_shipped_bank_is_the_default() -> None:
         (SOUND + "gain_db = -inf", "gain_db of rain must be"),
         (SOUND + "gain_db = 1" + "0" * 400, "gain_db of rain must be"),
         (SOUND + "gain_db = 1e300", "gain_db of rain must be"),
+        (SOUND + "cuts = 3", "cuts of rain must be spans"),
+        (SOUND + "cuts = [1, 2]", "cuts of rain must be spans"),
+        (SOUND + "cuts = [[1, 2, 3]]", "cuts of rain must be spans"),
+        (SOUND + "cuts = [[2, 1]]", "cuts of rain must be spans"),
+        (SOUND + "cuts = [[1, 3], [2, 4]]", "cuts of rain must be spans"),
+        (SOUND + "cuts = [[-1, 3]]", "cuts of rain must be spans"),
+        (SOUND + "cuts = [[1, inf]]", "cuts of rain must be spans"),
+        (SOUND + "cuts = [[nan, 1]]", "cuts of rain must be spans"),
+        (SOUND + "cuts = []", "cuts of rain must be spans"),
         (SOUND + 'loops = "no"', "loops of rain must be true or false"),
         (SOUND + 'kind = "rian"', "'rian', the kind of rain, is unknown; did you mean rain?"),
         (SOUND + 'kind = "cafe"', "did you mean café?"),
@@ -260,6 +272,7 @@ CHANGES: list[tuple[Callable[[Path], object], bool]] = [
     (lambda folder: describe(folder, TWO + 'title = "Birds"\nlicence = "MIT"'), False),
     (lambda folder: describe(folder, TWO + 'kind = "owl"\nplaces = ["abbey"]'), False),
     (lambda folder: describe(folder, TWO + 'objects = ["gong"]\nconditions = ["night"]'), False),
+    (lambda folder: describe(folder, TWO.replace("true", "true\ncuts = [[0, 1]]")), False),
     (lambda folder: write(folder / "snow.wav", noise(1.0)), False),
     (nothing, False),
 ]

@@ -25,7 +25,9 @@ from deepmersion.soundbank_check import (
     warnings,
 )
 
-GOOD = Measures(60.0, RATE, -27.0, -6.0, 5.0, 0, True, 900.0, 0.1, 1.5, Seam(0.5, 0.5, 0.2, 0.5))
+GOOD = Measures(
+    60.0, RATE, -27.0, -6.0, 5.0, 0, True, 900.0, 0.1, 1.5, Seam(0.5, 0.5, 0.2, 0.5), ((0.0, 60.0),)
+)
 
 
 def test_a_sound_is_measured_as_it_lies_in_its_file(tmp_path: Path) -> None:

@@ -108,7 +108,8 @@ def _say_how_to_name_kinds(bank: SoundBank) -> None:
     metavar="FILE.png",
     help="Draw each sound's mel spectrogram, events, loop point and long-term spectrum.",
 )
-def check(folder: Path | None, plot: Path | None) -> None:
+@click.option("--cuts", is_flag=True, help="Print where each may be cut, as soundbank.toml has it.")
+def check(folder: Path | None, plot: Path | None, cuts: bool) -> None:
     """Measure every sound in FOLDER (default: the shipped sound bank), and run SoundNet on it.
 
     For each: the kind of sound with its source; length, rate, loudness, true peak and loudness
@@ -119,6 +120,7 @@ def check(folder: Path | None, plot: Path | None) -> None:
     cannot be used.
     """
     from deepmersion.sound.bank import open_bank
+    from deepmersion.sound.cuts import toml_line
     from deepmersion.soundbank_check import hear_alone, measure
 
     bank = open_bank(folder)
@@ -135,6 +137,8 @@ def check(folder: Path | None, plot: Path | None) -> None:
             click.echo(f"Error: {in_one_line(error)}", err=True)
             continue
         _show(sound, measures, scenes)
+        if cuts:
+            click.echo(f"{INDENT}{toml_line(measures.cuts)}")
         usable.append(sound)
     if plot is not None and usable:
         from deepmersion.soundbank_plot import plot_sounds
@@ -173,6 +177,9 @@ def _show(sound: BaseSound, measures: Measures, scenes: np.ndarray | None) -> No
             f"loop point: level step {seam.step_db:.1f} dB ({seam.step_rank:.0%}), "
             f"spectral flux {seam.flux_db:.1f} dB ({seam.flux_rank:.0%})"
         )
+    n_cuts = "1 place" if len(measures.cuts) == 1 else f"{len(measures.cuts)} places"
+    share = sum(stop - start for start, stop in measures.cuts) / measures.duration_s
+    lines.append(f"may be cut at {n_cuts}, {share:.0%} of it")
     if scenes is not None:
         lines.append(f"hears {_scenes(scenes)}")
     click.echo(f"\n{INDENT}".join([sound.name, *lines]))
