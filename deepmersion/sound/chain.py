@@ -61,7 +61,7 @@ class Chain:
             self._loop.add_to(block, start + self._passed, gains)
             return
         # Stretches from different places are uncorrelated, so equal powers make a level join.
-        share = (np.arange(self._passed, self._passed + len(block)) + 0.5) / n_samples
-        phase = (share * (math.pi / 2)).astype(np.float32)
+        passed = np.arange(self._passed, self._passed + len(block), dtype=np.float32)
+        phase = (passed + np.float32(0.5)) * np.float32(math.pi / 2 / n_samples)
         self._loop.add_to(block, leaving + self._passed, gains * np.cos(phase))
         self._loop.add_to(block, start + self._passed, gains * np.sin(phase))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,32 +22,30 @@ KNOT_S = 15.0
 """Time between the random numbers that the course is drawn through: it swells within half a minute
 and comes back within about a minute, too slowly to be taken for a fader."""
 
-_CUBIC = np.array([[1, -3, 3, -1], [4, 0, -6, 3], [1, 3, 3, -3], [0, 0, 0, 1]]) / 6
-"""Weights of four knots, as polynomials of the time since the second: the cubic B-spline, smooth to
-its curvature, so that nothing in it is faster than the knots."""
-
 _HIGHEST = 2 / 3
 """What the spline of differences of numbers from -1 to 1, halved, reaches at most."""
 
 
-def _weights(share: float | np.ndarray) -> np.ndarray:
-    """Return the weights [5, ...] of the last five random numbers, `share` of the way in a knot.
+def _weights(share: float) -> list[float]:
+    """Return the weights of the last five random numbers, `share` of the way between two knots.
 
-    The knots are differences of one number and the next. So their sum stays near zero over any
-    time, and with it the mean level of a minute near that of an hour.
+    A cubic B-spline is drawn through the knots, smooth to its curvature, so that nothing in it is
+    faster than they are. Each is the difference of one number and the next: so their sum stays
+    near zero over any time, and with it the mean level of a minute near that of an hour.
     """
-    share = np.asarray(share, dtype=np.float64)
-    knots = np.tensordot(_CUBIC, share ** np.arange(4).reshape(4, *[1] * share.ndim), axes=1)
-    edge = np.zeros((1, *share.shape))
-    return np.diff(np.concatenate([edge, knots, edge]), axis=0) / (-2 * _HIGHEST)
+    x, y = share, 1 - share
+    knots = [y**3, 4 - 6 * x**2 + 3 * x**3, 4 - 6 * y**2 + 3 * y**3, x**3]
+    edged = [0.0, *(weight / 6 for weight in knots), 0.0]
+    return [(before - after) / (2 * _HIGHEST) for before, after in pairwise(edged)]
 
 
 def mean_power_db(most_db: float) -> float:
     """Return by how much a course that goes `most_db` up and down raises the mean power, in dB."""
-    exponents = most_db * math.log(10) / 10 * _weights(np.linspace(0, 1, 33)[:-1])
+    weights = np.array([_weights(share) for share in np.linspace(0, 1, 33)[:-1]])
+    exponents = most_db * math.log(10) / 10 * weights
     # The mean of exp(a u) over u from -1 to 1 is sinh(a) / a; the numbers are independent.
     safe = np.where(np.abs(exponents) < 1e-9, 1e-9, exponents)
-    return float(10 * np.log10((np.sinh(safe) / safe).prod(axis=0).mean()))
+    return float(10 * np.log10((np.sinh(safe) / safe).prod(axis=1).mean()))
 
 
 @lru_cache(maxsize=1)
@@ -68,7 +67,7 @@ class Ebb:
         self._most_db = ebb * MOST_DB
         self._mean_db = mean_power_db(self._most_db)
         self._random = random
-        self._numbers = deque(random.uniform(-1, 1, 5), maxlen=5)
+        self._numbers = deque(random.uniform(-1, 1, 5).tolist(), maxlen=5)
         self._position = 0
         self._gain = self._gain_here()
 
@@ -80,9 +79,11 @@ class Ebb:
             self._numbers.append(self._random.uniform(-1, 1))
         start, self._gain = self._gain, self._gain_here()
         # Straight from block to block: in a fifth of a second the course hardly bends.
+        if not self._most_db:
+            return np.ones(n_samples, dtype=np.float32)
         return np.asarray(np.float32(start) + np.float32(self._gain - start) * _shares(n_samples))
 
     def _gain_here(self) -> float:
         weights = _weights(self._position / (KNOT_S * SAMPLE_RATE))
-        course = float(weights @ np.array(self._numbers))
-        return float(10 ** ((self._most_db * course - self._mean_db) / 20))
+        course = sum(weight * number for weight, number in zip(weights, self._numbers, strict=True))
+        return math.exp((self._most_db * course - self._mean_db) * math.log(10) / 20)

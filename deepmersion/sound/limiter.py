@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import numpy as np
 
 REACH_S = 0.02
@@ -35,6 +37,9 @@ SURE_RATIO = 1 / float(np.abs(_INTERPOLATORS).sum(axis=1).max())
 """No estimate between samples can exceed the samples around it by more than the sum of a filter's
 magnitudes (about three); below this share of the ceiling nothing needs to be looked at closely."""
 
+APART_SAMPLES = 8 * TAPS_PER_PHASE
+"""Loud samples that are nearer to each other are looked at together: each look has a cost."""
+
 
 def true_peaks(samples: np.ndarray) -> np.ndarray:
     """Return, for each sample, the largest magnitude of the signal from it to the next.
@@ -48,7 +53,7 @@ def true_peaks(samples: np.ndarray) -> np.ndarray:
     ndarray, shape = (samples,)
         The largest over the channels, at eight times the rate.
     """
-    peaks = np.abs(samples).max(axis=1)
+    peaks = _louder(samples)
     before = (TAPS_PER_PHASE - 1) // 2
     padded = np.pad(samples, ((before, TAPS_PER_PHASE - 1 - before), (0, 0)))
     for taps in _INTERPOLATORS:
@@ -56,6 +61,25 @@ def true_peaks(samples: np.ndarray) -> np.ndarray:
             between = np.abs(np.correlate(channel, taps, mode="valid"))
             np.maximum(peaks, between, out=peaks)
     return np.asarray(peaks)
+
+
+def _louder(samples: np.ndarray) -> np.ndarray:
+    """Return the magnitude of each sample in the channel where it is louder."""
+    # Numpy's own maximum is slow along so short an axis.
+    return np.asarray(reduce(np.maximum, np.abs(samples).T))
+
+
+def _peaks_near(samples: np.ndarray, loud: np.ndarray) -> np.ndarray:
+    """Return `true_peaks` near some samples; elsewhere zero, for nothing there can be a peak."""
+    peaks = np.zeros(len(samples), dtype=samples.dtype)
+    runs = np.split(loud, np.flatnonzero(np.diff(loud) > APART_SAMPLES) + 1)
+    for run in runs:
+        start, stop = max(0, run[0] - TAPS_PER_PHASE), run[-1] + TAPS_PER_PHASE
+        # Filters see what lies beside a run; what they make of its edges is not kept.
+        margin = min(start, TAPS_PER_PHASE)
+        found = true_peaks(samples[start - margin : stop + TAPS_PER_PHASE])
+        peaks[start:stop] = found[margin : margin + len(peaks[start:stop])]
+    return peaks
 
 
 class Limiter:
@@ -98,9 +122,10 @@ class Limiter:
 
     def _gain(self, pending: np.ndarray) -> np.ndarray | None:
         """Return the gain of all samples but a margin at either end; None where it is 1."""
-        if np.abs(pending).max() <= self._ceiling * SURE_RATIO:
+        loud = np.flatnonzero(_louder(pending) > self._ceiling * SURE_RATIO)
+        if not len(loud):
             return None
-        needed = self._ceiling / np.maximum(true_peaks(pending), self._ceiling)
+        needed = self._ceiling / np.maximum(_peaks_near(pending, loud), self._ceiling)
         if (needed == 1).all():
             return None
         width = 2 * self._reach + 1
