@@ -150,7 +150,7 @@ def test_every_kind_is_known_by_its_own_name() -> None:
         ("subway-station", "subway"),
         ("airplane cabin", "aircraft cabin"),
         ("boat", "boat"),
-        ("harbour", "boat"),
+        ("harbour", "moored boats"),
         ("harbour rain", "rain"),
         ("Harbor seagulls", "gull"),
         ("lake birds", "bird"),

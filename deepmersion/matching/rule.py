@@ -61,9 +61,9 @@ HEADS = ("objects", "scenes")
 SOUNDS_SHARE = 0.95
 """α: how much the sounds by themselves count, the rest being for the mix as a whole."""
 
-CHOICE_TEMPERATURE_NATS = 1.2
-"""τ: a second sound may fit worse than the first by 1.4 times this. From 0.8 to 1.5 about as many
-photos are matched well (see docs/relevance.md)."""
+CHOICE_TEMPERATURE_NATS = 1.8
+"""τ: a second sound may fit worse than the first by 1.4 times this. From 1.5 to 2.1 about as many
+photos are matched well (docs/relevance.md)."""
 
 MAX_SOUNDS = 2
 """A place has one sound in front and one behind it. A third fits less often than it spoils the
