@@ -3,51 +3,56 @@
 The speed of the wind is a random curve with the spectrum of turbulence. Everything follows from
 it: broadband noise whose bands grow with their own power of the speed (a stronger wind is louder
 and brighter), the rustle of grass, and faint Aeolian tones whose pitch rises with it (Strouhal
-1878). A gust travels past the listener, so the left hears it before the right.
+1878). The rumble is air at the ear and follows every eddy there. Hiss and rustle come from a wide
+stretch of ground, on which small eddies average out, so they swell only with whole gusts. A gust
+travels past the listener, and the left hears it before the right.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from synthesis import dsp
+from synthesis import dsp, events
 from synthesis.lengths import N_SAMPLES
 
 TITLE = "Wind"
 MADE = (
-    "Turbulent noise whose spectrum brightens with the speed of wandering gusts, with the rustle "
-    "of dry grass and faint Aeolian tones that follow the same gusts from left to right."
+    "Turbulent noise whose spectrum brightens with gusts that swell over five to ten seconds, with "
+    "the rustle of dry grass and faint Aeolian tones that follow the same gusts from left to right."
 )
 
 PLACES = (-0.7, -0.25, 0.25, 0.7)
 """Where the wind is heard, from left to right."""
 
-CROSSING_S = 1.2
-"""Time a gust takes from the first place to the last."""
+CROSSING_S = 2.0
+"""Time a gust takes from the first place to the last: some 20 m at a fresh breeze."""
 
 CONTROL_HZ = 50
 
-GUSTS_S, GUST_DEPTH = (4.5, 0.3), 0.33
-"""Periods of the gusts and the deviation of the speed's logarithm: shallower is the hum of a
-ventilator, deeper and slower is heard as surf."""
+GUSTS_S, GUST_DEPTH = (20.0, 3.0), 0.32
+"""Periods of the gusts and the deviation of the speed's logarithm. A gust is as long as the ground
+one hears is wide: shorter ones would flutter, regular ones would be heard as surf."""
 
-EDDIES_S, EDDY_DEPTH = (0.8, 0.1), 0.125
+EDDIES_S, EDDY_DEPTH = (2.5, 0.1), 0.2
 """The same for the eddies at each place by itself."""
 
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
-LEVELS_DB = (-4, 0, 0, -8, -16, -20.5, -23, -28, -36)
+LEVELS_DB = (-2, 0, 0, -8, -17, -24, -29, -36, -46)
 """Level in each of `CENTRES_HZ` at the mean speed: the rumble of the air, then the hiss of the
 ground it blows over. Recorded wind falls by 6 dB an octave and more; a hiss as loud as the rumble
 is a wall of noise."""
 
-POWERS = (1.2, 1.45, 1.7, 1.95, 2.2, 2.45, 2.7, 2.95, 3.2)
-"""The amplitude of each band grows with the speed to this power."""
+POWERS = (1.2, 1.45, 1.7, 1.95, 2.2, 2.45, 2.6, 2.7, 2.8)
+"""The amplitude of each band grows with the speed of the gusts to this power."""
+
+EDDY_POWERS = (1.2, 1.2, 1.0, 0.6, 0.3, 0.1, 0.0, 0.0, 0.0)
+"""The same for the eddies: the higher a band, the wider the ground it comes from."""
 
 TONES_HZ, TONE_WIDTH_HZ, TONE_DB = (370.0, 560.0), 110.0, -30.0
 """Pitches at the mean speed, band width and level of the Aeolian tones. Narrower or louder ones
 would be heard as a whistle, and a whistle all day is a nuisance."""
 
-RUSTLES_A_SECOND, RUSTLE_DB = 4000, -25.0
+RUSTLES_A_SECOND, RUSTLE_DB = 4000, -31.0
 """How many blades of grass are heard touching, and their level at each place."""
 
 
@@ -59,13 +64,13 @@ def render(rng: np.random.Generator) -> np.ndarray:
     gusts = GUST_DEPTH * dsp.gust_curve(rng, points, seconds, *GUSTS_S)
     out = np.zeros((n, 2))
     for place in PLACES:
-        eddies = EDDY_DEPTH * dsp.gust_curve(rng, points, seconds, *EDDIES_S)
-        speed = np.exp(np.roll(gusts, _delay(place)) + eddies)
-        here = _air(rng, n, speed) + _rustle(rng, n, speed) * dsp.db(RUSTLE_DB)
-        out += dsp.pan(here, place)[:n]
+        gust = np.exp(np.roll(gusts, _delay(place)))
+        eddies = np.exp(EDDY_DEPTH * dsp.gust_curve(rng, points, seconds, *EDDIES_S))
+        here = _air(rng, n, gust, eddies) + _rustle(rng, n, gust) * dsp.db(RUSTLE_DB)
+        out += events.pan_level(here, place)
     for pitch_hz, place in zip(TONES_HZ, PLACES[1:3], strict=True):
-        speed = np.exp(np.roll(gusts, _delay(place)))
-        out += dsp.pan(_tone(rng, n, pitch_hz, speed), place)[:n] * dsp.db(TONE_DB)
+        gust = np.exp(np.roll(gusts, _delay(place)))
+        out += events.pan_level(_tone(rng, n, pitch_hz, gust), place) * dsp.db(TONE_DB)
     return dsp.join_bass(dsp.filter_ring(out, dsp.band(low_hz=35)))
 
 
@@ -74,9 +79,10 @@ def _delay(place: float) -> int:
     return round((place - PLACES[0]) / (PLACES[-1] - PLACES[0]) * CROSSING_S * CONTROL_HZ)
 
 
-def _air(rng: np.random.Generator, n: int, speed: np.ndarray) -> np.ndarray:
-    """Return the noise of the moving air, [n]."""
-    levels = np.array(LEVELS_DB)[:, None] + 20 * np.array(POWERS)[:, None] * np.log10(speed)
+def _air(rng: np.random.Generator, n: int, gust: np.ndarray, eddies: np.ndarray) -> np.ndarray:
+    """Return the noise of the moving air, [n], at speeds [points] of gusts and eddies."""
+    levels = 20 * np.outer(POWERS, np.log10(gust)) + 20 * np.outer(EDDY_POWERS, np.log10(eddies))
+    levels += np.array(LEVELS_DB)[:, None]
     return dsp.shape_ring(dsp.noise(rng, n, dsp.tilt(-3.0)), CENTRES_HZ, 10 ** (levels / 20))
 
 
