@@ -25,6 +25,10 @@ _WRAP_S = 10.0
 _POINTS_A_PERIOD = 64
 """Points a slow curve has in its shortest period, so that straight lines between them do."""
 
+_JOINED_HZ, _JOINED = (3000.0, 6000.0), 0.9
+"""Between these the sides of wide noise become alike, up to this correlation. The encoder joins
+them from 6 kHz on; all at once, that would be a step in the spectrum of their sum."""
+
 Response = Callable[[np.ndarray], np.ndarray]
 """Gain of a filter for each frequency in Hz: float64 [bins] in, [bins] out (real or complex)."""
 
@@ -173,6 +177,23 @@ def join_bass(x: np.ndarray, below_hz: float = 250.0) -> np.ndarray:
     return np.stack([middle + side, middle - side], axis=1)
 
 
+def join_treble(x: np.ndarray) -> np.ndarray:
+    """Return stereo noise whose sides, independent so far, grow alike towards 6 kHz.
+
+    Each side keeps its spectrum, so nothing changes but the width.
+    """
+    middle = filter_ring(x.mean(axis=1), lambda f: np.sqrt(1 + _JOINED * _joined(f)))
+    side = filter_ring((x[:, 0] - x[:, 1]) / 2, lambda f: np.sqrt(1 - _JOINED * _joined(f)))
+    return np.stack([middle + side, middle - side], axis=1)
+
+
+def _joined(f: np.ndarray) -> np.ndarray:
+    """Return how far the sides of noise are joined at frequencies in Hz, from 0 to 1."""
+    low, high = np.log(_JOINED_HZ)
+    part = np.clip((np.log(np.maximum(f, 1.0)) - low) / (high - low), 0.0, 1.0)
+    return np.asarray(np.sin(np.pi / 2 * part) ** 2)
+
+
 def add_event(ring: np.ndarray, start: int, event: np.ndarray) -> None:
     """Add an event to a ring in place; what runs over the end goes on at the beginning."""
     n, position = ring.shape[0], start % ring.shape[0]
@@ -232,12 +253,14 @@ def diffuse_noise(
     ----------
     ears_m : float
         Distance of the two ears in metres. They hear the same at low frequencies and agree
-        less towards high ones, as sin(kd) / kd (Cook et al. 1955); wider apart is wider.
+        less towards high ones, as sin(kd) / kd (Cook et al. 1955); wider apart is wider. At the
+        top they agree again (`join_treble`).
     """
     spacing_s = ears_m / SPEED_OF_SOUND
 
     def coherence(f: np.ndarray) -> np.ndarray:
-        return np.sinc(2 * f * spacing_s)
+        joined = _joined(f)
+        return np.asarray(np.sinc(2 * f * spacing_s) * (1 - joined) + _JOINED * joined)
 
     middle = filter_ring(rng.standard_normal(n), lambda f: np.sqrt((1 + coherence(f)) / 2))
     side = filter_ring(rng.standard_normal(n), lambda f: np.sqrt((1 - coherence(f)) / 2))

@@ -10,7 +10,7 @@ from synthesis.lengths import N_SAMPLES
 TITLE = "White noise"
 MADE = (
     "Noise whose long-term spectrum is flat within about a decibel from 35 Hz to 12 kHz, drawn "
-    "independently for left and right."
+    "independently for left and right up to 3 kHz and narrower above."
 )
 
 LOW_HZ = 30.0
@@ -29,4 +29,4 @@ def render(rng: np.random.Generator) -> np.ndarray:
     phases = rng.uniform(0.0, 2 * np.pi, (n // 2 + 1, 2))
     phases[0] = 0.0
     x = np.fft.irfft(np.exp(1j * phases), n, axis=0)
-    return dsp.filter_ring(x, dsp.band(LOW_HZ, HIGH_HZ, order=4))
+    return dsp.join_treble(dsp.filter_ring(x, dsp.band(LOW_HZ, HIGH_HZ, order=4)))
