@@ -21,20 +21,28 @@ MADE = (
     "into two slowly beating modes that die away over most of a minute, in a quiet room."
 )
 
-RATIOS = np.array([1.0, 2.71, 5.15, 8.1, 11.6])
+RATIOS = np.array([1.0, 2.71, 5.15, 8.1, 11.6, 15.6, 20.1])
 """Frequencies of a bowl's partials relative to the lowest."""
 
-T60_S = np.array([52.0, 36.0, 20.0, 9.0, 4.5])
+T60_S = np.array([52.0, 36.0, 20.0, 9.0, 4.5, 2.8, 1.8])
 """Time in which each partial falls by 60 dB, for the largest bowl."""
 
-STRIKE_DB = np.array([0.0, -5.0, -14.0, -25.0, -35.0])
-"""Level of each partial under the softest blow; a firmer one brings out the upper ones."""
+STRIKE_DB = np.array([0.0, -2.0, -11.0, -23.0, -34.0, -42.0, -50.0])
+"""Level of each partial under the softest blow; a firmer one brings out the upper ones. A rim
+radiates its lowest partial poorly, and small loudspeakers hardly give it: there the second is what
+one hears of a bowl."""
 
-FUNDAMENTALS_HZ = (164.0, 218.8, 328.3)
-"""The bowls: about E, A and the E above, a touch off so that their partials do not lock."""
+FUNDAMENTALS_HZ = (82.0, 109.4, 164.2)
+"""The bowls: about E, A and the E above, a touch off so that their partials do not lock. Wide,
+heavy bowls sound this low; small ones, an octave and two higher, are bright and call for notice."""
 
-SPACING_S = (6.5, 11.5)
-"""Shortest and longest time between two strikes."""
+SPACING_S, REST_S = (5.5, 8.5), (9.0, 11.5)
+"""Strikes come in phrases, each bowl once in every one: the shortest and the longest time between
+two strikes, and of the rest after a phrase."""
+
+SHARE_RAD = (0.2, 0.6)
+"""How unevenly a blow is shared between the two modes of a pair: equal shares (0.79) would beat
+down to silence where both sides are heard from one loudspeaker."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,10 @@ def render(rng: np.random.Generator) -> np.ndarray:
         for f, position in zip(FUNDAMENTALS_HZ, (-0.45, 0.4, -0.05), strict=True)
     ]
     dry = np.zeros((n, 2))
-    last = -1
-    for start in strike_times(rng, n):
-        last = int(rng.choice([i for i in range(len(bowls)) if i != last]))
-        for event in strike(rng, bowls[last], firmness=rng.beta(4, 6)):
-            dsp.add_event(dry, int(start), event)
+    for phrase in strike_times(rng, n):
+        for start, bowl in zip(phrase, rng.permutation(len(bowls)), strict=True):
+            for event in strike(rng, bowls[bowl], firmness=rng.beta(4, 6)):
+                dsp.add_event(dry, int(start), event)
     room = dsp.reverb(rng, dry, rt60_s=2.4, damping_hz=2500.0)
     air = dsp.diffuse_noise(rng, n, dsp.curve({40: -20, 120: 0, 500: -8, 2000: -18, 8000: -30}))
     return dry + 0.35 * room + 0.0025 * air
@@ -76,12 +83,14 @@ def make_bowl(rng: np.random.Generator, fundamental_hz: float, position: float) 
 
 
 def strike_times(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return sample positions of strikes about `SPACING_S` apart, also across the seam."""
-    mean_s = sum(SPACING_S) / 2
-    count = round(n / dsp.SAMPLE_RATE / mean_s)
-    gaps = rng.uniform(*SPACING_S, count)
-    gaps *= n / gaps.sum()
-    return (np.cumsum(gaps) + rng.uniform(0, n)).astype(np.int64) % n
+    """Return sample positions of strikes [phrases, bowls], evenly round the ring."""
+    count = len(FUNDAMENTALS_HZ)
+    phrase_s = ((count - 1) * sum(SPACING_S) + sum(REST_S)) / 2
+    phrases = round(n / dsp.SAMPLE_RATE / phrase_s)
+    gaps = rng.uniform(*SPACING_S, (phrases, count))
+    gaps[:, 0] = rng.uniform(*REST_S, phrases)
+    moments = np.cumsum(gaps).reshape(gaps.shape) * n / gaps.sum()
+    return np.asarray((moments + rng.uniform(0, n)).astype(np.int64) % n)
 
 
 def strike(rng: np.random.Generator, bowl: Bowl, firmness: float) -> list[np.ndarray]:
@@ -95,7 +104,8 @@ def strike(rng: np.random.Generator, bowl: Bowl, firmness: float) -> list[np.nda
         0 is the softest blow, 1 the firmest.
     """
     levels = 10 ** (STRIKE_DB * (1 - 0.45 * firmness) / 20) * rng.uniform(0.8, 1.2, RATIOS.size)
-    angle = rng.uniform(0.2, np.pi / 2 - 0.2, RATIOS.size)
+    angle = rng.uniform(*SHARE_RAD, RATIOS.size)
+    angle = np.where(rng.random(RATIOS.size) < 0.5, angle, np.pi / 2 - angle)
     attack_s = 0.022 - 0.012 * firmness
     lower = events.damped_modes(bowl.lower_hz, bowl.t60_s, levels * np.cos(angle), attack_s)
     upper = events.damped_modes(bowl.upper_hz, bowl.t60_s, levels * np.sin(angle), attack_s)
