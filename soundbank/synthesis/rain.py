@@ -18,7 +18,7 @@ from synthesis.lengths import N_SAMPLES
 TITLE = "Rain"
 MADE = (
     "Over 100,000 single drops on ground, leaves and water, of Marshall-Palmer sizes and all "
-    "distances, over the diffuse sound of far rain; gusts thicken and thin it slowly."
+    "distances, over the diffuse sound of far rain; the shower slowly thickens and thins."
 )
 
 FAR_SPECTRUM: dict[float, float] = {
@@ -37,9 +37,19 @@ SIZES_MM = (0.4, 3.0)
 DISTANCES_M = (2.0, 15.0)
 """Drops are heard singly between these. The nearest bound keeps one drop from sticking out."""
 
-GUSTS_DB = 1.0
-"""Deviation of the slow rise and fall: rain is steady, but never quite."""
+SHOWER_DB, SHOWER_S = 1.5, (120.0, 4.0)
+"""Deviation of the slow rise and fall, and its periods: a shower thickens and thins over half a
+minute and more. Recorded rain drifts by 1 to 3 dB from one half minute to the next."""
 
+SHARED = 0.7
+"""Correlation of the rise and fall of all parts of the rain: it comes in sheets and the wind slants
+them, so that there are times of more leaves and times of more water."""
+
+GROWTH = 0.21
+"""A heavier rain has larger drops: their mean grows with the rate to this power (Marshall and
+Palmer)."""
+
+CONTROL_HZ = 20
 EVENT_S = 0.016
 CHUNK = 4000
 
@@ -48,32 +58,48 @@ def render(rng: np.random.Generator) -> np.ndarray:
     """Return the sound, float64 [samples, 2] at 44.1 kHz."""
     n = N_SAMPLES["rain"]
     seconds = n / dsp.SAMPLE_RATE
-    gust = dsp.gust_curve(rng, int(seconds * 20), seconds, longest_s=20.0, shortest_s=1.5)
-    out = _far(rng, n, gust)
-    for make, rate, level_db in KINDS:
-        near = _near(rng, n, make, int(rate * seconds), gust)
-        out += near / np.sqrt(np.mean(near**2)) * dsp.db(level_db)
+    shower, far, *near = _showers(rng, seconds, 2 + len(KINDS))
+    out = _far(rng, n, _together(shower, far))
+    for course, (make, rate, level_db) in zip(near, KINDS, strict=True):
+        drops = _near(rng, n, make, int(rate * seconds), _together(shower, course))
+        out += drops / np.sqrt(np.mean(drops**2)) * dsp.db(level_db)
     return dsp.join_bass(out)
 
 
-def _far(rng: np.random.Generator, n: int, gust: np.ndarray) -> np.ndarray:
-    """Return the bed [n, 2]: more rain is also brighter, for heavy drops splash."""
+def _showers(rng: np.random.Generator, seconds: float, count: int) -> list[np.ndarray]:
+    """Return courses [points] in dB that know nothing of each other."""
+    points = int(seconds * CONTROL_HZ)
+    return [SHOWER_DB * dsp.gust_curve(rng, points, seconds, *SHOWER_S) for _ in range(count)]
+
+
+def _together(shower: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return the course of one part of the rain: the whole shower's and its own."""
+    return np.asarray(np.sqrt(SHARED) * shower + np.sqrt(1 - SHARED) * own)
+
+
+def _far(rng: np.random.Generator, n: int, shower: np.ndarray) -> np.ndarray:
+    """Return the bed [n, 2] of a shower's course [points] in dB.
+
+    More rain is also brighter, for heavy drops splash.
+    """
     colour, pink = dsp.curve(FAR_SPECTRUM), dsp.tilt(-3.0)
     bed = dsp.diffuse_noise(rng, n, lambda f: colour(f) * pink(f))
     bright = dsp.filter_ring(bed, dsp.band(low_hz=2500, order=1))
-    swell = dsp.stretch(GUSTS_DB * gust, n)[:, None]
+    swell = dsp.stretch(shower, n)[:, None]
     return bed * 10 ** (0.6 * swell / 20) + bright * (10 ** (0.8 * swell / 20) - 1)
 
 
 def _near(
-    rng: np.random.Generator, n: int, make: Splash, count: int, gust: np.ndarray
+    rng: np.random.Generator, n: int, make: Splash, count: int, shower: np.ndarray
 ) -> np.ndarray:
     """Return the near drops of one kind, [n, 2]."""
-    starts = dsp.draw_times(rng, count, 10 ** (2 * GUSTS_DB * gust / 20), n)
+    rate = 10 ** (2 * shower / 20)
+    starts = dsp.draw_times(rng, count, rate, n)
+    mean_mm = MEAN_DIAMETER_MM * rate**GROWTH
     out = np.zeros((n, 2))
     for chunk in np.array_split(starts, max(1, count // CHUNK)):
         k = len(chunk)
-        size = np.clip(rng.exponential(MEAN_DIAMETER_MM, k), *SIZES_MM)
+        size = np.clip(rng.exponential(mean_mm[chunk * len(rate) // n]), *SIZES_MM)
         away = np.sqrt(rng.uniform(DISTANCES_M[0] ** 2, DISTANCES_M[1] ** 2, k))
         drops = make(rng, size) * (size**1.5 / away)[:, None]
         place = 0.8 * np.sin(rng.uniform(-np.pi, np.pi, k))
