@@ -3,6 +3,7 @@
 Each breaker is heard at five places along the shore one after the other, for crests come in at
 a slant. At each place it has four phases with their own spectrum and course in time: the low
 rumble of the approaching crest, the break, the wash up the beach, and the hiss of the foam.
+Breaking water flutters, for it falls in lumps.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from synthesis import dsp
+from synthesis import dsp, events
 from synthesis.lengths import N_SAMPLES
 
 TITLE = "Waves"
@@ -49,19 +50,24 @@ class Phase(NamedTuple):
 
 
 PHASES = (
-    Phase(-1.9, 1.7, 0.7, (-24, -14, -11, -13, -19, -28, -38, -50, -62), 1.6),
-    Phase(-0.6, 0.8, 0.6, (-28, -16, -4, 1, 1, -2, -6, -13, -22), 1.8),
-    Phase(0.0, 0.8, 1.3, (-38, -26, -13, -5, -3, -5, -8, -14, -24), 1.2),
+    Phase(-1.9, 1.7, 0.7, (-17, -14, -11, -13, -19, -28, -38, -50, -62), 1.6),
+    Phase(-0.6, 0.8, 0.6, (-20, -14, -4, 1, 1, -2, -6, -13, -22), 1.8),
+    Phase(0.0, 0.8, 1.3, (-32, -25, -13, -5, -3, -5, -8, -14, -24), 1.2),
     Phase(0.6, 1.0, 2.2, (-50, -40, -30, -20, -17, -19, -22, -27, -36), 1.0),
 )
 """Approach, break, wash, foam. A brighter foam is taken for rain, by ear too."""
 
-FAR_DB = (-34, -27, -20, -17, -17, -20, -24, -31, -42)
+FAR_DB = (-29, -26, -20, -17, -17, -20, -24, -31, -42)
 """Distant surf in each of `CENTRES_HZ`, against the tallest breaker."""
 
 FOAM_BUBBLES = 150_000
 FOAM_DB = -33.0
-TURBULENCE_DB = 1.6
+
+TURBULENCE_DB = 3.5
+LUMP_S, SHORTEST_LUMPS_S = 0.3, (0.3, 0.08)
+"""The deviation of the flutter of breaking water, its longest period, and its shortest in the
+lowest and in the highest band: water falls and foam collapses in lumps, some 2 to 12 a second, and
+large ones sound lower. Less of it is smooth like the noise of a machine."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -81,8 +87,8 @@ def render(rng: np.random.Generator) -> np.ndarray:
         power *= 10 ** (_turbulence(rng, points, seconds) / 10)
         shore = dsp.shape_ring(dsp.noise(rng, n, dsp.tilt(-3.0)), CENTRES_HZ, np.sqrt(power))
         shore += _bubbles(rng, n, courses[-1]) * dsp.db(FOAM_DB)
-        out += dsp.pan(shore, place)[:n]
-    return dsp.join_bass(dsp.filter_ring(out, dsp.band(low_hz=35)))
+        out += events.pan_level(shore, place)
+    return dsp.join_bass(dsp.filter_ring(out, dsp.band(low_hz=45)))
 
 
 def _swell(rng: np.random.Generator, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
@@ -116,8 +122,8 @@ def _turbulence(rng: np.random.Generator, points: int, duration_s: float) -> np.
     """Return the turbulence [bands, points] of breaking water, in dB; high bands move faster."""
     return np.array(
         [
-            TURBULENCE_DB * dsp.gust_curve(rng, points, duration_s, 0.8, shortest_s)
-            for shortest_s in np.geomspace(0.3, 0.08, len(CENTRES_HZ))
+            TURBULENCE_DB * dsp.gust_curve(rng, points, duration_s, LUMP_S, shortest_s)
+            for shortest_s in np.geomspace(*SHORTEST_LUMPS_S, len(CENTRES_HZ))
         ]
     )
 
