@@ -3,7 +3,8 @@
 A lightning channel is a tortuous line some kilometres long. Each piece of it sends out a short
 pressure wave at the same moment, and they arrive one after the other as they are nearer or
 farther (Few 1974; Ribner & Roy 1982): that is the rolling. Distance takes the high frequencies,
-hills and clouds give the sound back once more. All strikes are so far that none is sudden.
+turbulent air scatters every peal into a tail, hills and clouds give the sound back for long. All
+strikes are so far that none is sudden. They come by twos, and die away before the next two.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ from synthesis.lengths import N_SAMPLES
 TITLE = "Thunder"
 MADE = (
     "Strikes some kilometres off, each the sum of a thousand pressure waves from a random "
-    "tortuous channel, low-passed by distance and echoed by hills, over low air and far rain."
+    "tortuous channel, low-passed by distance, scattered by turbulent air and echoed by hills, "
+    "over low air and far rain."
 )
 
-STRIKES_KM = (3.2, 7.0, 4.0, 8.5, 5.0, 6.0, 3.6, 7.5, 4.6, 9.0)
-"""Distance of each strike, in kilometres, in the order they come. None is near enough to scare."""
+STRIKES_KM = ((3.2, 7.0), (8.5, 4.0), (5.0, 6.0), (3.6, 7.5))
+"""Distances of two strikes that follow each other, in kilometres, in the order they come. None is
+near enough to scare."""
+
+FOLLOWS_S = (5.0, 8.0)
+"""Shortest and longest time from a strike to the one that follows it."""
+
+IRREGULAR = 0.08
+"""How far the first of two is from an even spacing at most, as a part of it: more would leave too
+little time for them to die away."""
 
 STEP_M = 6.0
 """Length of one straight piece of a channel."""
@@ -29,7 +39,7 @@ STRAIGHT_M = 150.0
 """A channel keeps its direction for about this long: what lies across the line of sight arrives
 at once, as a peal, what lies along it arrives drawn out, as a rumble."""
 
-WAVES_S = (0.0018, 0.011)
+WAVES_S = (0.0012, 0.010)
 """Shortest and longest pressure wave: its spectrum is highest at some 0.7 / length."""
 
 STROKES_M, STROKE_DEPTH = (250.0, 70.0), 0.8
@@ -37,23 +47,32 @@ STROKES_M, STROKE_DEPTH = (250.0, 70.0), 0.8
 its strength: this makes the single peals in the rolling."""
 
 N_WAVES = 24
-FADING_M = 3000.0
+FADING_M = 4000.0
 """Clouds and hills swallow what comes from this much farther than the first arrival, to 1 / e."""
+
+THINNING = 0.5
+"""The last part of a channel, in the cloud, in which it thins out into branches: a channel that
+stopped at full strength would be heard to stop."""
 
 SOFT_S = 2.5
 """The first arrivals rise over this time, so that nobody is startled."""
 
-CLEAR_HZ_KM = 7000.0
+CLEAR_HZ_KM = 10_000.0
 """Air and turbulence cut above this frequency over one kilometre, lower over more."""
 
 LEVEL_POWER = 0.35
 """A strike's level falls with this power of its distance: by nature it would be 1 and more, but
 then the near ones would be too loud for an ambient sound or the far ones lost."""
 
-ECHO_DB = -8.0
-AIR_DB = -19.0
-RAIN_DB = -27.0
-"""Levels of the hills' echo, low air and far rain against the strikes' RMS."""
+SCATTERED_S, SCATTERED_HZ, SCATTERED_DB = 3.0, 900.0, -6.0
+"""Turbulent air scatters a peal on its way: the time in which that falls by 60 dB, the frequency
+above which it falls sooner, and its level against the peal."""
+
+ECHO_S, ECHO_HZ, ECHO_DB = 13.0, 500.0, -8.0
+"""The same for the echoes of hills and clouds."""
+
+AIR_DB, RAIN_DB = -19.0, -29.0
+"""Levels of low air and far rain against the strikes' RMS."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -61,11 +80,14 @@ def render(rng: np.random.Generator) -> np.ndarray:
     n = N_SAMPLES["thunder"]
     dry = np.zeros((n, 2))
     gap = n / len(STRIKES_KM)
-    for i, distance in enumerate(STRIKES_KM):
-        start = int((i + rng.uniform(-0.3, 0.3)) * gap)
-        dsp.add_event(dry, start, _strike(rng, distance))
-    echo = dsp.reverb(rng, dry, rt60_s=7.0, damping_hz=600.0)
-    rolling = dsp.filter_ring(dry + dsp.db(ECHO_DB) * echo, dsp.band(low_hz=35, order=3))
+    for i, (first_km, second_km) in enumerate(STRIKES_KM):
+        start = int((i + rng.uniform(-IRREGULAR, IRREGULAR)) * gap)
+        dsp.add_event(dry, start, _strike(rng, first_km))
+        start += int(rng.uniform(*FOLLOWS_S) * dsp.SAMPLE_RATE)
+        dsp.add_event(dry, start, _strike(rng, second_km))
+    scattered = dsp.db(SCATTERED_DB) * dsp.reverb(rng, dry, SCATTERED_S, SCATTERED_HZ)
+    echo = dsp.db(ECHO_DB) * dsp.reverb(rng, dry + scattered, ECHO_S, ECHO_HZ)
+    rolling = dsp.filter_ring(dry + scattered + echo, dsp.band(low_hz=35, order=3))
     rolling /= np.sqrt(np.mean(rolling**2))
     return dsp.join_bass(rolling + _bed(rng, n))
 
@@ -102,7 +124,8 @@ def _strike(rng: np.random.Generator, distance_km: float) -> np.ndarray:
     late = away - away.min()
     at = (late / dsp.SPEED_OF_SOUND * dsp.SAMPLE_RATE).astype(int)
     strokes = dsp.gust_curve(rng, len(away), len(away) * STEP_M, *STROKES_M)
-    strength = np.exp(STROKE_DEPTH * strokes - late / FADING_M) / away
+    left = np.linspace(1.0, 0.0, len(away)) / THINNING
+    strength = np.exp(STROKE_DEPTH * strokes - late / FADING_M) / away * np.minimum(left, 1.0)
     angle = (np.clip(places[:, 0] / away, -1, 1) + 1) * np.pi / 4
     kind = rng.integers(0, N_WAVES, len(away))
     out = np.zeros((at.max() + dsp.SAMPLE_RATE, 2))
