@@ -4,7 +4,7 @@ A lightning channel is a tortuous line some kilometres long. Each piece of it se
 pressure wave at the same moment, and they arrive one after the other as they are nearer or
 farther (Few 1974; Ribner & Roy 1982): that is the rolling. Distance takes the high frequencies,
 turbulent air scatters every peal into a tail, hills and clouds give the sound back for long. All
-strikes are so far that none is sudden. They come by twos, and die away before the next two.
+strikes are so far that none is sudden, and each has nearly died away before the next one.
 """
 
 from __future__ import annotations
@@ -21,16 +21,12 @@ MADE = (
     "over low air and far rain."
 )
 
-STRIKES_KM = ((3.2, 7.0), (8.5, 4.0), (5.0, 6.0), (3.6, 7.5))
-"""Distances of two strikes that follow each other, in kilometres, in the order they come. None is
-near enough to scare."""
+STRIKES_KM = (3.2, 7.0, 4.0, 8.5, 5.0, 6.0, 3.6, 7.5, 4.6, 9.0)
+"""Distance of each strike, in kilometres, in the order they come. None is near enough to scare."""
 
-FOLLOWS_S = (5.0, 8.0)
-"""Shortest and longest time from a strike to the one that follows it."""
-
-IRREGULAR = 0.08
-"""How far the first of two is from an even spacing at most, as a part of it: more would leave too
-little time for them to die away."""
+IRREGULAR = 0.2
+"""How far a strike is from an even spacing at most, as a part of it: more would leave too little
+time for the one before to die away."""
 
 STEP_M = 6.0
 """Length of one straight piece of a channel."""
@@ -47,7 +43,7 @@ STROKES_M, STROKE_DEPTH = (250.0, 70.0), 0.8
 its strength: this makes the single peals in the rolling."""
 
 N_WAVES = 24
-FADING_M = 4000.0
+FADING_M = 3000.0
 """Clouds and hills swallow what comes from this much farther than the first arrival, to 1 / e."""
 
 THINNING = 0.5
@@ -64,11 +60,11 @@ LEVEL_POWER = 0.35
 """A strike's level falls with this power of its distance: by nature it would be 1 and more, but
 then the near ones would be too loud for an ambient sound or the far ones lost."""
 
-SCATTERED_S, SCATTERED_HZ, SCATTERED_DB = 3.0, 900.0, -6.0
+SCATTERED_S, SCATTERED_HZ, SCATTERED_DB = 1.5, 900.0, -16.0
 """Turbulent air scatters a peal on its way: the time in which that falls by 60 dB, the frequency
 above which it falls sooner, and its level against the peal."""
 
-ECHO_S, ECHO_HZ, ECHO_DB = 13.0, 500.0, -8.0
+ECHO_S, ECHO_HZ, ECHO_DB = 7.0, 600.0, -8.0
 """The same for the echoes of hills and clouds."""
 
 AIR_DB, RAIN_DB = -19.0, -29.0
@@ -80,11 +76,9 @@ def render(rng: np.random.Generator) -> np.ndarray:
     n = N_SAMPLES["thunder"]
     dry = np.zeros((n, 2))
     gap = n / len(STRIKES_KM)
-    for i, (first_km, second_km) in enumerate(STRIKES_KM):
+    for i, distance in enumerate(STRIKES_KM):
         start = int((i + rng.uniform(-IRREGULAR, IRREGULAR)) * gap)
-        dsp.add_event(dry, start, _strike(rng, first_km))
-        start += int(rng.uniform(*FOLLOWS_S) * dsp.SAMPLE_RATE)
-        dsp.add_event(dry, start, _strike(rng, second_km))
+        dsp.add_event(dry, start, _strike(rng, distance))
     scattered = dsp.db(SCATTERED_DB) * dsp.reverb(rng, dry, SCATTERED_S, SCATTERED_HZ)
     echo = dsp.db(ECHO_DB) * dsp.reverb(rng, dry + scattered, ECHO_S, ECHO_HZ)
     rolling = dsp.filter_ring(dry + scattered + echo, dsp.band(low_hz=35, order=3))
