@@ -218,6 +218,15 @@ def pan(x: np.ndarray, position: float) -> np.ndarray:
     return np.stack([left * np.cos(angle), right * np.sin(angle)], axis=1)
 
 
+def share(x: np.ndarray, correlation: float) -> np.ndarray:
+    """Return two independent sides of equal power [samples, 2] mixed to a correlation of 0 to 1."""
+    middle, side = (
+        np.sqrt((1 + correlation) / 2) * x[:, 0],
+        np.sqrt((1 - correlation) / 2) * x[:, 1],
+    )
+    return np.stack([middle + side, middle - side], axis=1)
+
+
 def reverb(
     rng: np.random.Generator, x: np.ndarray, rt60_s: float, damping_hz: float = 4000.0
 ) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 At each table one person talks at a time and the others reply, now and then before the first is
 done. The listener sits among them: the nearer tables a little clearer, all of it blurred by the
-room, so that one hears talk but no words.
+room, so that one hears talk but no words. Left and right are a pair of cardioid microphones that
+stand at one point at right angles, as in most small recorders.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from synthesis.lengths import N_SAMPLES
 
 TITLE = "People in a café"
 MADE = (
-    "Some forty voices of espeak-ng in ten languages talk in turn at fourteen tables, with "
-    "cups and cutlery as damped modes, in the reverberation of a room."
+    "Some forty voices of espeak-ng in ten languages, with livelier melodies than its own, talk "
+    "in turn at fourteen tables, with cups and cutlery as damped modes, in the reverberation of a "
+    "room that both microphones share."
 )
 
 N_TABLES = 14
@@ -24,17 +26,44 @@ N_TABLES = 14
 TAP, TAPS_HZ = 1.0, 0.9
 """Typical amplitude of a tap of cup or cutlery at one metre; groups of taps in a second."""
 
+SEATS_APART = 0.2
+"""Angle between two people at one table, in radians."""
+
 NEAREST_M = 2.5
 """Distance of the nearest table."""
 
-LIVELINESS = 0.12
-"""How far the room's talk rises and falls together, as people raise their voices over it."""
+LIVELINESS, LIVELINESS_S = 0.16, (40.0, 1.5)
+"""How far the room's talk rises and falls together, as people raise their voices over it, and
+the longest and shortest period in which it does, in seconds."""
+
+AIMED = np.pi / 4
+"""How far the microphones turn to the left and to the right, in radians."""
+
+SHARED = 0.75
+"""Correlation of two cardioids at right angles in sound from everywhere around: the mean over
+directions of their gains' product, 1/4, over that of one's square, 1/3."""
 
 RT60_S = 0.6
 """Reverberation time of a furnished café, in seconds."""
 
+TALK_RETURNED, TAPS_RETURNED = 0.09, 0.045
+"""Amplitude that the room returns of talk and of taps, wherever in it they are: soft seats and
+coats take more of the taps, which are high."""
+
 MOUTH = dsp.curve(
-    {100: 4, 200: 2, 500: 0, 800: -2, 1100: -4, 2000: -2, 4000: 0, 6300: 2, 8000: 4, 10000: 9}
+    {
+        100: 7,
+        160: 4,
+        250: 0,
+        500: 0,
+        800: -3,
+        1100: -6,
+        2000: -4,
+        4000: -1,
+        6300: 2,
+        8000: 5,
+        10000: 9,
+    }
 )
 """What espeak-ng's voices lack of the long-term spectrum of speech (Byrne et al., *An
 international comparison of long-term average speech spectra*, JASA 96, 1994), with the tilt of
@@ -44,21 +73,35 @@ voices raised a little over the others."""
 def render(rng: np.random.Generator) -> np.ndarray:
     """Return one loop of the café, float64 [samples, 2], at an arbitrary level."""
     n = N_SAMPLES["people"]
-    direct, send = np.zeros((n, 2)), np.zeros((n, 2))
+    direct, send = np.zeros((n, 2)), np.zeros(n)
     for distance_m in np.geomspace(NEAREST_M, 14.0, N_TABLES):
         talk_at_table(rng, float(distance_m), direct, send)
-    liveliness = np.exp(LIVELINESS * dsp.slow_curve(rng, n, 1.5, slope=0.6))[:, None]
-    direct *= liveliness
+    mood = dsp.gust_curve(rng, 4096, n / dsp.SAMPLE_RATE, *LIVELINESS_S)
+    liveliness = np.exp(LIVELINESS * dsp.stretch(mood, n))
+    direct *= liveliness[:, None]
     send *= liveliness
     add_tableware(rng, direct, send)
-    room = dsp.reverb(rng, send, RT60_S, damping_hz=2500.0)
-    return np.asarray(direct + room + room_tone(rng, n))
+    tail = dsp.reverb(rng, send, RT60_S, damping_hz=2500.0)
+    return np.asarray(direct + dsp.share(tail, SHARED) + room_tone(rng, n))
+
+
+def aim(x: np.ndarray, azimuth: float) -> np.ndarray:
+    """Return a mono event as the two microphones hear it [samples, 2].
+
+    Parameters
+    ----------
+    azimuth : float
+        Where it comes from, in radians: 0 is ahead, to the right it grows.
+    """
+    left, right = (0.5 + 0.5 * np.cos(azimuth + aimed) for aimed in (AIMED, -AIMED))
+    return np.stack([x * left, x * right], axis=1)
 
 
 def room_tone(rng: np.random.Generator, n: int) -> np.ndarray:
     """Return the empty room [n, 2]: ventilation, and a refrigerator's low noise."""
     response = dsp.curve({30: -20, 70: -4, 120: 0, 250: -8, 600: -18, 2000: -30, 8000: -42})
-    return 0.10 * dsp.diffuse_noise(rng, n, response)
+    sides = np.stack([dsp.noise(rng, n, response) for _ in range(2)], axis=1)
+    return 0.10 * dsp.share(sides, SHARED)
 
 
 def talk_at_table(
@@ -67,18 +110,18 @@ def talk_at_table(
     """Add the conversation of one table to the direct sound and to what the room returns."""
     language = str(rng.choice(list(voices.SENTENCES)))
     sentences = voices.SENTENCES[language]
-    place = rng.uniform(-0.9, 0.9)
+    azimuth = rng.uniform(-np.pi, np.pi)
     party = [voices.make_talker(rng, language) for _ in range(int(rng.integers(2, 5)))]
     turned_hz = rng.uniform(2500, 9000, len(party))
     loudness = rng.lognormal(0, 0.35, len(party))
     now, who = rng.uniform(0, 4) * dsp.SAMPLE_RATE, 0
     while now < direct.shape[0]:
-        speech = voices.speak(party[who], str(rng.choice(sentences)))
+        speech = voices.speak(rng, party[who], str(rng.choice(sentences)))
         speech = events.filter_event(speech, towards(turned_hz[who]))
         level = 0.35 * loudness[who] * rng.lognormal(0, 0.25)
-        event = dsp.pan(level * speech, float(np.clip(place + 0.1 * who - 0.15, -1, 1)))
-        dsp.add_event(direct, int(now), event / distance_m)
-        dsp.add_event(send, int(now), event * 0.16)
+        heard = aim(level / distance_m * speech, azimuth + SEATS_APART * who)
+        dsp.add_event(direct, int(now), heard)
+        dsp.add_event(send, int(now), TALK_RETURNED * level * speech)
         pause_s = rng.uniform(-0.3, 0.5) if rng.random() < 0.8 else rng.exponential(3.0)
         now += speech.size + pause_s * dsp.SAMPLE_RATE
         if rng.random() < 0.6:
@@ -99,14 +142,14 @@ def add_tableware(rng: np.random.Generator, direct: np.ndarray, send: np.ndarray
     for start in events.poisson_times(rng, direct.shape[0], TAPS_HZ):
         ware = cup if rng.random() < 0.5 else cutlery
         frequency_hz = rng.uniform(1500, 2800) if ware is cup else rng.uniform(2600, 4800)
-        distance_m, place = np.exp(rng.uniform(np.log(3), np.log(14))), rng.uniform(-0.95, 0.95)
+        distance_m = np.exp(rng.uniform(np.log(3), np.log(14)))
+        azimuth = rng.uniform(-np.pi, np.pi)
         late = 0.0
         for _ in range(int(rng.integers(1, 5))):
             tap = TAP * min(rng.lognormal(0, 0.6), 3.0) * ware(rng, frequency_hz)
-            event = dsp.pan(tap, place)
             position = int(start + late * dsp.SAMPLE_RATE)
-            dsp.add_event(direct, position, event / distance_m)
-            dsp.add_event(send, position, event * 0.08)
+            dsp.add_event(direct, position, aim(tap / distance_m, azimuth))
+            dsp.add_event(send, position, TAPS_RETURNED * tap)
             late += rng.uniform(0.06, 0.4)
 
 
