@@ -1,8 +1,9 @@
 """A wood in spring: birds of several kinds that sing, listen and answer.
 
 Each bird has a place, a distance and a repertoire. Neighbours of a kind sing in turn: one sings,
-the other answers or keeps quiet, then both rest. Distance takes the high notes, lowers the level
-and leaves more of the wood's reverberation.
+the other answers or keeps quiet, then both rest, and after a bout of songs for longer. Now and
+then the whole wood holds its breath. Distance takes the high notes, lowers the level, makes it
+waver and leaves more of the wood's reverberation.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthesis import birdsong, dsp, events
+from synthesis import birdkinds, birdsong, dsp, events
 from synthesis.lengths import N_SAMPLES
 
 TITLE = "Birds in a wood"
 MADE = (
-    "Songs of ten kinds of birds from frequency-modulated syllables, each bird with its own "
-    "repertoire, place and distance, answering its neighbours in the reverberation of a wood."
+    "Songs of sixteen kinds of birds from frequency-modulated syllables, pure, buzzing or rough "
+    "and never twice alike, each bird with its own repertoire, place and distance, answering its "
+    "neighbours in the reverberation of a wood, with lulls in between."
 )
 
 
@@ -47,33 +49,77 @@ class Neighbours:
 
 
 WOOD = [
-    Neighbours(birdsong.blackbird, (14, 38), 9.0, 0.6, 8),
-    Neighbours(birdsong.robin, (11, 30), 9.0, 0.6, 8),
-    Neighbours(birdsong.great_tit, (13, 27, 50), 11.0, 0.7, 3),
-    Neighbours(birdsong.chaffinch, (15, 33), 14.0, 1.0, 2),
-    Neighbours(birdsong.wren, (22, 45), 30.0, 0.8, 3),
-    Neighbours(birdsong.chiffchaff, (35,), 14.0, 0.9, 3),
-    Neighbours(birdsong.warbler, (24, 42), 12.0, 0.8, 3),
-    Neighbours(birdsong.wood_pigeon, (50, 80), 22.0, 0.13, 1),
-    Neighbours(birdsong.sparrow, (17, 19, 21, 26), 6.0, 0.45, 3),
-    Neighbours(birdsong.contact_call, (9, 13, 20, 28), 6.0, 0.35, 4),
+    Neighbours(birdkinds.blackbird, (10, 40, 75), 7.0, 0.6, 8),
+    Neighbours(birdkinds.song_thrush, (26, 90), 9.0, 1.0, 8),
+    Neighbours(birdkinds.robin, (9, 34, 60), 8.0, 0.6, 8),
+    Neighbours(birdkinds.great_tit, (14, 30, 55), 12.0, 0.7, 3),
+    Neighbours(birdkinds.chaffinch, (22, 48, 80), 15.0, 1.0, 3),
+    Neighbours(birdkinds.wren, (24, 55), 30.0, 0.8, 3),
+    Neighbours(birdkinds.chiffchaff, (42,), 16.0, 0.9, 3),
+    Neighbours(birdkinds.warbler, (32, 60), 18.0, 0.8, 3),
+    Neighbours(birdkinds.greenfinch, (28, 45), 18.0, 0.45, 3),
+    Neighbours(birdkinds.goldfinch, (16, 24, 40), 11.0, 0.5, 4),
+    Neighbours(birdkinds.nuthatch, (30, 65), 18.0, 0.9, 3),
+    Neighbours(birdkinds.cuckoo, (140,), 25.0, 0.5, 1),
+    Neighbours(birdkinds.woodpecker, (70, 110), 25.0, 1.5, 2),
+    Neighbours(birdkinds.wood_pigeon, (50, 80), 22.0, 0.13, 1),
+    Neighbours(birdkinds.sparrow, (15, 17, 21, 26), 7.0, 0.45, 4),
+    Neighbours(birdkinds.contact_call, (8, 13, 20, 28), 6.0, 0.35, 4),
 ]
+
+BOUT, BETWEEN_BOUTS = 4.0, 2.5
+"""Songs or exchanges in a bout, on average, and how many times longer the rest after it is."""
+
+LULLS_S, LULL_S = (11.0, 20.0), 1.8
+"""Shortest and longest time from one lull to the next, and how long nobody sings in one: birds
+listen for what moves, and what is cut there is cut between two phrases."""
+
+WIDTH = 0.7
+"""How far to the sides birds sing: 1 would be heard on one side alone, as nothing is outdoors."""
+
+SHARED = 0.6
+"""Correlation of left and right in the wood's reverberation: two cardioids at one point have 0.75
+in common of what comes from all around, and far trunks answer each side a little differently."""
 
 ANSWER_AFTER_S = (0.4, 2.0)
 """Shortest and longest pause before a neighbour answers."""
 
-ANSWERS = 0.5
+ANSWERS = 0.4
 """Chance that a song is answered."""
+
+LATE_S = 1.5
+"""How long a bird waits after a lull, on average."""
+
+WAVERING, WAVERING_HZ = 0.09, 12.0
+"""Deviation of the logarithm of the amplitude over ten metres, and how often in a second it moves:
+eddies in the air bend sound to and fro, more so over longer ways."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
     """Return one loop of the wood, float64 [samples, 2], at an arbitrary level."""
     n = N_SAMPLES["birds"]
     direct, scattered = np.zeros((n, 2)), np.zeros((n, 2))
+    lulls_s = draw_lulls(rng, n / dsp.SAMPLE_RATE)
     for neighbours in WOOD:
-        sing_in_turn(rng, neighbours, direct, scattered)
-    wood = dsp.reverb(rng, scattered, rt60_s=1.2, damping_hz=3000.0)
-    return np.asarray(direct + wood + leaves(rng, n))
+        sing_in_turn(rng, neighbours, lulls_s, direct, scattered)
+    tail = dsp.reverb(rng, scattered.mean(axis=1), rt60_s=1.2, damping_hz=3000.0)
+    return np.asarray(direct + dsp.share(tail, SHARED) + leaves(rng, n))
+
+
+def draw_lulls(rng: np.random.Generator, duration_s: float) -> np.ndarray:
+    """Return when the lulls of a ring begin [lulls], in seconds and in order."""
+    count = round(duration_s / np.mean(LULLS_S))
+    apart = rng.uniform(*LULLS_S, count)
+    return np.asarray(np.cumsum(apart) * duration_s / np.sum(apart) - LULL_S)
+
+
+def put_off(lulls_s: np.ndarray, start_s: float, song_s: float, duration_s: float) -> float:
+    """Return the first time from `start_s` on at which a song is over before a lull, in seconds."""
+    wrapped_s = np.concatenate([lulls_s - duration_s, lulls_s, lulls_s + duration_s])
+    for lull_s in wrapped_s:
+        if start_s < lull_s + LULL_S and lull_s < start_s + song_s:
+            start_s = lull_s + LULL_S
+    return start_s
 
 
 def leaves(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -93,30 +139,48 @@ def leaves(rng: np.random.Generator, n: int) -> np.ndarray:
     high: dict[float, float] = {500: -22, 1500: -8, 4000: 0, 7000: -3, 14000: -14}
     stir = dsp.diffuse_noise(rng, n, dsp.curve(high), ears_m=1.0)
     gust = np.exp(0.3 * breath)[:, None]
-    return np.asarray((0.0024 * air + 0.0008 * stir) * gust)
+    return np.asarray((0.0016 * air + 0.0006 * stir) * gust)
 
 
 def sing_in_turn(
-    rng: np.random.Generator, kind: Neighbours, direct: np.ndarray, scattered: np.ndarray
+    rng: np.random.Generator,
+    kind: Neighbours,
+    lulls_s: np.ndarray,
+    direct: np.ndarray,
+    scattered: np.ndarray,
 ) -> None:
     """Add the exchanges of one kind of bird to the direct and the scattered sound."""
     n_birds = len(kind.distances_m)
-    places = rng.permutation(np.linspace(-0.8, 0.8, n_birds) + rng.uniform(-0.1, 0.1, n_birds))
+    places = rng.permutation((np.arange(n_birds) + rng.random(n_birds)) / n_birds)
+    places = WIDTH * (2 * places - 1)
     repertoires = [[kind.song(rng) for _ in range(kind.repertoire)] for _ in range(n_birds)]
     now_s, end_s = rng.uniform(0, kind.rest_s), direct.shape[0] / dsp.SAMPLE_RATE
     bird = int(rng.integers(n_birds))
-    while now_s < end_s:
+    while True:
         phrase = repertoires[bird][int(rng.integers(kind.repertoire))]
         song = perform(rng, phrase, kind.distances_m[bird])
+        song_s = song.size / dsp.SAMPLE_RATE
+        free_s = put_off(lulls_s, now_s, song_s, end_s)
+        # After a lull they do not all begin at once.
+        if free_s > now_s:
+            free_s = put_off(lulls_s, free_s + rng.exponential(LATE_S), song_s, end_s)
+        if free_s >= end_s:
+            break
         level = kind.loudness / kind.distances_m[bird] * rng.uniform(0.75, 1.1)
-        event = events.pan_level(level * song, float(np.clip(places[bird], -1, 1)))
-        start = int(now_s * dsp.SAMPLE_RATE)
+        event = events.pan_level(level * song, float(places[bird]))
+        start = int(free_s * dsp.SAMPLE_RATE)
         dsp.add_event(direct, start, event)
         dsp.add_event(scattered, start, event * (0.12 + 0.011 * kind.distances_m[bird]))
-        now_s += song.size / dsp.SAMPLE_RATE
-        answered = n_birds > 1 and rng.random() < ANSWERS
-        now_s += rng.uniform(*ANSWER_AFTER_S) if answered else kind.rest_s * rng.lognormal(0, 0.8)
+        now_s = free_s + song_s + pause_s(rng, kind)
         bird = int((bird + rng.integers(1, n_birds)) % n_birds) if n_birds > 1 else bird
+
+
+def pause_s(rng: np.random.Generator, kind: Neighbours) -> float:
+    """Return how long nobody of a kind sings after a song: the next may be an answer."""
+    if len(kind.distances_m) > 1 and rng.random() < ANSWERS:
+        return float(rng.uniform(*ANSWER_AFTER_S))
+    rest = BETWEEN_BOUTS if rng.random() < 1 / BOUT else 1.0
+    return float(rest * kind.rest_s * rng.lognormal(0, 0.8))
 
 
 def perform(rng: np.random.Generator, phrase: birdsong.Phrase, distance_m: float) -> np.ndarray:
@@ -125,9 +189,10 @@ def perform(rng: np.random.Generator, phrase: birdsong.Phrase, distance_m: float
     def absorb_db(f: np.ndarray) -> np.ndarray:
         return np.asarray(0.10 * distance_m * (f / 5000) ** 1.6)
 
-    tempo = rng.normal(1, 0.02)
     parts = []
-    for syllable in phrase:
-        tone = birdsong.sing_syllable(rng, syllable, absorb_db) * rng.uniform(0.85, 1.1)
-        parts += [tone, np.zeros(int(syllable.gap_s * tempo * dsp.SAMPLE_RATE))]
-    return np.concatenate(parts)
+    for syllable in birdsong.varied(rng, phrase):
+        tone = birdsong.sing_syllable(rng, syllable, absorb_db)
+        parts += [tone, np.zeros(int(syllable.gap_s * dsp.SAMPLE_RATE))]
+    song = np.concatenate(parts)
+    wavering = birdsong.uneven(rng, song.size, WAVERING_HZ)
+    return np.asarray(song * np.exp(WAVERING * np.sqrt(distance_m / 10) * wavering))

@@ -1,14 +1,13 @@
-"""What birds sing: syllables as pitch curves, strung to phrases after the manner of their kind.
+"""How birds sing: syllables as pitch curves, performed a little otherwise each time.
 
 A syllable is one breath of a syrinx: an almost pure tone whose pitch follows a smooth curve, at
-times with a fast vibrato or a few harmonics. Each function below invents one phrase of a kind of
-song; a bird's repertoire is a handful of phrases that it keeps for life.
+times with harmonics, a vibrato so fast that it buzzes, or a pitch so unsteady that it rasps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +31,9 @@ class Syllable:
         Rate of a fast vibrato and its depth as a share of the pitch.
     harmonics : tuple of float
         Amplitudes of the second harmonic and those above.
+    roughness : float
+        Deviation of the pitch from one millisecond to the next, as a share: some hundredths
+        rasp, some tenths leave hardly a tone.
     """
 
     pitches_hz: tuple[float, ...]
@@ -41,7 +43,15 @@ class Syllable:
     vibrato_hz: float = 0.0
     vibrato_depth: float = 0.0
     harmonics: tuple[float, ...] = ()
+    roughness: float = 0.0
 
+
+TUNE, TEMPO, GAPS, LEVELS = 0.01, 0.03, 0.14, 0.15
+"""How far notes of one phrase differ each time: deviations of pitch and tempo, as shares, and of
+the logarithms of pauses and levels. Birds are precise, yet no two notes are copies."""
+
+SWELLING = 5.0
+"""A phrase is at its full level after this part of it: 5 is a fifth."""
 
 Phrase = list[Syllable]
 Species = Callable[[np.random.Generator], Phrase]
@@ -65,6 +75,8 @@ def sing_syllable(
     pitch = np.exp(PchipInterpolator(np.linspace(0, 1, knots.size), knots)(x))
     vibrato = np.sin(2 * np.pi * syllable.vibrato_hz * x * syllable.duration_s + rng.uniform(0, 6))
     pitch = pitch * (1 + syllable.vibrato_depth * vibrato)
+    if syllable.roughness:
+        pitch = pitch * (1 + syllable.roughness * uneven(rng, n, 1000.0))
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     tone = np.zeros(n)
     for k, amplitude in enumerate((1.0, *syllable.harmonics), start=1):
@@ -73,139 +85,25 @@ def sing_syllable(
     return fade(syllable.level * swell * tone, 0.004, 0.006)
 
 
-def blackbird(rng: np.random.Generator) -> Phrase:
-    """Return a slow fluted phrase with a squeaky end."""
-    phrase = []
-    for _ in range(int(rng.integers(3, 7))):
-        f = rng.uniform(1750, 2900)
-        bend = rng.uniform(0.88, 1.14, 2)
-        vibrato = rng.choice([0.0, 0.0, rng.uniform(0.01, 0.03)])
-        curve = (f, f * bend[0], f * bend[0] * bend[1])
-        phrase.append(
-            Syllable(
-                curve, rng.uniform(0.1, 0.34), rng.uniform(0.02, 0.1), rng.uniform(0.7, 1.0),
-                rng.uniform(18, 35), vibrato, (0.05, 0.015),
-            )
-        )  # fmt: skip
-    for _ in range(int(rng.integers(2, 8))):
-        f = rng.uniform(3200, 6000)
-        curve = (f, f * rng.uniform(0.8, 1.3), f * rng.uniform(0.7, 1.1))
-        phrase.append(Syllable(curve, rng.uniform(0.03, 0.07), 0.012, rng.uniform(0.12, 0.3)))
-    return phrase
+def uneven(rng: np.random.Generator, n: int, rate_hz: float) -> np.ndarray:
+    """Return a random course [n] of zero mean and unit deviation at `rate_hz` points a second."""
+    points = rng.standard_normal(int(n * rate_hz / SAMPLE_RATE) + 2)
+    return np.asarray(
+        np.interp(np.arange(n) * rate_hz / SAMPLE_RATE, np.arange(points.size), points)
+    )
 
 
-def great_tit(rng: np.random.Generator) -> Phrase:
-    """Return a two- or three-note figure, repeated like a squeaking pump."""
-    high = rng.uniform(3600, 4600)
-    pitches = [high, high * rng.uniform(0.68, 0.82), high * rng.uniform(0.85, 0.95)]
-    figure = [
-        Syllable((f * 1.02, f, f * 0.985), rng.uniform(0.08, 0.14), rng.uniform(0.03, 0.08),
-                 rng.uniform(0.75, 1.0), harmonics=(0.06,))
-        for f in pitches[: int(rng.integers(2, 4))]
-    ]  # fmt: skip
-    return figure * int(rng.integers(3, 8))
-
-
-def chaffinch(rng: np.random.Generator) -> Phrase:
-    """Return a rattle that falls in steps and ends in a flourish."""
-    phrase: Phrase = []
-    top, duration = rng.uniform(5000, 5800), 0.055
-    for _ in range(int(rng.integers(3, 5))):
-        low = top * rng.uniform(0.52, 0.64)
-        gap = rng.uniform(0.035, 0.07)
-        note = Syllable((top, top * 0.8, low), duration, gap, rng.uniform(0.55, 0.9))
-        phrase += [note] * int(rng.integers(3, 7))
-        top, duration = top * rng.uniform(0.8, 0.93), duration * rng.uniform(1.0, 1.25)
-    end = rng.uniform(2400, 3000)
-    phrase.append(Syllable((4600, 3000, 4200), 0.11, 0.02, 0.9))
-    phrase.append(Syllable((end * 1.5, end, end * 1.25, end * 0.95), 0.22, 0.1, 1.0))
-    return phrase
-
-
-def robin(rng: np.random.Generator) -> Phrase:
-    """Return a thin silvery phrase that leaps between high and low."""
-    phrase = []
-    for _ in range(int(rng.integers(7, 16))):
-        f = rng.choice([rng.uniform(2200, 3300), rng.uniform(3500, 5000), rng.uniform(5000, 7200)])
-        curve = tuple(f * rng.uniform(0.8, 1.2, int(rng.integers(2, 5))))
-        fast = rng.random() < 0.35
-        phrase.append(
-            Syllable(
-                curve, rng.uniform(0.04, 0.22), rng.uniform(0.01, 0.09), rng.uniform(0.35, 0.9),
-                rng.uniform(25, 60), 0.05 if fast else 0.0, (0.03,),
-            )
-        )  # fmt: skip
-    return phrase
-
-
-def wren(rng: np.random.Generator) -> Phrase:
-    """Return a long, hurried chain of trills on different pitches."""
-    phrase: Phrase = []
-    for _ in range(int(rng.integers(4, 7))):
-        f, duration = rng.uniform(3600, 6200), rng.uniform(0.03, 0.08)
-        curve = tuple(f * rng.uniform(0.78, 1.2, 3))
-        note = Syllable(curve, duration, rng.uniform(0.02, 0.05), rng.uniform(0.6, 1.0))
-        phrase += [note] * int(rng.integers(3, 14))
-    return phrase
-
-
-def chiffchaff(rng: np.random.Generator) -> Phrase:
-    """Return an even, unhurried series of two clipped notes in random order."""
-    notes = [
-        Syllable((f * 1.5, f * 1.02, f), 0.10, rng.uniform(0.2, 0.26), 0.9, harmonics=(0.04,))
-        for f in (rng.uniform(3900, 4300), rng.uniform(3300, 3700))
-    ]
-    return [notes[int(i)] for i in rng.integers(0, 2, int(rng.integers(6, 15)))]
-
-
-def warbler(rng: np.random.Generator) -> Phrase:
-    """Return soft descending whistles, each a little lower and slower than the one before."""
-    f, duration, phrase = rng.uniform(4300, 5200), 0.07, []
-    for _ in range(int(rng.integers(9, 15))):
-        curve = (f * 1.12, f, f * rng.uniform(0.86, 0.92))
-        phrase.append(Syllable(curve, duration, 0.05, rng.uniform(0.6, 0.95)))
-        f, duration = f * rng.uniform(0.93, 0.975), duration * 1.06
-    return phrase
-
-
-def wood_pigeon(rng: np.random.Generator) -> Phrase:
-    """Return five muffled coos."""
-    f = rng.uniform(440, 510)
-    rhythm = [
-        (0.32, 0.9, 0.08),
-        (0.62, 1.06, 0.06),
-        (0.5, 1.0, 0.24),
-        (0.3, 0.96, 0.1),
-        (0.34, 0.93, 0.5),
-    ]
-    coos = [
-        Syllable((f * r * 0.94, f * r, f * r * 0.96), d, gap, 1.0, 8, 0.006, (0.04, 0.015))
-        for d, r, gap in rhythm
-    ]
-    return coos * int(rng.integers(2, 4))
-
-
-def sparrow(rng: np.random.Generator) -> Phrase:
-    """Return a few plain, slightly rough chirps."""
-    phrase = []
-    for _ in range(int(rng.integers(2, 6))):
-        f = rng.uniform(2700, 3800)
-        curve = (
-            f * rng.uniform(0.85, 1.0),
-            f * rng.uniform(1.1, 1.35),
-            f * rng.uniform(0.75, 0.95),
+def varied(rng: np.random.Generator, phrase: Phrase) -> Phrase:
+    """Return a phrase as a bird sings it this time: no note twice alike, the first ones softer."""
+    tempo, tune = rng.normal(1, TEMPO), rng.normal(1, TUNE)
+    swelling = np.linspace(0, SWELLING, len(phrase)).clip(max=1) ** 0.7
+    return [
+        replace(
+            note,
+            pitches_hz=tuple(tune * f * rng.normal(1, TUNE) for f in note.pitches_hz),
+            duration_s=note.duration_s * tempo * rng.normal(1, 2 * TEMPO),
+            gap_s=note.gap_s * tempo * rng.lognormal(0, GAPS),
+            level=note.level * (0.35 + 0.65 * swell) * rng.lognormal(0, LEVELS),
         )
-        phrase.append(
-            Syllable(curve, rng.uniform(0.06, 0.13), rng.uniform(0.15, 0.5), rng.uniform(0.5, 1.0),
-                     rng.uniform(60, 110), 0.02, (0.25, 0.1))
-        )  # fmt: skip
-    return phrase
-
-
-def contact_call(rng: np.random.Generator) -> Phrase:
-    """Return one to three thin calls by which birds keep in touch."""
-    f, long = rng.uniform(5500, 8000), rng.random() < 0.4
-    duration = rng.uniform(0.12, 0.3) if long else rng.uniform(0.03, 0.06)
-    drop = 0.97 if long else rng.uniform(0.75, 1.15)
-    call = Syllable((f, f * (1 + drop) / 2, f * drop), duration, rng.uniform(0.08, 0.3), 0.6)
-    return [call] * int(rng.integers(1, 4))
+        for note, swell in zip(phrase, swelling, strict=True)
+    ]
