@@ -227,6 +227,14 @@ def share(x: np.ndarray, correlation: float) -> np.ndarray:
     return np.stack([middle + side, middle - side], axis=1)
 
 
+def pan_ring(x: np.ndarray, position: float) -> np.ndarray:
+    """Return a mono ring in stereo as `pan` does an event, no longer than it was."""
+    late = int(abs(position) * 0.0005 * SAMPLE_RATE)
+    y = pan(x, position)
+    y[:late] += y[x.shape[0] :]
+    return y[: x.shape[0]]
+
+
 def reverb(
     rng: np.random.Generator, x: np.ndarray, rt60_s: float, damping_hz: float = 4000.0
 ) -> np.ndarray:

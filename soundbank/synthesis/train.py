@@ -1,0 +1,164 @@
+"""Inside a railway carriage: wheels over the joints of the rails, rumble, and air.
+
+Every axle of the train passes over every joint. Where the axles are, how far the joints are
+apart and how fast the train goes say when each blow falls: two for a bogie, two bogies for a
+carriage. The floor and the walls turn a blow into a dull knock; one from farther along the train
+is fainter and duller. Rolling makes a noise that grows with the speed, and that ballast, bridges
+and cuttings colour as they go by.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from synthesis import dsp, events
+from synthesis.lengths import N_SAMPLES
+
+TITLE = "Train carriage"
+MADE = (
+    "Every axle of five carriages passing over every rail joint at a slowly changing speed, as "
+    "knocks of floor and walls, with the rumble of rolling and the air of the ventilation."
+)
+
+SPEED_MS = 19.0
+"""Mean speed: some 70 km/h, at which the joints are heard as an unhurried beat."""
+
+SPEED_S, SPEED_DEPTH = (60.0, 12.0), 0.03
+"""Longest and shortest periods in which the speed changes, and its deviation as a share of it."""
+
+RAIL_M = 30.0
+"""Distance between two joints."""
+
+CARRIAGE_M, BOGIES_M, AXLES_M = 26.4, 19.0, 2.5
+"""Length of a carriage, distance of its two bogies, and of the two axles of a bogie."""
+
+CARRIAGES = (-2, -1, 0, 1, 2)
+"""The carriages whose wheels are heard, counted backwards from the listener's own."""
+
+SEAT_M = 5.5
+"""How far before the middle of the carriage the listener sits."""
+
+HEARD_M, DOORS_DB = 12.0, -3.0
+"""A blow falls to half over this distance along the train, and by this much through each end of
+a carriage."""
+
+JOINT = 0.22
+"""Deviation of the logarithm of a joint's step, for some are worn and some are fresh."""
+
+KNOCK_HZ, KNOCK_MODES, KNOCK_S = (85.0, 480.0), 16, (0.10, 0.28)
+"""Range of the floor's and the walls' resonances, how many of them a blow excites, and the times
+in which they fall by 60 dB, from the highest to the lowest."""
+
+BLOW_S = 0.006
+"""How long a wheel takes over the gap: a sharper blow is a hammer's."""
+
+CLATTER, CLATTER_S, CLATTER_HZ = 4.0, 0.02, 1800.0
+"""Amplitude of the noise of a blow against its resonances, how fast it dies away, and where its
+spectrum bends."""
+
+KNOCKS_DB = 0.0
+"""Level of the knocks against the rumble."""
+
+CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
+RUMBLE_DB = (-11, -3, 0, -6, -10, -14, -20, -28, -40)
+"""Level of the rumble in each of `CENTRES_HZ`, as it comes through floor and windows."""
+
+SPEED_POWER = 3.0
+"""The power of the rumble grows with the speed to this power (Thompson 2009)."""
+
+GROUND_S, GROUND_DB = (25.0, 1.5), 1.3
+"""Periods and deviation of what ballast, bridges and cuttings do to each band."""
+
+SWAY_S, SWAY_DB = (1.2, 0.12), 0.9
+"""The same of the carriage's swaying and shaking."""
+
+AIR: dict[float, float] = {
+    60: -20, 125: -10, 250: -3, 500: 0, 1000: -1, 2000: -4, 4000: -10, 8000: -20, 16000: -36,
+}  # fmt: skip
+"""Level of the ventilation in dB in bands of one width on a log axis."""
+
+AIR_DB = -11.0
+"""Level of the ventilation against the rumble."""
+
+CABIN_S, CABIN_DB = 0.3, -5.0
+"""Reverberation of the carriage and its level against the knocks."""
+
+EARS_M = 0.12
+"""How far apart the ears are for the rumble: it comes from below, not from everywhere."""
+
+CONTROL_HZ = 50
+
+
+def render(rng: np.random.Generator) -> np.ndarray:
+    """Return the sound, float64 [samples, 2] at 44.1 kHz."""
+    n = N_SAMPLES["train"]
+    points = int(CONTROL_HZ * n / dsp.SAMPLE_RATE)
+    speed = 1 + SPEED_DEPTH * dsp.gust_curve(rng, points, n / dsp.SAMPLE_RATE, *SPEED_S)
+    knocks = _knocks(rng, n, speed)
+    knocks += dsp.reverb(rng, knocks, CABIN_S, damping_hz=1500.0) * dsp.db(CABIN_DB)
+    knocks *= dsp.db(KNOCKS_DB) / np.sqrt(np.mean(knocks**2))
+    colour, pink = dsp.curve(AIR), dsp.tilt(-3.0)
+    air = dsp.diffuse_noise(rng, n, lambda f: colour(f) * pink(f)) * dsp.db(AIR_DB)
+    heard = _rumble(rng, n, speed) + knocks + air
+    return dsp.join_bass(dsp.filter_ring(heard, dsp.band(low_hz=35)), below_hz=500.0)
+
+
+def _knocks(rng: np.random.Generator, n: int, speed: np.ndarray) -> np.ndarray:
+    """Return the blows of all axles on all joints, [n, 2], at an arbitrary level."""
+    joints = round(SPEED_MS * n / dsp.SAMPLE_RATE / RAIL_M)
+    gone = np.concatenate([[0.0], np.cumsum(speed / speed.sum())]) * joints * RAIL_M
+    worn = rng.lognormal(0.0, JOINT, joints)
+    out = np.zeros((n, 2))
+    for carriage in CARRIAGES:
+        for behind_m in _axles(carriage):
+            away_m, doors = abs(behind_m), abs(carriage)
+            level = 0.5 ** (away_m / HEARD_M) * dsp.db(DOORS_DB * doors)
+            crossed_m = (np.arange(joints) * RAIL_M + behind_m) % (joints * RAIL_M)
+            starts = np.interp(crossed_m, gone, np.arange(len(gone))) * n / len(speed)
+            for start, step in zip(starts.astype(int), worn, strict=True):
+                knock = level * step * rng.lognormal(0.0, 0.12) * _knock(rng, away_m, doors)
+                place = 0.75 * np.tanh(behind_m / 8.0)
+                dsp.add_event(out, int(start), events.pan_level(knock, float(place)))
+    return out
+
+
+def _axles(carriage: int) -> list[float]:
+    """Return how far behind the listener a carriage's axles are, in metres."""
+    middle_m = SEAT_M + carriage * CARRIAGE_M
+    bogies_m = (middle_m - BOGIES_M / 2, middle_m + BOGIES_M / 2)
+    return [bogie_m + side * AXLES_M / 2 for bogie_m in bogies_m for side in (-1, 1)]
+
+
+def _knock(rng: np.random.Generator, away_m: float, doors: int) -> np.ndarray:
+    """Return one blow [samples]; from farther away, or through doors, duller."""
+    low, high = np.log(KNOCK_HZ)
+    pitches = np.exp(np.linspace(low, high, KNOCK_MODES) + rng.normal(0.0, 0.03, KNOCK_MODES))
+    bend_hz = CLATTER_HZ / (1 + away_m / 8.0 + doors)
+    dull = 1 / (1 + (pitches / bend_hz) ** 2)
+    knock = events.damped_modes(
+        pitches,
+        np.geomspace(KNOCK_S[1], KNOCK_S[0], KNOCK_MODES),
+        rng.normal(0.0, 1.0, KNOCK_MODES) * dull,
+        BLOW_S,
+    )
+    t = np.arange(knock.size) / dsp.SAMPLE_RATE
+    noise = rng.standard_normal(knock.size) * np.exp(-t / CLATTER_S) * (1 - np.exp(-t / BLOW_S))
+    clatter = events.filter_event(noise, dsp.band(150.0, bend_hz, order=2), tail_s=0.0)
+    return np.asarray(knock + CLATTER * clatter)
+
+
+def _rumble(rng: np.random.Generator, n: int, speed: np.ndarray) -> np.ndarray:
+    """Return the noise of rolling, [n, 2], of unit RMS."""
+    points, seconds = len(speed), n / dsp.SAMPLE_RATE
+    levels = np.array(
+        [level_db + GROUND_DB * dsp.gust_curve(rng, points, seconds, *GROUND_S)
+         for level_db in RUMBLE_DB]
+    )  # fmt: skip
+    levels += 10 * SPEED_POWER * np.log10(speed)
+    noise = dsp.diffuse_noise(rng, n, dsp.tilt(-3.0), EARS_M)
+    sides = []
+    for side in noise.T:
+        sway = SWAY_DB * dsp.gust_curve(rng, points, seconds, *SWAY_S)
+        sides.append(dsp.shape_ring(side, CENTRES_HZ, 10 ** ((levels + sway) / 20)))
+    rumble = np.stack(sides, axis=1)
+    return np.asarray(rumble / np.sqrt(np.mean(rumble**2)))
