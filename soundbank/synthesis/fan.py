@@ -101,7 +101,7 @@ def _hum(rng: np.random.Generator, angle: np.ndarray) -> np.ndarray:
     for k, level_db in enumerate(HUM_DB, 1):
         level = level_db + HUM_WANDER_DB * dsp.slow_curve(rng, len(angle), WANDER_S[1])
         hum += 10 ** (level / 20) * np.sin(k * BLADES * angle + rng.uniform(0, 2 * np.pi))
-    return hum * np.sqrt(2)
+    return np.asarray(hum * np.sqrt(2))
 
 
 def _room(f: np.ndarray) -> np.ndarray:

@@ -173,7 +173,7 @@ def _ring(rng: np.random.Generator, radius_mm: np.ndarray) -> np.ndarray:
     loud = radius_mm[:, None] ** LOUDNESS_POWER * rng.lognormal(0.0, LOUDNESS, radius_m.shape)
     ring = np.sin(2 * np.pi * pitch * (1 + rise * t / 2) * t)
     ring *= loud * np.exp(-decay * t) * (1 - np.exp(-t * pitch))
-    return ring * np.minimum(1.0, (t[-1] - t) / (0.2 * t[-1]))
+    return np.asarray(ring * np.minimum(1.0, (t[-1] - t) / (0.2 * t[-1])))
 
 
 def _wash(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -35,28 +35,29 @@ CARRIAGE_M, BOGIES_M, AXLES_M = 26.4, 19.0, 2.5
 CARRIAGES = (-2, -1, 0, 1, 2)
 """The carriages whose wheels are heard, counted backwards from the listener's own."""
 
-SEAT_M = 5.5
-"""How far before the middle of the carriage the listener sits."""
+SEAT_M = 12.3
+"""How far before the middle of the carriage the listener sits: near the door, between the two
+bogies whose four blows make the rhythm that one knows."""
 
-HEARD_M, DOORS_DB = 12.0, -3.0
+HEARD_M, DOORS_DB = 14.0, -1.0
 """A blow falls to half over this distance along the train, and by this much through each end of
 a carriage."""
 
 JOINT = 0.22
 """Deviation of the logarithm of a joint's step, for some are worn and some are fresh."""
 
-KNOCK_HZ, KNOCK_MODES, KNOCK_S = (85.0, 480.0), 16, (0.10, 0.28)
+KNOCK_HZ, KNOCK_MODES, KNOCK_S = (105.0, 380.0), 16, (0.10, 0.28)
 """Range of the floor's and the walls' resonances, how many of them a blow excites, and the times
 in which they fall by 60 dB, from the highest to the lowest."""
 
-BLOW_S = 0.006
+BLOW_S = 0.009
 """How long a wheel takes over the gap: a sharper blow is a hammer's."""
 
-CLATTER, CLATTER_S, CLATTER_HZ = 4.0, 0.02, 1800.0
+CLATTER, CLATTER_S, CLATTER_HZ = 6.0, 0.03, 1500.0
 """Amplitude of the noise of a blow against its resonances, how fast it dies away, and where its
 spectrum bends."""
 
-KNOCKS_DB = 0.0
+KNOCKS_DB = 2.0
 """Level of the knocks against the rumble."""
 
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
@@ -132,8 +133,8 @@ def _axles(carriage: int) -> list[float]:
 def _knock(rng: np.random.Generator, away_m: float, doors: int) -> np.ndarray:
     """Return one blow [samples]; from farther away, or through doors, duller."""
     low, high = np.log(KNOCK_HZ)
-    pitches = np.exp(np.linspace(low, high, KNOCK_MODES) + rng.normal(0.0, 0.03, KNOCK_MODES))
-    bend_hz = CLATTER_HZ / (1 + away_m / 8.0 + doors)
+    pitches = np.exp(np.linspace(low, high, KNOCK_MODES) + rng.normal(0.0, 0.06, KNOCK_MODES))
+    bend_hz = CLATTER_HZ / (1 + away_m / HEARD_M + 0.3 * doors)
     dull = 1 / (1 + (pitches / bend_hz) ** 2)
     knock = events.damped_modes(
         pitches,
