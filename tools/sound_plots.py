@@ -68,8 +68,8 @@ def _grid(
     path: Path, names: list[str], draw: Callable[[Axes, str], None], x_label: str, y_label: str
 ) -> None:
     figure = Figure(figsize=(13, 6))
-    grid = figure.subplots(2, 4, sharex=True, sharey=True)
-    for axes, name in zip(grid.flat, names, strict=True):
+    grid = figure.subplots(2, -(-len(names) // 2), sharex=True, sharey=True, squeeze=False)
+    for axes, name in zip(grid.flat, names, strict=False):
         draw(axes, name)
         axes.set_title(name)
     for axes in grid[1]:

@@ -26,18 +26,20 @@ names, and are what a rendered sound may be mistaken for."""
 
 RECORDING_KINDS = {
     "birds": "birds",
+    "city": "city",
     "coffee-shop": "people",
     "fireplace": "fire",
     "rain": "rain",
     "storm": "thunder",
     "summer-night": "crickets",
+    "train": "train",
     "waves": "waves",
     "wind": "wind",
 }
-"""The same for Blanket's recordings; boat, city and train keep their names."""
+"""The same for Blanket's recordings; the boat keeps its name."""
 
-RECOGNISED = ("birds", "crickets", "fire", "people", "rain", "thunder", "waves", "wind")
-"""Base sounds of which there are recordings; singing bowls and white noise have none."""
+RECOGNISED = tuple(sorted(RECORDING_KINDS.values()))
+"""Base sounds of which there are recordings; the others have none to learn from."""
 
 CROP_S = 5.0
 TRAINING_HOP_S, TESTING_HOP_S = 1.0, 2.5

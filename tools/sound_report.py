@@ -45,7 +45,7 @@ RECOGNISED_SHARE = 0.9
 HIGHEST_DC_DBFS = -80.0
 """A mean this far down is under the rounding of 16-bit players."""
 
-NOISES = ("fire", "rain", "waves", "white-noise", "wind")
+NOISES = ("fire", "rain", "stream", "train", "waves", "white-noise", "wind")
 HIGHEST_TONE_DB = 6.0
 """In these, a line further above its surroundings would be heard as a tone. Thunder is left out:
 ten strikes are too few for their long-term spectrum to be smooth."""
