@@ -16,6 +16,7 @@ from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.bank import open_bank
 from deepmersion.sound.recording import SAMPLE_RATE, integrated_loudness, true_peak_db
 from deepmersion.sound.seam import measure_seam
+from synthesis import dsp
 from synthesis.kinds import KINDS
 from synthesis.lengths import N_SAMPLES
 
@@ -55,6 +56,12 @@ def test_every_file_is_as_long_loud_and_clean_as_promised(name: str) -> None:
 def test_the_bank_says_the_kind_that_each_sound_is_rendered_as() -> None:
     assert {sound.name: sound.kind for sound in open_bank().sounds} == KINDS
     assert list(KINDS) == list(N_SAMPLES)
+
+
+def test_a_ring_stays_one_where_it_is_panned() -> None:
+    ring = np.random.default_rng(1).standard_normal(1000)
+    turned = dsp.pan_ring(np.roll(ring, 300), 0.8)
+    np.testing.assert_allclose(turned, np.roll(dsp.pan_ring(ring, 0.8), 300, axis=0))
 
 
 def test_a_mix_of_two_does_not_repeat_within_a_year() -> None:
