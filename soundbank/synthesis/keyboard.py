@@ -1,0 +1,175 @@
+"""A quiet office: two people type now and then, paper is turned, a mouse clicks, the room hums.
+
+A key is heard three times: the finger that lands, the key that reaches its bottom and makes the
+desk ring, and, a tenth of a second later, the key that springs back. Writing comes in words and
+sentences with thought between them. Everything stands metres off in a furnished room, so that
+nothing clicks close to the ear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthesis import dsp, events
+from synthesis.air import breathing_air
+from synthesis.desk import mouse, paper, pencil
+from synthesis.lengths import N_SAMPLES
+
+TITLE = "Keyboards in an office"
+MADE = (
+    "Two people type in bursts on keyboards whose keys land, make the desk ring and spring back; "
+    "between them paper, a pencil and a mouse, in a furnished room with soft ventilation."
+)
+
+ROOM_DB: dict[float, float] = {
+    30: -16, 60: -3, 120: 0, 250: -4, 500: -10, 1000: -16, 2000: -23, 4000: -31, 8000: -41,
+    16000: -56,
+}  # fmt: skip
+ROOM, ROOM_DEPTH_DB = 0.025, 1.3
+"""The empty room: spectrum of its ventilation, RMS, and how deep it breathes."""
+
+RT60_S, REVERBERANT = 0.45, 0.16
+"""Reverberation time of a furnished office, and its level at the distance of a metre."""
+
+WORDS, LETTERS = (4, 14), (2, 9)
+"""Words in a burst of typing, and letters in a word."""
+
+THOUGHT_S = (3.0, 13.0)
+"""Pauses between bursts."""
+
+SLOWEST, UNEVENNESS = 0.06, 0.28
+"""Shortest time between two keys in seconds, and the deviation of its logarithm."""
+
+RELEASE_S = (0.07, 0.13)
+"""How long a key is held down."""
+
+PAPER_S, PENCIL_S, MOUSE_S = 13.0, 21.0, 9.0
+"""Mean time between two sheets, two notes in pencil, and two moves of the mouse."""
+
+PAPER, PENCIL, MOUSE = 0.26, 0.06, 0.20
+"""Their amplitudes, where a key's is 1."""
+
+
+@dataclass(frozen=True)
+class Typist:
+    """Someone at a keyboard: where, how fast, and how the keys and the desk sound."""
+
+    position: float
+    distance_m: float
+    pace_s: float
+    desk_hz: float
+    key_hz: float
+    top_hz: float
+
+
+TYPISTS = (
+    Typist(-0.4, 1.9, 0.150, 172.0, 1450.0, 4200.0),
+    Typist(0.5, 3.4, 0.195, 215.0, 1150.0, 3200.0),
+)
+
+
+def render(rng: np.random.Generator) -> np.ndarray:
+    """Return one loop of the office, float64 [samples, 2], at an arbitrary level."""
+    n = N_SAMPLES["keyboard"]
+    direct, send = np.zeros((n, 2)), np.zeros((n, 2))
+    for typist in TYPISTS:
+        add_typing(rng, typist, direct, send)
+    for make, amplitude, apart_s in (
+        (paper, PAPER, PAPER_S),
+        (pencil, PENCIL, PENCIL_S),
+        (mouse, MOUSE, MOUSE_S),
+    ):
+        add_now_and_then(rng, make, amplitude, apart_s, direct, send)
+    room = dsp.reverb(rng, send, RT60_S, damping_hz=2200.0)
+    air = breathing_air(rng, n, ROOM_DB, ROOM_DEPTH_DB)
+    return dsp.join_bass(direct + REVERBERANT * room + ROOM * air)
+
+
+def add_now_and_then(
+    rng: np.random.Generator,
+    make: Callable[[np.random.Generator], np.ndarray],
+    amplitude: float,
+    apart_s: float,
+    direct: np.ndarray,
+    send: np.ndarray,
+) -> None:
+    """Add something that happens about every `apart_s` seconds, somewhere in the room, in place."""
+    count = round(direct.shape[0] / dsp.SAMPLE_RATE / apart_s)
+    for k in range(count):
+        start = int((k + rng.uniform(0.1, 0.9)) / count * direct.shape[0])
+        event = dsp.pan(amplitude * rng.uniform(0.7, 1.1) * make(rng), rng.uniform(-0.6, 0.6))
+        dsp.add_event(direct, start, event / rng.uniform(1.8, 3.2))
+        dsp.add_event(send, start, event)
+
+
+def add_typing(
+    rng: np.random.Generator, typist: Typist, direct: np.ndarray, send: np.ndarray
+) -> None:
+    """Add all that one person types to the direct sound and to what the room returns."""
+    n = direct.shape[0]
+    keys = typist.key_hz * rng.lognormal(0.0, 0.16, 26)
+    far = dsp.band(90, typist.top_hz, order=1)
+    now_s = rng.uniform(*THOUGHT_S)
+    while now_s < n / dsp.SAMPLE_RATE - THOUGHT_S[0]:
+        vigour = rng.uniform(0.75, 1.0)
+        for late_s, is_space in burst(rng, typist.pace_s):
+            key_hz = 0.62 * typist.key_hz if is_space else float(rng.choice(keys))
+            event = events.filter_event(stroke(rng, typist.desk_hz, key_hz), far)
+            loud = vigour * rng.lognormal(0.0, 0.18) * (1.25 if is_space else 1.0)
+            side = typist.position + rng.uniform(-0.06, 0.06)
+            panned = dsp.pan(loud * event, side)
+            start = int((now_s + late_s) * dsp.SAMPLE_RATE)
+            dsp.add_event(direct, start, panned / typist.distance_m)
+            dsp.add_event(send, start, panned)
+        now_s += late_s + rng.uniform(*THOUGHT_S)
+
+
+def burst(rng: np.random.Generator, pace_s: float) -> list[tuple[float, bool]]:
+    """Return when the keys of some words are struck, in seconds, and which are the space bar."""
+    strokes, now_s = [], 0.0
+    for _ in range(int(rng.integers(*WORDS))):
+        letters = int(rng.integers(*LETTERS))
+        for k in range(letters + 1):
+            strokes.append((now_s, k == letters))
+            now_s += max(SLOWEST, pace_s * rng.lognormal(0.0, UNEVENNESS))
+        if rng.random() < 0.25:
+            now_s += rng.uniform(0.2, 0.9)
+    return strokes
+
+
+def stroke(rng: np.random.Generator, desk_hz: float, key_hz: float) -> np.ndarray:
+    """Return one key, [samples]: it lands, reaches its bottom and springs back."""
+    down = np.zeros(int(0.3 * dsp.SAMPLE_RATE))
+    modes = np.array([desk_hz, 2.3 * desk_hz, 0.55 * key_hz, key_hz, 2.1 * key_hz])
+    modes *= rng.normal(1.0, 0.06, modes.size)
+    t60_s = np.array([0.05, 0.04, 0.03, 0.022, 0.014]) * rng.uniform(0.85, 1.15, modes.size)
+    levels = np.array([0.55, 0.3, 0.35, 0.4, 0.16]) * rng.uniform(0.7, 1.2, modes.size)
+    thud = events.damped_modes(modes, t60_s, levels, 0.0012)
+    down[: thud.size] += thud
+    tap(rng, down, 0.0, 0.12, 0.006, (900, 3500))
+    up_s = rng.uniform(*RELEASE_S)
+    back = events.damped_modes(
+        key_hz * np.array([1.3, 2.6]), np.array([0.02, 0.012]), np.array([0.13, 0.08]), 0.001
+    )
+    start = int(up_s * dsp.SAMPLE_RATE)
+    down[start : start + back.size] += back
+    tap(rng, down, up_s, 0.05, 0.005, (1500, 5000))
+    return down
+
+
+def tap(
+    rng: np.random.Generator,
+    event: np.ndarray,
+    at_s: float,
+    level: float,
+    length_s: float,
+    band_hz: tuple[float, float],
+) -> None:
+    """Add a short soft burst of noise to an event in place."""
+    size = int(length_s * dsp.SAMPLE_RATE)
+    noise = level * dsp.noise(rng, size, dsp.band(*band_hz, order=1))
+    start = int(at_s * dsp.SAMPLE_RATE)
+    event[start : start + size] += events.fade(noise, 0.0012, length_s - 0.0012)
