@@ -57,6 +57,10 @@ CREAKS_A_MINUTE, CREAK = 8, 0.42
 SLIPS_HZ = (24.0, 46.0)
 """How often a rope slips in a second, at the ends of a creak and in its middle."""
 
+ROPE_T60_S = np.array([0.06, 0.045, 0.03, 0.02])
+ROPE_LEVELS = np.array([0.5, 0.6, 0.35, 0.16])
+"""How long each mode of a rope and its cleat rings after a slip, and how loud."""
+
 GULL = 0.08
 
 AIR_DB: dict[float, float] = {
@@ -165,12 +169,12 @@ def creak(rng: np.random.Generator, rope: Rope) -> np.ndarray:
     seconds = rng.uniform(0.5, 1.0)
     event = np.zeros(int((seconds + 0.3) * dsp.SAMPLE_RATE))
     modes = np.array(rope.modes_hz) * rng.normal(1.0, 0.03)
-    t60_s = np.array([0.06, 0.045, 0.03, 0.02])
+    levels = ROPE_LEVELS * rng.uniform(0.6, 1.2, ROPE_LEVELS.size)
     now_s = 0.0
     while now_s < seconds:
         pull = np.sin(np.pi * now_s / seconds)
-        levels = np.array([0.5, 0.6, 0.35, 0.16]) * rng.normal(0, 1, 4)
-        slip = pull**1.3 * rng.uniform(0.5, 1.0) * events.damped_modes(modes, t60_s, levels, 0.0015)
+        slip = events.damped_modes(modes, ROPE_T60_S, levels, 0.0015)
+        slip *= pull**1.3 * rng.uniform(0.6, 1.0)
         start = int(now_s * dsp.SAMPLE_RATE)
         event[start : start + slip.size] += slip
         rate_hz = SLIPS_HZ[0] + (SLIPS_HZ[1] - SLIPS_HZ[0]) * pull

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,8 +44,28 @@ THOUGHT_S = (3.0, 13.0)
 SLOWEST, UNEVENNESS = 0.06, 0.28
 """Shortest time between two keys in seconds, and the deviation of its logarithm."""
 
-RELEASE_S = (0.07, 0.13)
-"""How long a key is held down."""
+STROKE_S, RELEASE_S = 0.3, (0.07, 0.13)
+"""Length of what is heard of a key, and how long it is held down."""
+
+
+class Touch(NamedTuple):
+    """The noise of a finger or a spring: its level, how long it lasts, and where it lies."""
+
+    level: float
+    seconds: float
+    band_hz: tuple[float, float]
+
+
+LANDING, SPRINGING = Touch(0.12, 0.006, (900, 3500)), Touch(0.05, 0.005, (1500, 5000))
+
+HIT_S = 0.0012
+"""How long a hit takes to rise: a faster one would be a click."""
+
+DESK_MODES = np.array([(1.0, 0.05, 0.55), (2.3, 0.04, 0.3)])
+KEY_MODES = np.array([(0.55, 0.03, 0.35), (1.0, 0.022, 0.4), (2.1, 0.014, 0.16)])
+BACK_MODES = np.array([(1.3, 0.02, 0.13), (2.6, 0.012, 0.08)])
+"""Modes of the desk, of a key, and of a key that springs back: frequency relative to that of the
+typist's desk or key, T60 in seconds, amplitude."""
 
 PAPER_S, PENCIL_S, MOUSE_S = 13.0, 21.0, 9.0
 """Mean time between two sheets, two notes in pencil, and two moves of the mouse."""
@@ -142,34 +163,20 @@ def burst(rng: np.random.Generator, pace_s: float) -> list[tuple[float, bool]]:
 
 def stroke(rng: np.random.Generator, desk_hz: float, key_hz: float) -> np.ndarray:
     """Return one key, [samples]: it lands, reaches its bottom and springs back."""
-    down = np.zeros(int(0.3 * dsp.SAMPLE_RATE))
-    modes = np.array([desk_hz, 2.3 * desk_hz, 0.55 * key_hz, key_hz, 2.1 * key_hz])
-    modes *= rng.normal(1.0, 0.06, modes.size)
-    t60_s = np.array([0.05, 0.04, 0.03, 0.022, 0.014]) * rng.uniform(0.85, 1.15, modes.size)
-    levels = np.array([0.55, 0.3, 0.35, 0.4, 0.16]) * rng.uniform(0.7, 1.2, modes.size)
-    thud = events.damped_modes(modes, t60_s, levels, 0.0012)
-    down[: thud.size] += thud
-    tap(rng, down, 0.0, 0.12, 0.006, (900, 3500))
-    up_s = rng.uniform(*RELEASE_S)
-    back = events.damped_modes(
-        key_hz * np.array([1.3, 2.6]), np.array([0.02, 0.012]), np.array([0.13, 0.08]), 0.001
-    )
-    start = int(up_s * dsp.SAMPLE_RATE)
-    down[start : start + back.size] += back
-    tap(rng, down, up_s, 0.05, 0.005, (1500, 5000))
-    return down
+    sound = np.zeros(int(STROKE_S * dsp.SAMPLE_RATE))
+    down = np.concatenate([DESK_MODES * (desk_hz, 1, 1), KEY_MODES * (key_hz, 1, 1)])
+    hit(rng, sound, 0.0, down, LANDING)
+    hit(rng, sound, rng.uniform(*RELEASE_S), BACK_MODES * (key_hz, 1, 1), SPRINGING)
+    return sound
 
 
-def tap(
-    rng: np.random.Generator,
-    event: np.ndarray,
-    at_s: float,
-    level: float,
-    length_s: float,
-    band_hz: tuple[float, float],
+def hit(
+    rng: np.random.Generator, sound: np.ndarray, at_s: float, modes: np.ndarray, touch: Touch
 ) -> None:
-    """Add a short soft burst of noise to an event in place."""
-    size = int(length_s * dsp.SAMPLE_RATE)
-    noise = level * dsp.noise(rng, size, dsp.band(*band_hz, order=1))
+    """Add modes [k, 3] (frequency in Hz, T60 in seconds, amplitude) and a touch, in place."""
+    frequencies_hz, t60_s, levels = (modes * rng.normal(1.0, 0.06, modes.shape)).T
+    ring = events.damped_modes(frequencies_hz, t60_s, levels, HIT_S)
+    noise = dsp.noise(rng, int(touch.seconds * dsp.SAMPLE_RATE), dsp.band(*touch.band_hz, order=1))
+    ring[: noise.size] += touch.level * events.fade(noise, HIT_S, touch.seconds - HIT_S)
     start = int(at_s * dsp.SAMPLE_RATE)
-    event[start : start + size] += events.fade(noise, 0.0012, length_s - 0.0012)
+    sound[start : start + ring.size] += ring
