@@ -52,7 +52,7 @@ TUBE_RATIOS = np.array([1.0, 2.76, 5.4, 8.9])
 TUBE_T60_S = np.array([0.42, 0.17, 0.08, 0.04])
 TUBE_DB = np.array([0.0, -8.0, -17.0, -27.0])
 
-KNOCKS_A_SECOND, KNOCK = 1.9, 0.17
+KNOCKS_A_SECOND, KNOCK = 2.3, 0.22
 """How often bamboo touches bamboo on average, and how loud against a bell's stroke."""
 
 BREEZE_S, BREEZE_DEPTH = (14.0, 1.0), 0.55
@@ -62,11 +62,12 @@ KNOCK_POWER = 3.2
 """Knocks grow more frequent with the breeze to this power: it stirs the chimes, then they rest."""
 
 AIR_DB: dict[float, float] = {
-    30: -22, 60: -5, 120: 0, 250: -5, 500: -10, 1000: -15, 2000: -21, 4000: -27, 8000: -36,
-    16000: -52,
+    30: -22, 60: -5, 120: 0, 250: -5, 500: -10, 1000: -14, 2000: -18, 4000: -23, 8000: -34,
+    16000: -55,
 }  # fmt: skip
-AIR, AIR_DEPTH_DB = 0.012, 2.0
-"""The air of the garden: its spectrum, its RMS, and how deep it breathes."""
+AIR, AIR_DEPTH_DB = 0.022, 1.5
+"""The air of the garden, with leaves in it: its spectrum, its RMS, and how deep it breathes beside
+what the breeze does."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,12 @@ def render(rng: np.random.Generator) -> np.ndarray:
         bell = bells[1] if i % 3 == 2 else bells[0]
         for event in stroke(rng, bell, force=rng.uniform(0.75, 1.0)):
             dsp.add_event(rung, int(start), event)
+    seconds = n / dsp.SAMPLE_RATE
+    breeze = np.exp(BREEZE_DEPTH * dsp.gust_curve(rng, int(20 * seconds), seconds, *BREEZE_S))
     bamboo = np.zeros((n, 2))
-    add_chimes(rng, bamboo)
+    add_chimes(rng, bamboo, breeze)
     garden = dsp.reverb(rng, rung + bamboo, rt60_s=2.2, damping_hz=1800.0)
-    air = breathing_air(rng, n, AIR_DB, AIR_DEPTH_DB)
+    air = breathing_air(rng, n, AIR_DB, AIR_DEPTH_DB) * dsp.stretch(breeze, n)[:, None]
     return dsp.join_bass(rung + bamboo + 0.3 * garden + AIR * air)
 
 
@@ -146,12 +149,10 @@ def stroke(rng: np.random.Generator, bell: Bell, force: float) -> list[np.ndarra
     ]
 
 
-def add_chimes(rng: np.random.Generator, ring: np.ndarray) -> None:
-    """Add the knocks of the bamboo tubes, which hang in a row, to a stereo ring in place."""
+def add_chimes(rng: np.random.Generator, ring: np.ndarray, breeze: np.ndarray) -> None:
+    """Add the knocks of bamboo tubes in a row, stirred by a breeze [points], to a ring in place."""
     n = ring.shape[0]
-    seconds = n / dsp.SAMPLE_RATE
-    breeze = np.exp(BREEZE_DEPTH * dsp.gust_curve(rng, int(20 * seconds), seconds, *BREEZE_S))
-    count = int(KNOCKS_A_SECOND * seconds)
+    count = int(KNOCKS_A_SECOND * n / dsp.SAMPLE_RATE)
     for start in dsp.draw_times(rng, count, breeze**KNOCK_POWER, n):
         first = int(rng.integers(len(TUBES_HZ)))
         swing = min(1.6, breeze[int(start * len(breeze) / n)]) * rng.lognormal(-0.3, 0.35)

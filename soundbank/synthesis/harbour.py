@@ -32,6 +32,9 @@ SWELL_S, SWELL_DEPTH = (11.0, 2.5), 0.45
 LAPS_A_SECOND, BUBBLES = 1.3, 24
 """Wavelets that reach a hull in a second, all hulls together, and bubbles of a middling one."""
 
+HIGHEST = 1.4
+"""No wavelet is higher than this, so that none startles."""
+
 BUBBLE_HZ, BUBBLE_SPREAD = 820.0, 0.5
 """Middle pitch of the bubbles and the deviation of its logarithm: a brook's are higher."""
 
@@ -104,8 +107,8 @@ def add_laps(rng: np.random.Generator, ring: np.ndarray, swell: np.ndarray) -> N
     n = ring.shape[0]
     count = int(LAPS_A_SECOND * n / dsp.SAMPLE_RATE)
     for start in dsp.draw_times(rng, count, swell, n):
-        height = swell[int(start * len(swell) / n)] * rng.lognormal(-0.2, 0.35)
-        event = lap(rng, min(height, 1.7))
+        height = swell[int(start * len(swell) / n)] * rng.lognormal(-0.2, 0.25)
+        event = lap(rng, min(height, HIGHEST))
         dsp.add_event(ring, int(start), dsp.pan(event, rng.choice(HULLS) + rng.normal(0, 0.06)))
 
 
