@@ -76,11 +76,11 @@ FLOW_S, FLOW_DEPTH = (30.0, 4.0), 0.25
 """The same of the slow motion: the brook is never quite as it was a moment ago."""
 
 WASH: dict[float, float] = {
-    40: -28, 100: -17, 200: -10, 400: -5, 800: -2, 1600: 0, 3150: -2, 6300: -8, 12500: -20,
+    40: -28, 100: -17, 200: -10, 400: -5, 800: -2, 1600: 0, 3150: -1, 6300: -6, 12500: -18,
 }  # fmt: skip
 """Level of the wash in dB in bands of one width on a log axis."""
 
-WASH_DB = -5.0
+WASH_DB = -2.5
 """Level of the wash against the bubbles. More of it is a weir, or rain."""
 
 BANKS_S, BANKS_DB = 0.3, -14.0

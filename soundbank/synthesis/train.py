@@ -43,10 +43,10 @@ HEARD_M, DOORS_DB = 14.0, -1.0
 """A blow falls to half over this distance along the train, and by this much through each end of
 a carriage."""
 
-JOINT = 0.22
+JOINT = 0.15
 """Deviation of the logarithm of a joint's step, for some are worn and some are fresh."""
 
-KNOCK_HZ, KNOCK_MODES, KNOCK_S = (105.0, 380.0), 16, (0.10, 0.28)
+KNOCK_HZ, KNOCK_MODES, KNOCK_S = (118.0, 380.0), 16, (0.10, 0.28)
 """Range of the floor's and the walls' resonances, how many of them a blow excites, and the times
 in which they fall by 60 dB, from the highest to the lowest."""
 
@@ -139,7 +139,7 @@ def _knock(rng: np.random.Generator, away_m: float, doors: int) -> np.ndarray:
     knock = events.damped_modes(
         pitches,
         np.geomspace(KNOCK_S[1], KNOCK_S[0], KNOCK_MODES),
-        rng.normal(0.0, 1.0, KNOCK_MODES) * dull,
+        rng.choice((-1.0, 1.0), KNOCK_MODES) * rng.lognormal(0.0, 0.35, KNOCK_MODES) * dull,
         BLOW_S,
     )
     t = np.arange(knock.size) / dsp.SAMPLE_RATE
