@@ -39,9 +39,8 @@ SEAT_M = 12.3
 """How far before the middle of the carriage the listener sits: near the door, between the two
 bogies whose four blows make the rhythm that one knows."""
 
-HEARD_M, DOORS_DB = 14.0, -1.0
-"""A blow falls to half over this distance along the train, and by this much through each end of
-a carriage."""
+HEARD_M = 14.0
+"""A blow falls to half over this distance along the train."""
 
 JOINT = 0.15
 """Deviation of the logarithm of a joint's step, for some are worn and some are fresh."""
@@ -57,7 +56,7 @@ CLATTER, CLATTER_S, CLATTER_HZ = 6.0, 0.03, 1500.0
 """Amplitude of the noise of a blow against its resonances, how fast it dies away, and where its
 spectrum bends."""
 
-KNOCKS_DB = 2.0
+KNOCKS_DB = 3.5
 """Level of the knocks against the rumble."""
 
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
@@ -113,7 +112,7 @@ def _knocks(rng: np.random.Generator, n: int, speed: np.ndarray) -> np.ndarray:
     for carriage in CARRIAGES:
         for behind_m in _axles(carriage):
             away_m, doors = abs(behind_m), abs(carriage)
-            level = 0.5 ** (away_m / HEARD_M) * dsp.db(DOORS_DB * doors)
+            level = 0.5 ** (away_m / HEARD_M)
             crossed_m = (np.arange(joints) * RAIL_M + behind_m) % (joints * RAIL_M)
             starts = np.interp(crossed_m, gone, np.arange(len(gone))) * n / len(speed)
             for start, step in zip(starts.astype(int), worn, strict=True):
