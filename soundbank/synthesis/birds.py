@@ -61,7 +61,7 @@ WOOD = [
     Neighbours(birdkinds.goldfinch, (16, 24, 40), 11.0, 0.5, 4),
     Neighbours(birdkinds.nuthatch, (30, 65), 18.0, 0.9, 3),
     Neighbours(birdkinds.cuckoo, (140,), 25.0, 0.5, 1),
-    Neighbours(birdkinds.woodpecker, (70, 110), 25.0, 1.5, 2),
+    Neighbours(birdkinds.woodpecker, (80, 110), 9.0, 0.6, 2),
     Neighbours(birdkinds.wood_pigeon, (50, 80), 22.0, 0.13, 1),
     Neighbours(birdkinds.sparrow, (15, 17, 21, 26), 7.0, 0.45, 4),
     Neighbours(birdkinds.contact_call, (8, 13, 20, 28), 6.0, 0.35, 4),
