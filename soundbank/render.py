@@ -62,7 +62,7 @@ N_TURNS = 20
 SEED = 2018
 """Default seed of the bank that is shipped."""
 
-TITLE = "deepmersion's ten base sounds"
+TITLE = "deepmersion's eighteen base sounds"
 LICENCE = "MIT"
 
 

@@ -9,7 +9,7 @@ KINDS: dict[str, str] = {
     "crickets": "cricket",
     "fan": "mechanical fan",
     "fire": "fire",
-    "harbour": "boat",
+    "harbour": "moored boats",
     "keyboard": "keyboard typing",
     "people": "café",
     "rain": "rain",

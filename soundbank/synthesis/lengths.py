@@ -1,8 +1,7 @@
-"""How long each base sound is before it comes round again.
+"""How long each base sound is.
 
-The lengths are different prime numbers of samples, so no two share a divisor: a mix of two
-sounds repeats only after the product of their lengths, which is years. A minute and more is
-long enough that nobody hears the single loop come round.
+A minute and more, so that the stretches that are drawn from it differ. The lengths are different
+prime numbers of samples: where a player loops the files, no mix of two comes round again for years.
 """
 
 from __future__ import annotations
