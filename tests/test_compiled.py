@@ -16,7 +16,13 @@ from commandline import TIMEOUT_S, Result, run, succeeded
 from material import distance
 
 from deepmersion.vision import compiled, lite
-from deepmersion.vision.compiled import DIGEST_BYTES, KEPT_ENTRIES, NAME_DIGITS, TOLERANCE
+from deepmersion.vision.compiled import (
+    DIGEST_BYTES,
+    KEPT_ENTRIES,
+    NAME_DIGITS,
+    PROBABILITIES,
+    TOLERANCE,
+)
 from deepmersion.vision.lite import NETWORK, Lite
 from deepmersion.vision.lite_network import LiteNetwork, example, runner
 from deepmersion.vision.lite_views import prepare, views
@@ -224,7 +230,7 @@ def test_on_another_device_pytorch_runs_the_network(monkeypatch: pytest.MonkeyPa
 
     def from_torch(entry: Path | None, device: str) -> compiled.Run:
         asked.append((entry, device))
-        return lambda pictures: (pictures, pictures)
+        return lambda pictures, outputs=PROBABILITIES: (pictures,) * len(outputs)
 
     monkeypatch.setattr(lite, "_from_torch", from_torch)
     Lite.load("cuda")

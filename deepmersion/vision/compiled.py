@@ -16,11 +16,11 @@ import importlib.util
 import os
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -30,8 +30,27 @@ from deepmersion.weights.cache import cache_folder, make_cache_folder, require_s
 if TYPE_CHECKING:
     from torch import nn
 
-Run = Callable[[np.ndarray], tuple[np.ndarray, ...]]
-"""From pictures to the probabilities of objects, of scenes and of conditions."""
+INPUT = "pictures"
+
+PROBABILITIES = ("objects", "scenes", "conditions")
+"""Outputs that are wanted of every photo, [pictures, classes] each."""
+
+LAST_LAYER = ("cells", "features", "object weights")
+"""What maps of the classes are made from (`class_maps`): the last layer [pictures, channels, rows,
+columns], all that the heads see of it and of others [pictures, features], and the weights
+[objects, channels] that take the last layer's means to objects. They cost next to nothing."""
+
+OUTPUTS = (*PROBABILITIES, *LAST_LAYER)
+
+
+class Run(Protocol):
+    """Runs a network."""
+
+    def __call__(
+        self, pictures: np.ndarray, outputs: Sequence[str] = PROBABILITIES
+    ) -> tuple[np.ndarray, ...]:
+        """Return those of `OUTPUTS` that are named, float32."""
+
 
 TOLERANCE = 1e-4
 """By how much a compiled network's probabilities may differ from PyTorch's. They differ by 1e-6."""
@@ -50,9 +69,6 @@ FATAL = 4
 
 NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Environment variable that keeps ONNX Runtime from sending anything anywhere."""
-
-INPUT = "pictures"
-OUTPUTS = ("objects", "scenes", "conditions")
 
 NAME_DIGITS = 16
 """Hexadecimal digits in an entry's name: 64 bits, which no two environments will share."""
@@ -126,8 +142,8 @@ def _session(network: bytes) -> Run:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
-    def run(pictures: np.ndarray) -> tuple[np.ndarray, ...]:
-        return tuple(session.run(OUTPUTS, {INPUT: pictures}))
+    def run(pictures: np.ndarray, outputs: Sequence[str] = PROBABILITIES) -> tuple[np.ndarray, ...]:
+        return tuple(session.run(outputs, {INPUT: pictures}))
 
     return run
 
@@ -143,7 +159,7 @@ def make(path: Path, network: nn.Module, example: np.ndarray) -> Run | None:
     path : Path
         As `entry` returns it.
     network : Module
-        In evaluation mode, on the CPU; takes pictures [n, ...] to `OUTPUTS` [n, ...].
+        In evaluation mode, on the CPU; takes pictures [n, ...] to `OUTPUTS`.
     example : ndarray, shape = (n, ...), float32
         Pictures that the agreement is checked on.
     """
@@ -180,7 +196,7 @@ def _export(network: nn.Module, example: np.ndarray, path: Path) -> None:
             opset_version=OPSET,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
-            dynamic_axes={name: {0: "pictures"} for name in (INPUT, *OUTPUTS)},
+            dynamic_axes={name: {0: "pictures"} for name in (INPUT, *OUTPUTS[:-1])},
         )
 
 
@@ -190,7 +206,7 @@ def _require_agreement(network: nn.Module, run: Run, example: np.ndarray) -> Non
 
     for pictures in (example, example[:1]):
         with torch.inference_mode():
-            expected = network(torch.from_numpy(pictures))
+            expected = network(torch.from_numpy(pictures))[: len(PROBABILITIES)]
         for found, wanted in zip(run(pictures), expected, strict=True):
             # Written so that NaN fails too.
             if not np.abs(found - wanted.numpy()).max() <= TOLERANCE:

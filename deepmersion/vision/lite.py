@@ -12,17 +12,19 @@ are therefore compiled at their first use, and PyTorch is not needed again (see 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from deepmersion.labels import miniplaces_labels
 from deepmersion.vision import compiled
+from deepmersion.vision.class_maps import class_maps, head_gradient, odds_gradient
 from deepmersion.vision.lite_views import (
     CANVAS_SIDE,
     INPUT_SIDE,
     VIEW_WEIGHTS,
+    over_photo,
     prepare,
     squash,
     views,
@@ -33,6 +35,8 @@ from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD, SC
 BATCH_SIZE = 16
 """Pictures that go through the network at once; a bound on memory, some 300 MB."""
 
+HEADS = {"scenes": SCENE_HEAD, "conditions": CONDITION_HEAD}
+"""The parameters of the heads, by label set."""
 
 NETWORK = "deepmersion.vision.lite_network"
 """The module that defines the network, which is imported only to compile it."""
@@ -109,6 +113,36 @@ class Lite:
             np.einsum("v,pvc->pc", VIEW_WEIGHTS, probs.reshape(len(images), -1, probs.shape[1]))
             for probs in self._run(prepare(pictures))
         )
+
+    def maps(
+        self, image: np.ndarray, classes: Mapping[str, Sequence[int]]
+    ) -> dict[str, np.ndarray]:
+        """Return where in a photo classes are seen; see `networks.ImageNetworks`.
+
+        The objects' maps are exact. Scenes and conditions are judged by the textures of earlier
+        layers too, which have no place in these maps. Each view counts by its share in the
+        probability of the class.
+        """
+        found = self._run(prepare(views(image)), compiled.OUTPUTS)
+        seen = dict(zip(compiled.OUTPUTS, found, strict=True))
+        return {
+            label_set: over_photo(_maps(seen, label_set, numbers))
+            for label_set, numbers in classes.items()
+        }
+
+
+def _maps(seen: Mapping[str, np.ndarray], label_set: str, numbers: Sequence[int]) -> np.ndarray:
+    """Return maps of the views, float32 [6, classes, rows, columns]."""
+    probs, cells = seen[label_set], seen["cells"]
+    gradient = odds_gradient(probs, numbers)
+    if label_set == "objects":
+        gradient = gradient @ seen["object weights"]
+    else:
+        gradient = head_gradient(HEADS[label_set], label_set, seen["features"], gradient)
+    of_views = probs[:, list(numbers)]
+    counts = of_views / np.maximum(VIEW_WEIGHTS @ of_views, np.finfo(np.float32).tiny)
+    maps = class_maps(cells, gradient[..., : cells.shape[1]])
+    return np.asarray(maps * counts[..., None, None])
 
 
 def _from_torch(entry: Path | None, device: str) -> compiled.Run:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from deepmersion.errors import WeightsError
 from deepmersion.labels import condition_labels, miniplaces_labels
-from deepmersion.vision.compiled import Run
+from deepmersion.vision.compiled import OUTPUTS, PROBABILITIES, Run
 from deepmersion.vision.lite_views import INPUT_SIDE
 from deepmersion.weights.lite_weights import (
     BACKBONE_SHA256,
@@ -81,6 +82,11 @@ def extract(backbone: EfficientNet, pictures: Tensor) -> Tensor:
         The means over the picture of the last layer's channels, then mean and deviation of the
         channels of each of `POOLED_BLOCKS`.
     """
+    return _look(backbone, pictures)[1]
+
+
+def _look(backbone: EfficientNet, pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the last layer [pictures, `N_FEATURES`, 7, 7], and what `extract` returns."""
     # Not the backbone's own forward, which keeps the blocks' outputs to itself.
     x = backbone._swish(backbone._bn0(backbone._conv_stem(pictures)))
     textures = []
@@ -89,7 +95,7 @@ def extract(backbone: EfficientNet, pictures: Tensor) -> Tensor:
         if number in POOLED_BLOCKS:
             textures += [x.mean(dim=(2, 3)), x.std(dim=(2, 3))]
     x = backbone._swish(backbone._bn1(backbone._conv_head(x)))
-    return torch.cat([x.mean(dim=(2, 3)), *textures], dim=1)
+    return x, torch.cat([x.mean(dim=(2, 3)), *textures], dim=1)
 
 
 class Head(nn.Module):
@@ -177,17 +183,23 @@ class LiteNetwork(nn.Module):
         return cls(load_backbone(), load_scene_head(), load_condition_head()).eval()
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """Return the probabilities of objects, scenes and conditions.
+        """Return the probabilities of objects, scenes and conditions, and what they come from.
 
         Parameters
         ----------
         pictures : Tensor, shape = (pictures, 3, 224, 224), float32
             As `deepmersion.vision.lite_views.prepare` returns them.
+
+        Returns
+        -------
+        tuple of Tensor
+            As `deepmersion.vision.compiled.OUTPUTS` names them.
         """
-        features = extract(self.backbone, pictures)
+        cells, features = _look(self.backbone, pictures)
         objects = self.backbone._fc(features[:, :N_FEATURES])
         logits = (objects, self.scenes(features), self.conditions(features))
-        return tuple(label_set.softmax(dim=1) for label_set in logits)
+        probabilities = tuple(label_set.softmax(dim=1) for label_set in logits)
+        return (*probabilities, cells, features, self.backbone._fc.weight.detach())
 
 
 def runner(network: LiteNetwork, device: str = "cpu") -> Run:
@@ -195,9 +207,10 @@ def runner(network: LiteNetwork, device: str = "cpu") -> Run:
     network.to(device).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def run(pictures: np.ndarray) -> tuple[np.ndarray, ...]:
+    def run(pictures: np.ndarray, outputs: Sequence[str] = PROBABILITIES) -> tuple[np.ndarray, ...]:
         on_device = torch.from_numpy(pictures).to(device, memory_format=torch.channels_last)
-        return tuple(probabilities.cpu().numpy() for probabilities in network(on_device))
+        found = dict(zip(OUTPUTS, network(on_device), strict=True))
+        return tuple(found[name].cpu().numpy() for name in outputs)
 
     return run
 

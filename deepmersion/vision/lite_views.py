@@ -11,8 +11,23 @@ CANVAS_SIDE = 298
 """Pixels on each side of the square that a photo is squashed to, and views are taken from: a view
 of a corner shows three quarters of the width and of the height."""
 
+ALL, NEAR, FAR = slice(None), slice(INPUT_SIDE), slice(CANVAS_SIDE - INPUT_SIDE, None)
+
+VIEWS = (
+    (ALL, ALL, False),
+    (ALL, ALL, True),
+    (NEAR, NEAR, False),
+    (FAR, NEAR, False),
+    (NEAR, FAR, True),
+    (FAR, FAR, True),
+)
+"""Rows and columns of the canvas that each of `views` shows, and if it is mirrored."""
+
 VIEW_WEIGHTS = np.array([1 / 4, 1 / 4, 1 / 8, 1 / 8, 1 / 8, 1 / 8], dtype=np.float32)
 """How much each of `views` counts: the whole photo as much as all its corners."""
+
+MAP_WEIGHTS = (1 / 4, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1 / 2)
+"""The same in a map, at each of its places: where corners overlap, they count as one."""
 
 PIXEL_ZERO, PIXEL_SCALE = 127.0, 128.0
 """The backbone's weights expect (pixel - 127) / 128, as their original training had it."""
@@ -50,11 +65,52 @@ def views(image: np.ndarray) -> np.ndarray:
         RGB, of any size.
     """
     canvas = squash(image, CANVAS_SIDE)
-    whole = squash(canvas, INPUT_SIDE)
-    mirrored = canvas[:, ::-1]
-    near, far = slice(INPUT_SIDE), slice(CANVAS_SIDE - INPUT_SIDE, None)
-    corners = [side[rows, near] for side in (canvas, mirrored) for rows in (near, far)]
-    return np.stack([whole, whole[:, ::-1], *corners])
+    shown = ((squash(canvas[rows, columns], INPUT_SIDE), turn) for rows, columns, turn in VIEWS)
+    return np.stack([view[:, ::-1] if mirrored else view for view, mirrored in shown])
+
+
+def over_photo(maps: np.ndarray) -> np.ndarray:
+    """Return maps of the views as maps of the photo.
+
+    At each place of the photo the two views of the whole count as much as the corners, of which
+    one fades into the next.
+
+    Parameters
+    ----------
+    maps : ndarray, shape = (6, classes, rows, columns), float32
+
+    Returns
+    -------
+    ndarray, shape = (classes, 298, 298), float32
+        Of the whole photo, squashed to a square.
+    """
+    total = np.zeros((maps.shape[1], CANVAS_SIDE, CANVAS_SIDE), np.float32)
+    for (rows, columns, mirrored), weight, of_view in zip(VIEWS, MAP_WEIGHTS, maps, strict=True):
+        share = weight * _fading(rows)[:, None] * _fading(columns)
+        for number, cells in enumerate(of_view):
+            turned = cells[:, ::-1] if mirrored else cells
+            total[number, rows, columns] += share * enlarged(turned, *share.shape)
+    return total
+
+
+def _fading(part: slice) -> np.ndarray:
+    """Return how much a view counts at each of the rows, or columns, that it shows.
+
+    Those of both ends add up to 1 wherever both show something.
+    """
+    if part == ALL:
+        return np.ones(CANVAS_SIDE, np.float32)
+    n_alone = CANVAS_SIDE - INPUT_SIDE
+    fading = 1 - np.clip((np.arange(INPUT_SIDE) + 0.5 - n_alone) / (INPUT_SIDE - n_alone), 0, 1)
+    return np.asarray(fading if part == NEAR else fading[::-1], np.float32)
+
+
+def enlarged(cells: np.ndarray, n_rows: int, n_columns: int) -> np.ndarray:
+    """Return a map at more points, smoothly: float32 [n_rows, n_columns]."""
+    from PIL import Image
+
+    image = Image.fromarray(np.ascontiguousarray(cells, np.float32))
+    return np.asarray(image.resize((n_columns, n_rows), Image.Resampling.BICUBIC))
 
 
 def prepare(pictures: np.ndarray) -> np.ndarray:

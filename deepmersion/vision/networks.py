@@ -66,3 +66,23 @@ class ImageNetworks(Protocol):
     def classify(self, images: Sequence[np.ndarray]) -> Distributions:
         """Return the classes seen in photos, each uint8 [height, width, 3] RGB of any size."""
         ...
+
+    def maps(
+        self, image: np.ndarray, classes: Mapping[str, Sequence[int]]
+    ) -> dict[str, np.ndarray]:
+        """Return where in a photo classes are seen.
+
+        Parameters
+        ----------
+        image : ndarray, shape = (height, width, 3), uint8
+            As for `classify`.
+        classes : mapping of str to sequence of int
+            Numbers of classes, by label set: ``objects``, ``scenes``, ``conditions``.
+
+        Returns
+        -------
+        dict of str to ndarray, shape = (classes, rows, columns), float32
+            By label set, over the whole photo: by how much each place raises the log-odds of the
+            class, in nats, negative where it speaks for others; 0 where no network looks.
+        """
+        ...

@@ -23,6 +23,7 @@ from torchvision.models import VGG16_Weights, resnet18, vgg16
 from deepmersion.errors import WeightsError
 from deepmersion.labels import condition_labels, object_labels, places365_labels
 from deepmersion.vision.checkpoints import fill, read_state_dict
+from deepmersion.vision.grad_cam import grad_cam, over_photo
 from deepmersion.vision.lite import Lite
 from deepmersion.vision.networks import Distributions
 from deepmersion.weights.store import SPECS, WeightsSpec, is_missing, verify
@@ -33,6 +34,9 @@ photo, and larger batches are hardly faster."""
 
 CROP_SIDE = 224
 """Pixels on each side of what both networks were trained on."""
+
+OBJECTS_SIDE = 256
+"""Pixels on the shorter side to which torchvision resizes a photo for VGG-16 before cropping."""
 
 PLACES_SIDE = 256
 """Pixels on each side to which Places365's script squashes a photo before cropping."""
@@ -169,6 +173,36 @@ class Paper:
         objects, scenes = zip(*batches, strict=True)
         conditions = self._lite.classify(images).conditions
         return Distributions(np.concatenate(objects), np.concatenate(scenes), conditions)
+
+    def maps(
+        self, image: np.ndarray, classes: Mapping[str, Sequence[int]]
+    ) -> dict[str, np.ndarray]:
+        """Return where in a photo classes are seen; see `networks.ImageNetworks`.
+
+        The networks look at the middle of a photo; what they do not see is 0.
+        """
+        height, width = image.shape[:2]
+        seen = CROP_SIDE / OBJECTS_SIDE * min(height, width)
+        places = CROP_SIDE / PLACES_SIDE
+        shares = {"objects": (seen / height, seen / width), "scenes": (places, places)}
+        found = {}
+        for label_set, network in zip(shares, self._networks, strict=True):
+            if label_set in classes:
+                maps = self._grad_cam(image, classes[label_set], *network)
+                found[label_set] = over_photo(maps, *shares[label_set])
+        if "conditions" in classes:
+            found |= self._lite.maps(image, {"conditions": classes["conditions"]})
+        return found
+
+    def _grad_cam(
+        self,
+        image: np.ndarray,
+        classes: Sequence[int],
+        network: nn.Module,
+        prepare: Preparation,
+    ) -> np.ndarray:
+        pixels = prepare(Image.fromarray(image))[None].to(self._device)
+        return grad_cam(network, pixels, classes)
 
     def _probabilities(
         self, photos: Sequence[Image.Image], network: nn.Module, prepare: Preparation
