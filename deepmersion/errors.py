@@ -54,7 +54,7 @@ class ClusterError(DeepmersionError):
 
 
 class OutputError(DeepmersionError):
-    """Audio cannot be written where it was asked for."""
+    """A sound or a picture cannot be written where it was asked for."""
 
 
 class PlaybackError(DeepmersionError):

@@ -1,0 +1,183 @@
+"""Maps laid over a photo, as a picture for people."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deepmersion.errors import OutputError, reason
+from deepmersion.files import check_place, whole_file
+from deepmersion.vision.lite_views import enlarged
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PILImage
+    from PIL.ImageFont import FreeTypeFont
+    from PIL.ImageFont import ImageFont as PILFont
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+"""File suffix to Pillow's name of the format."""
+
+MAX_SIDE = 1600
+"""Pixels on the longer side of the picture: enough for a screen."""
+
+MIN_WIDTH = 480
+"""A smaller photo is enlarged to this, so that there is room for the titles."""
+
+COLOURS = ((255, 145, 20), (20, 150, 255), (80, 220, 100))
+"""Of the sounds, the loudest first. The colour-blind tell the first two apart too, and where both
+are seen they add up to white."""
+
+SHADE = (0.08, 0.5)
+"""Brightness of the photo's black and white where nothing speaks for a sound."""
+
+GLOW = (0.2, 1.1)
+"""Brightness of a sound's colour in the photo's black and white where most speaks for it."""
+
+LEVEL = 0.5
+"""The line goes where a map has this share of its peak."""
+
+LINE_SHARE = 1 / 500
+"""Width of that line in the picture's longer side."""
+
+LETTERS_SHARE = 1 / 45
+"""Height of the titles' letters in the picture's longer side."""
+
+MIN_LETTERS = 14
+
+NOWHERE = " (from nowhere in particular)"
+
+BACKGROUND, TEXT = (24, 24, 24), (235, 235, 235)
+
+FONTS = ("DejaVuSans.ttf", "Arial.ttf", "arial.ttf")
+"""Fonts of Linux, macOS and Windows with accents, which the one that Pillow brings lacks."""
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture's file that could not be written, before any work is done for it.
+
+    Raises
+    ------
+    OutputError
+        When the suffix is none of `FORMATS`, or as `files.check_place` says.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise OutputError(
+            f"{path} has no suffix of a picture's format; end it in one of {', '.join(FORMATS)}"
+        )
+    check_place(path, OutputError)
+
+
+def write_picture(path: Path, photo: np.ndarray, maps: Sequence[tuple[str, np.ndarray]]) -> None:
+    """Write an `overlay` to a file, which appears under its name only when whole.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    check_picture(path)
+    picture = overlay(photo, maps)
+    try:
+        with whole_file(path) as temporary:
+            picture.save(temporary, FORMATS[path.suffix.lower()])
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written ({reason(error)}); choose another") from error
+
+
+def overlay(photo: np.ndarray, maps: Sequence[tuple[str, np.ndarray]]) -> PILImage:
+    """Return a photo in dark greys, in colour where maps are large, and their titles below.
+
+    Parameters
+    ----------
+    photo : ndarray, shape = (height, width, 3), uint8
+        RGB.
+    maps : sequence of (str, ndarray of shape (rows, columns), float32)
+        Titles and maps, the most important first, as many as there are `COLOURS`. Each is drawn
+        relative to its own peak.
+    """
+    from PIL import Image
+
+    maps = maps[: len(COLOURS)]
+    base = _fitted(Image.fromarray(photo).convert("L"))
+    grey = np.asarray(base, dtype=np.float32)[..., None] / 255
+    colours = np.array(COLOURS, np.float32) / 255
+    strengths = [_strength(of_sound, base)[..., None] for _, of_sound in maps]
+    most = np.maximum.reduce([np.zeros_like(grey), *strengths])
+    light = _between(SHADE, grey).repeat(3, axis=2) * (1 - most)
+    for strength, colour in zip(strengths, colours, strict=False):
+        light = light + strength * _between(GLOW, grey) * colour
+    line_width = max(base.size) * LINE_SHARE
+    for strength, colour in zip(strengths, colours, strict=False):
+        line = _line(strength[..., 0], line_width)[..., None]
+        light = light * (1 - line) + colour * line
+    picture = Image.fromarray((light * np.float32(255)).clip(0, 255).astype(np.uint8))
+    titles = [title if of_sound.any() else title + NOWHERE for title, of_sound in maps]
+    return _with_titles(picture, titles)
+
+
+def _between(bounds: tuple[float, float], share: np.ndarray) -> np.ndarray:
+    return np.asarray(bounds[0] + (bounds[1] - bounds[0]) * share)
+
+
+def _fitted(photo: PILImage) -> PILImage:
+    from PIL import Image
+
+    scale = min(MAX_SIDE / max(photo.size), max(1.0, MIN_WIDTH / photo.width))
+    width, height = (max(1, round(side * scale)) for side in photo.size)
+    return photo.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _strength(of_sound: np.ndarray, base: PILImage) -> np.ndarray:
+    """Return a map relative to its peak, as large as the picture, from 0 to 1."""
+    peak = float(of_sound.max())
+    relative = enlarged(of_sound / peak if peak > 0 else of_sound, base.height, base.width)
+    return np.asarray(np.clip(relative, 0, 1))
+
+
+def _line(strength: np.ndarray, width: float) -> np.ndarray:
+    """Return a line where the strength crosses `LEVEL`: 1 on it, 0 off it, smooth between."""
+    down, right = np.gradient(np.pad(strength, 1, mode="edge"))
+    slope = np.hypot(down, right)[1:-1, 1:-1]
+    distance = np.abs(strength - LEVEL) / np.maximum(slope, 1e-6)
+    return np.asarray(np.clip((width + 1) / 2 - distance, 0, 1))
+
+
+def _with_titles(picture: PILImage, titles: list[str]) -> PILImage:
+    """Return a picture with a line below it for each title, behind a dot of its colour."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    letters = max(MIN_LETTERS, round(max(picture.size) * LETTERS_SHARE))
+    font = _font(letters)
+    if font is None:
+        font, titles = ImageFont.load_default(letters), [_without_accents(t) for t in titles]
+    row = round(1.6 * letters)
+    height = picture.height + row * len(titles) + letters
+    whole = Image.new("RGB", (picture.width, height), BACKGROUND)
+    whole.paste(picture)
+    draw = ImageDraw.Draw(whole)
+    for i, title in enumerate(titles):
+        middle = picture.height + letters // 2 + (i + 0.5) * row
+        dot = (letters, middle - 0.4 * letters, 1.8 * letters, middle + 0.4 * letters)
+        draw.ellipse(dot, COLOURS[i])
+        draw.text((2.4 * letters, middle), title, TEXT, font, anchor="lm")
+    return whole
+
+
+def _font(letters: int) -> FreeTypeFont | PILFont | None:
+    """Return the first of `FONTS` that this machine has."""
+    from PIL import ImageFont
+
+    for name in FONTS:
+        with suppress(OSError):
+            return ImageFont.truetype(name, letters)
+    return None
+
+
+def _without_accents(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text)
+    return "".join(part for part in parts if not unicodedata.combining(part))
