@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from deepmersion.errors import RequestError
+from deepmersion.heatmap import Heatmap
 from deepmersion.matching.explain import Explanation
 from deepmersion.matching.rule import Match
 from deepmersion.matching.words import sentence
@@ -16,6 +18,7 @@ from deepmersion.sound.bank import SoundBank
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recipe import mix_text, named_gains
 from deepmersion.sound.recording import SAMPLE_RATE
+from deepmersion.vision.overlay import write_picture
 
 SCHEMA = 1
 """Version of the records that ``match --json`` prints."""
@@ -41,6 +44,8 @@ class Ambience:
         The base sounds that the matches mix.
     explanation : Explanation or None
         Why the best mix was chosen (`matching.explain`), if that was asked for.
+    heatmap : Heatmap or None
+        Where in the photo its sounds come from, if that was asked for.
     """
 
     photo: str
@@ -52,6 +57,7 @@ class Ambience:
     matches: tuple[Match, ...]
     bank: SoundBank
     explanation: Explanation | None = None
+    heatmap: Heatmap | None = None
 
     @property
     def best(self) -> Match:
@@ -68,9 +74,12 @@ class Ambience:
         """Why each sound of the best mix was chosen, in a sentence; empty if that was not asked."""
         if self.explanation is None:
             return ()
-        titles = {sound.name: sound.title for sound in self.bank.sounds}
         reasons = self.explanation.reasons
-        return tuple(sentence(titles[name], listed) for name, listed in reasons.items())
+        return tuple(sentence(self._titles[name], listed) for name, listed in reasons.items())
+
+    @property
+    def _titles(self) -> dict[str, str]:
+        return {sound.name: sound.title for sound in self.bank.sounds}
 
     def blocks(self, **options: Any) -> Iterator[np.ndarray]:
         """Return the best mix as a stream, float32 [samples, 2] a block, at 44,100 Hz.
@@ -106,6 +115,27 @@ class Ambience:
 
         blocks = self.blocks(duration_s=duration_s, **options)
         write_file(Path(path), blocks, SAMPLE_RATE, round(duration_s * SAMPLE_RATE))
+
+    def write_heatmap(self, path: Path | str) -> None:
+        """Write a picture of where in the photo the sounds of the best mix come from.
+
+        Parameters
+        ----------
+        path : Path or str
+            Its suffix chooses the format: .png, .jpg or .jpeg. It appears there only when it is
+            whole.
+
+        Raises
+        ------
+        RequestError
+            When no heat map was asked for.
+        OutputError
+            When the file cannot be written.
+        """
+        if self.heatmap is None:
+            raise RequestError("there is no heat map; ask for one with heatmap=True")
+        maps = [(self._titles[name], of_sound) for name, of_sound in self.heatmap.by_sound.items()]
+        write_picture(Path(path), self.heatmap.photo, maps)
 
     def record(self, output: str | None = None) -> dict[str, Any]:
         """Return the ambience as ``match --json`` prints it."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from deepmersion.ambience import Ambience
 from deepmersion.errors import IndexFileError, PhotoError
+from deepmersion.heatmap import Heatmap, heatmap
 from deepmersion.index.file import open_index
 from deepmersion.labels import (
     condition_labels,
@@ -152,7 +153,8 @@ class Matcher:
             As `match_all` raises them.
         """
         request = _request(request, options)
-        (ambience,) = self._match_opened([open_photo(photo, self.networks, name)], request)
+        opened = open_photo(photo, self.networks, name, shown=request.heatmap)
+        (ambience,) = self._match_opened([opened], request)
         return ambience
 
     def match_all(
@@ -174,7 +176,9 @@ class Matcher:
     def _match_all(
         self, photos: Sequence[Photo], request: Request
     ) -> Iterator[Ambience | PhotoError]:
-        opened = read_ahead(lambda photo: open_photo(photo, self.networks), photos)
+        opened = read_ahead(
+            lambda photo: open_photo(photo, self.networks, shown=request.heatmap), photos
+        )
         while some := list(islice(opened, PHOTOS_AT_ONCE)):
             readable = [photo for photo in some if photo.error is None]
             found = iter(self._match_opened(readable, request))
@@ -195,6 +199,10 @@ class Matcher:
         known = home_divergences(home, asdict(seen)) if home else None
         matches, deciding = self._rank(evidence, known, request)
         heard = evidence if "soundnet" in request.listen else {}
+        why = [
+            self._explain(seen, heard, home, deciding[i], i) if request.explains else None
+            for i in range(len(photos))
+        ]
         return [
             Ambience(
                 photo=photo.name,
@@ -205,9 +213,8 @@ class Matcher:
                 conditions=likeliest(seen.conditions[i], self._labels["conditions"], N_LABELS),
                 matches=tuple(matches[i][: request.top]),
                 bank=self.bank,
-                explanation=(
-                    self._explain(seen, heard, home, deciding[i], i) if request.explain else None
-                ),
+                explanation=why[i],
+                heatmap=self._heatmap(photo, why[i]),
             )
             for i, photo in enumerate(photos)
         ]
@@ -228,7 +235,7 @@ class Matcher:
             best = search_as_in_2018(self._index, evidence, request.top)
             return best, best
         soundnet = "soundnet" in request.listen
-        n_found = max(request.top, 2) if request.explain else request.top
+        n_found = max(request.top, 2) if request.explains else request.top
         best = search(self._index, evidence, n_found, known=known, soundnet=soundnet)
         if request.chatter is None:
             return best, best
@@ -255,6 +262,11 @@ class Matcher:
             home=home,
         )
         return explain(self._index, of_photo, matches[0], runner_up(matches))
+
+    def _heatmap(self, photo: Opened, why: Explanation | None) -> Heatmap | None:
+        if why is None or photo.picture is None:
+            return None
+        return heatmap(self.networks, self._labels, photo.pixels(), photo.picture, why.reasons)
 
 
 def match(

@@ -38,6 +38,8 @@ class Request:
         Those over which SoundNet and the kinds decide: ``"objects"``, ``"scenes"`` or both.
     listen : sequence of str
         The witnesses that decide, of `WITNESSES`. The rule of 2018 listens to SoundNet alone.
+    heatmap : bool
+        Whether to find where in the photo the sounds come from; what decided is said then, too.
 
     Raises
     ------
@@ -51,6 +53,7 @@ class Request:
     rule: Rule = "centred"
     label_sets: Sequence[str] = LABEL_SETS
     listen: Sequence[str] = WITNESSES
+    heatmap: bool = False
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -59,7 +62,7 @@ class Request:
             raise RequestError("the chatter level must be from 0 (one sound) to 1 (all of them)")
         if self.rule not in get_args(Rule):
             raise RequestError(f"unknown rule {self.rule}; choose from {', '.join(get_args(Rule))}")
-        if self.rule == "2018" and (self.explain or self.chatter is not None):
+        if self.rule == "2018" and (self.explains or self.chatter is not None):
             raise RequestError(
                 "the rule 2018 has neither explanations nor chatter; use the rule centred for them"
             )
@@ -69,3 +72,8 @@ class Request:
             raise RequestError("the rule 2018 listens to SoundNet alone; leave --listen out")
         if not self.label_sets or not set(self.label_sets) <= set(LABEL_SETS):
             raise RequestError(f"label sets must be {' or '.join(LABEL_SETS)}, or both")
+
+    @property
+    def explains(self) -> bool:
+        """Whether it is to be said what decided: a heat map is made of that."""
+        return self.explain or self.heatmap

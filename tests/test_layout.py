@@ -18,6 +18,7 @@ FLOORS = [
     {"web", "__init__", "slideshow"},
     {"pipeline", "indexing", "soundbank_check", "soundbank_plot"},
     {"ambience"},
+    {"heatmap"},
     {"vision", "matching", "hearing"},
     {"weights", "index", "sound"},
     {"kinds"},

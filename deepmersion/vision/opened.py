@@ -9,7 +9,8 @@ import numpy as np
 
 from deepmersion.errors import PhotoError
 from deepmersion.vision.networks import ImageNetworks
-from deepmersion.vision.photo import Photo, load_photo, name_of
+from deepmersion.vision.overlay import MAX_SIDE
+from deepmersion.vision.photo import Photo, load_photo, name_of, read_photo
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,15 @@ class Opened:
     image : ndarray, shape = (height, width, 3), uint8, or None
         As small as the networks let it be.
     error : PhotoError or None
-        One of the two is None.
+        Either this or the image is None.
+    picture : ndarray, shape = (height, width, 3), uint8, or None
+        The photo as it is to be shown to people, if that was asked for.
     """
 
     name: str
     image: np.ndarray | None = None
     error: PhotoError | None = None
+    picture: np.ndarray | None = None
 
     def pixels(self) -> np.ndarray:
         """Return the image; raises the error if there is none."""
@@ -37,7 +41,9 @@ class Opened:
         return self.image
 
 
-def open_photo(photo: Photo, networks: ImageNetworks, name: str | None = None) -> Opened:
+def open_photo(
+    photo: Photo, networks: ImageNetworks, name: str | None = None, *, shown: bool = False
+) -> Opened:
     """Open a photo for image networks; raises nothing that is the photo's fault.
 
     Parameters
@@ -46,12 +52,20 @@ def open_photo(photo: Photo, networks: ImageNetworks, name: str | None = None) -
     networks : ImageNetworks
     name : str, optional
         By default as `name_of` does.
+    shown : bool
+        Whether the photo is to be shown to people.
     """
     own_name = name_of(photo)
     name = own_name if name is None else name
     source = Path(photo) if isinstance(photo, str) else photo
+    picture = None
     try:
+        if shown:
+            source = read_photo(source, own_name)
+            picture = load_photo(source, own_name, min_side=MAX_SIDE)
+            source.seek(0)
+        # Decoded by itself, so that the networks see the same as when nothing is shown.
         image = load_photo(source, own_name, min_side=networks.min_side)
-        return Opened(name, networks.reduced(image))
+        return Opened(name, networks.reduced(image), picture=picture)
     except PhotoError as error:
         return Opened(name, error=error)

@@ -67,6 +67,16 @@ def name_of(photo: Photo) -> str:
     return os.fsdecode(name) if isinstance(name, str | bytes) else NAMELESS
 
 
+def read_photo(source: Path | BinaryIO, name: str) -> BytesIO:
+    """Return a photo's file in memory, to be decoded more than once.
+
+    The parameters, and what is raised, are those of `load_photo`.
+    """
+    if name == "-" and not isinstance(source, Path):
+        name = "standard input"
+    return BytesIO(_read(source, name))
+
+
 def load_photo(
     source: Path | BinaryIO, name: str | None = None, *, min_side: int | None = None
 ) -> np.ndarray:
