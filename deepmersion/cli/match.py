@@ -58,6 +58,12 @@ if TYPE_CHECKING:
     help="Say why the best mix was chosen; with -v also in nats, class by class.",
 )
 @click.option(
+    "--heatmap",
+    type=PATH,
+    metavar="FILE",
+    help="Say why, and write a picture (.png or .jpg) of where in the photo the sound comes from.",
+)
+@click.option(
     "--chatter",
     type=click.FloatRange(0, 1),
     metavar="LEVEL",
@@ -96,6 +102,7 @@ def match(
     as_json: bool,
     top: int,
     explain: bool,
+    heatmap: Path | None,
     chatter: float | None,
     label_sets: tuple[str, ...],
     listen: tuple[str, ...],
@@ -116,14 +123,16 @@ def match(
       deepmersion match photo.jpg
       deepmersion match photo.jpg -o sound.flac --duration 1h
       deepmersion match photo.jpg -o - | mpv -
+      deepmersion match photo.jpg --heatmap why.png
       deepmersion match holiday/ --duration 2m --fade 10s
       deepmersion match --watch webcam/
       deepmersion match *.jpg --json
     """  # noqa: D301  (click looks for the sign itself)
-    request = Request(top, explain, chatter, rule, label_sets, listen)
+    request = Request(top, explain, chatter, rule, label_sets, listen, heatmap is not None)
     options = SoundOptions(**sound)
     sources = _expanded(photos)
     _check_usage(sources, watched, options, as_json=as_json)
+    _check_heatmap(heatmap, sources, watched)
     require_stdout()
     scenes = None
     if watched is not None or (len(sources) > 1 and not as_json):
@@ -146,7 +155,7 @@ def match(
             )
         else:
             results = matcher.match_all([_source(photo) for photo in sources], request)
-            all_succeeded = _deliver_all(sources, results, options, report)
+            all_succeeded = _deliver_all(sources, results, options, report, heatmap)
     if not all_succeeded:
         sys.exit(1)
 
@@ -181,11 +190,22 @@ def _check_usage(
         raise click.UsageError("--json and -o - both write to standard output; leave one out")
 
 
+def _check_heatmap(heatmap: Path | None, photos: Sequence[str], watched: Path | None) -> None:
+    if heatmap is None:
+        return
+    if watched is not None or len(photos) > 1:
+        raise click.UsageError("--heatmap FILE shows one photo; name one, or leave --heatmap out")
+    from deepmersion.vision.overlay import check_picture
+
+    check_picture(heatmap)
+
+
 def _deliver_all(
     photos: Sequence[str],
     results: Iterator[Ambience | PhotoError],
     options: SoundOptions,
     report: Report,
+    heatmap: Path | None,
 ) -> bool:
     """Show each photo's mixes, and write or play a single one's; return whether all succeeded."""
     all_succeeded = True
@@ -197,6 +217,9 @@ def _deliver_all(
         if not report.as_json:
             report.show(result)
         try:
+            if heatmap is not None:
+                result.write_heatmap(heatmap)
+                click.echo(f"Wrote {heatmap}", err=True)
             if options.output is not None or not report.as_json:
                 deliver(renderer(result.bank, result.best.gains, options), options)
         except DeepmersionError as error:
