@@ -1,16 +1,25 @@
 """Fixtures that several test modules share."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+from soundserver import SoundServer, missing, running_server
+from webpage import CHROMIUM, Open, chromium, served, watched_page
 
 from deepmersion.pipeline import Matcher
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # The same cases in every run, and as much time for each as the machine takes: a change is not to
 # fail by chance. With --hypothesis-profile=default other cases are tried each time.
@@ -44,21 +53,52 @@ def flower_jpg() -> Path:
     return _sklearn_photo("flower.jpg")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def matcher() -> Iterator[Matcher]:
     """A matcher with the embedded networks, the shipped sounds and their index."""
     with Matcher(networks="lite") as matcher:
         yield matcher
 
 
+SLOW_FIXTURES = {
+    "soundnet_weights",
+    "browser",
+    "pulseaudio",
+    "own_pulseaudio",
+    "cluster",
+    "scheduler",
+    "wheel",
+    "specs",
+}
+"""What makes a test slow, or asks for more than Python has: it is left out of `make test-fast`."""
+
+PROCESS_OF = {"pulseaudio": "sound server", "own_pulseaudio": "sound server"}
+"""Tests of any file that share a process, by the fixture that they share."""
+
+
+def _is_slow(item: pytest.Item) -> bool:
+    return not SLOW_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def _process_of(item: pytest.Item) -> str:
+    """Return which tests an item shares a process with: those of its file, but for `PROCESS_OF`."""
+    fixtures = getattr(item, "fixturenames", ())
+    shared = [name for fixture, name in PROCESS_OF.items() if fixture in fixtures]
+    return shared[0] if shared else item.path.stem
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs SoundNet's published weights: they come over the network the first time."""
+    """Mark what is slow, and share the tests out among processes, the longest to begin first."""
+    n_slow: Counter[str] = Counter()
     for item in items:
+        item.add_marker(pytest.mark.xdist_group(_process_of(item)))
+        if _is_slow(item):
+            item.add_marker("slow")
+            n_slow[_process_of(item)] += 1
         if "soundnet_weights" in getattr(item, "fixturenames", ()):
             item.add_marker("network")
-    # Last, for it is slow, and the rest says much at once.
-    items.sort(key=lambda item: item.get_closest_marker("network") is not None)
+    items.sort(key=lambda item: (-n_slow[_process_of(item)], _process_of(item)))
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +128,44 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a small disk cannot be mounted in this container")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture(scope="session")
+def pulseaudio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundServer]:
+    """A sound server for all tests that leave it as it is."""
+    if reason := missing():
+        pytest.skip(reason)
+    with running_server(tmp_path_factory.mktemp("sound")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_pulseaudio(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SoundServer]:
+    """A sound server that a test may end; another sample rate can be its parameter."""
+    if reason := missing():
+        pytest.skip(reason)
+    with running_server(tmp_path, getattr(request, "param", 44_100)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def page_address() -> Iterator[str]:
+    """The page of the installed command, for all tests that leave the server as it is."""
+    with served() as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; not for the session, as no other event loop runs beside Playwright's."""
+    if CHROMIUM is None:
+        pytest.skip("Debian's chromium is not installed")
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser: Browser, page_address: str) -> Iterator[Open]:
+    """Open the page in a fresh profile; nothing may go wrong in it, nor be asked of others."""
+    with watched_page(browser, page_address) as open_at:
+        yield open_at

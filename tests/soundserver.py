@@ -114,7 +114,7 @@ def missing() -> str:
 
 
 @contextmanager
-def sound_server(folder: Path, rate: int = 44_100) -> Iterator[SoundServer]:
+def running_server(folder: Path, rate: int = 44_100) -> Iterator[SoundServer]:
     socket = folder / "socket"
     (folder / "asound.conf").write_text(ALSA_CONF)
     (folder / "default.pa").write_text(

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,9 @@ import pytest
 import soundfile
 from commandline import TIMEOUT_S, run, start, succeeded
 from PIL import Image
-from soundserver import SoundServer, find, missing, played, recorded, sound_server, wait_for
+from soundserver import SoundServer, find, played, recorded, wait_for
 
 RATE = 44_100
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SoundServer]:
-    if reason := missing():
-        pytest.skip(reason)
-    with sound_server(tmp_path_factory.mktemp("sound")) as running:
-        yield running
 
 
 class Running:
@@ -67,14 +58,14 @@ def put(photo: Path, path: Path) -> None:
 
 
 def test_photos_in_turn_are_one_sound_at_the_speakers_and_in_a_pipe(
-    server: SoundServer, china_jpg: Path, flower_jpg: Path
+    pulseaudio: SoundServer, china_jpg: Path, flower_jpg: Path
 ) -> None:
     photos: list[str | Path] = [china_jpg, "missing.jpg", flower_jpg, flower_jpg, china_jpg]
     arguments: list[str | Path] = ["match", *photos, "--duration", "4", "--fade", "1"]
     piped = run(*arguments, "-o", "-")
     expected, _ = soundfile.read(io.BytesIO(piped.stdout), dtype="int16")
     assert len(expected) == 4 * 4 * RATE
-    result, heard = recorded(server, *arguments)
+    result, heard = recorded(pulseaudio, *arguments)
     notes = result.stderr.decode().splitlines()
     assert result.returncode == piped.returncode == 1
     assert sorted(notes) == sorted(
@@ -111,15 +102,15 @@ def test_each_photo_in_turn_has_its_own_mix(china_jpg: Path, flower_jpg: Path) -
         assert np.corrcoef(part[: RATE // 2, 0], mix[begin:][: RATE // 2, 0])[0, 1] > 0.99
 
 
-def test_photos_of_which_none_can_be_opened(server: SoundServer, tmp_path: Path) -> None:
-    result = run("match", tmp_path / "a.jpg", tmp_path / "b.jpg", env=server.environment)
+def test_photos_of_which_none_can_be_opened(pulseaudio: SoundServer, tmp_path: Path) -> None:
+    result = run("match", tmp_path / "a.jpg", tmp_path / "b.jpg", env=pulseaudio.environment)
     assert result.returncode == 1
     assert result.stdout == b""
     assert [line[:7] for line in result.stderr.decode().splitlines()[1:]] == ["Error: "] * 2
 
 
 def test_a_photo_that_takes_long_does_not_hold_up_the_end(
-    server: SoundServer, china_jpg: Path, tmp_path: Path
+    pulseaudio: SoundServer, china_jpg: Path, tmp_path: Path
 ) -> None:
     # Noise is what compressed pictures take longest over.
     noise = np.random.default_rng(0).integers(0, 255, (3000, 4000, 3), dtype=np.uint8)
@@ -129,7 +120,7 @@ def test_a_photo_that_takes_long_does_not_hold_up_the_end(
     for name, options, env in (
         ("large.png", ["-o", "-"], {}),
         ("endless.png", ["-o", "-"], {}),
-        ("endless.png", [], server.environment),
+        ("endless.png", [], pulseaudio.environment),
     ):
         photos = [china_jpg, tmp_path / name, tmp_path / name]
         running = Running("match", *photos, "--duration", "1", *options, folder=tmp_path, env=env)
@@ -140,14 +131,14 @@ def test_a_photo_that_takes_long_does_not_hold_up_the_end(
 
 
 def test_new_photos_are_followed(
-    server: SoundServer, china_jpg: Path, flower_jpg: Path, tmp_path: Path
+    pulseaudio: SoundServer, china_jpg: Path, flower_jpg: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "camera"
     folder.mkdir()
-    with server.recording() as recording:
+    with pulseaudio.recording() as recording:
         running = Running(
             "match", "--watch", folder, "--fade", "0.5", "-v", folder=tmp_path,
-            env=server.environment,
+            env=pulseaudio.environment,
         )  # fmt: skip
         wait_for(lambda: f"Watching {folder}; Ctrl-C ends it." in running.notes)
         assert not played(recording).any()
@@ -189,14 +180,14 @@ def test_new_photos_are_followed(
 
 
 def test_a_folder_that_vanishes_ends_it_in_one_line(
-    server: SoundServer, china_jpg: Path, tmp_path: Path
+    pulseaudio: SoundServer, china_jpg: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "camera"
     folder.mkdir()
     put(china_jpg, folder / "1.jpg")
     running = Running(
         "match", "--watch", folder, "--duration", "20", "--fade-out", "0.5", folder=tmp_path,
-        env=server.environment,
+        env=pulseaudio.environment,
     )  # fmt: skip
     wait_for(lambda: "Playing; Ctrl-C ends it." in running.notes)
     folder.rename(tmp_path / "elsewhere")
@@ -208,9 +199,9 @@ def test_a_folder_that_vanishes_ends_it_in_one_line(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_before_the_first_photo_is_no_failure(
-    number: signal.Signals, server: SoundServer, tmp_path: Path
+    number: signal.Signals, pulseaudio: SoundServer, tmp_path: Path
 ) -> None:
-    running = Running("match", "--watch", tmp_path, folder=tmp_path, env=server.environment)
+    running = Running("match", "--watch", tmp_path, folder=tmp_path, env=pulseaudio.environment)
     wait_for(lambda: len(running.notes) == 2)
     running.stop(number)
     assert len(running.notes) == 2

@@ -22,10 +22,8 @@ from soundserver import (
     WAIT_S,
     SoundServer,
     find,
-    missing,
     played,
     recorded,
-    sound_server,
     wait_for,
 )
 
@@ -166,28 +164,16 @@ def test_blocks_are_resampled_as_the_whole_would_be(rate: int) -> None:
 # A real sound server
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[SoundServer]:
-    if reason := missing():
-        pytest.skip(reason)
-    with sound_server(tmp_path) as running:
-        yield running
-
-
-def starting(*arguments: str | Path, server: SoundServer) -> subprocess.Popen[bytes]:
-    return start("match", *arguments, env=server.environment)
-
-
 def wait_until_heard(recording: Path) -> None:
     wait_for(lambda: bool(played(recording).any()))
 
 
 def test_what_is_heard_is_what_a_file_holds(
-    server: SoundServer, china_jpg: Path, tmp_path: Path
+    pulseaudio: SoundServer, china_jpg: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "sound.wav"
     succeeded(run("match", china_jpg, "-o", path, "--duration", "4"))
-    result, heard = recorded(server, "match", china_jpg, "--duration", "4")
+    result, heard = recorded(pulseaudio, "match", china_jpg, "--duration", "4")
     assert succeeded(result).stderr.decode().splitlines()[-2:] == [
         "Playing; Ctrl-C ends it.",
         "Underruns: 0",
@@ -203,13 +189,13 @@ def test_what_is_heard_is_what_a_file_holds(
     assert np.sqrt((expected.astype(float) ** 2).mean()) > 100
 
 
-def test_a_sound_card_of_another_rate(china_jpg: Path, tmp_path: Path) -> None:
-    if reason := missing():
-        pytest.skip(reason)
+@pytest.mark.parametrize("own_pulseaudio", [48_000], indirect=True)
+def test_a_sound_card_of_another_rate(
+    own_pulseaudio: SoundServer, china_jpg: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "sound.wav"
     succeeded(run("match", china_jpg, "-o", path, "--duration", "3"))
-    with sound_server(tmp_path, rate=48_000) as server:
-        result, heard = recorded(server, "match", china_jpg, "--duration", "3")
+    result, heard = recorded(own_pulseaudio, "match", china_jpg, "--duration", "3")
     assert succeeded(result).stderr.endswith(b"Underruns: 0\n")
     expected = soxr.resample(soundfile.read(path, dtype="float32")[0] * 32_768, RATE, 48_000)
     heard = heard[find(expected, heard) :][: len(expected)]
@@ -217,7 +203,7 @@ def test_a_sound_card_of_another_rate(china_jpg: Path, tmp_path: Path) -> None:
     assert np.corrcoef(heard[:, 0], expected[:, 0])[0, 1] > 0.99
 
 
-def test_a_rate_that_the_device_does_not_play_is_resampled_here(server: SoundServer) -> None:
+def test_a_rate_that_the_device_does_not_play_is_resampled_here(pulseaudio: SoundServer) -> None:
     code = (
         "import numpy as np\n"
         "from deepmersion.sound.playback import play\n"
@@ -227,10 +213,10 @@ def test_a_rate_that_the_device_does_not_play_is_resampled_here(server: SoundSer
         "print(play(blocks, 1_000_000).n_underruns)"
     )
     for _ in range(ATTEMPTS):
-        with server.recording() as recording:
+        with pulseaudio.recording() as recording:
             ended = subprocess.run(
                 [sys.executable, "-c", code],
-                env=os.environ | server.environment,
+                env=os.environ | pulseaudio.environment,
                 check=True,
                 stdout=subprocess.PIPE,
             )
@@ -246,11 +232,13 @@ def test_a_rate_that_the_device_does_not_play_is_resampled_here(server: SoundSer
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_fades_out_and_is_no_failure(number: signal.Signals, server: SoundServer) -> None:
+def test_a_signal_fades_out_and_is_no_failure(
+    number: signal.Signals, pulseaudio: SoundServer
+) -> None:
     play = ["play", "white-noise", "-v", "--fade-in", "0"]  # which is as loud at any time
     for _ in range(ATTEMPTS):  # a busy machine may be late
-        with server.recording() as recording:
-            process = start(*play, env=server.environment)
+        with pulseaudio.recording() as recording:
+            process = start(*play, env=pulseaudio.environment)
             wait_until_heard(recording)
             time.sleep(1)
             n_before = len(played(recording))
@@ -271,14 +259,14 @@ def test_a_signal_fades_out_and_is_no_failure(number: signal.Signals, server: So
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_device_that_vanishes_or_hangs(
-    number: signal.Signals, server: SoundServer, china_jpg: Path
+    number: signal.Signals, own_pulseaudio: SoundServer, china_jpg: Path
 ) -> None:
-    with server.recording() as recording:
-        process = starting(china_jpg, server=server)
+    with own_pulseaudio.recording() as recording:
+        process = start("match", china_jpg, env=own_pulseaudio.environment)
         wait_until_heard(recording)
-        server.process.send_signal(number)
+        own_pulseaudio.process.send_signal(number)
         _, said = process.communicate(timeout=TIMEOUT_S)
-        server.process.send_signal(signal.SIGCONT)
+        own_pulseaudio.process.send_signal(signal.SIGCONT)
     lines = said.decode().splitlines()
     assert lines[-2:] == [
         "Playing; Ctrl-C ends it.",
@@ -288,8 +276,8 @@ def test_a_device_that_vanishes_or_hangs(
     assert process.returncode == 1
 
 
-def test_devices_are_listed_and_can_be_named(server: SoundServer, china_jpg: Path) -> None:
-    lines = succeeded(run("devices", env=server.environment)).stdout.decode().splitlines()
+def test_devices_are_listed_and_can_be_named(pulseaudio: SoundServer, china_jpg: Path) -> None:
+    lines = succeeded(run("devices", env=pulseaudio.environment)).stdout.decode().splitlines()
     found = [re.fullmatch(r" *(\d+)  (.+?)(  \(default\))?", line) for line in lines]
     named = {match[2]: (match[1], match[3]) for match in found if match}
     assert len(named) == len(lines)
@@ -297,17 +285,17 @@ def test_devices_are_listed_and_can_be_named(server: SoundServer, china_jpg: Pat
     number, default = named["pulse"]
     assert not default
     for device in ("pulse", number):
-        with server.recording() as recording:
+        with pulseaudio.recording() as recording:
             succeeded(
                 run(
                     "match", china_jpg, "--duration", "1", "--output-device", device,
-                    env=server.environment,
+                    env=pulseaudio.environment,
                 )
             )  # fmt: skip
         assert played(recording).any()
 
 
-def test_a_mistake_in_the_stream_is_not_blamed_on_the_device(server: SoundServer) -> None:
+def test_a_mistake_in_the_stream_is_not_blamed_on_the_device(pulseaudio: SoundServer) -> None:
     code = (
         "from deepmersion.sound.playback import play\n"
         "def blocks():\n"
@@ -320,7 +308,7 @@ def test_a_mistake_in_the_stream_is_not_blamed_on_the_device(server: SoundServer
     )
     ended = subprocess.run(
         [sys.executable, "-c", code],
-        env=os.environ | server.environment,
+        env=os.environ | pulseaudio.environment,
         check=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -328,13 +316,13 @@ def test_a_mistake_in_the_stream_is_not_blamed_on_the_device(server: SoundServer
     assert ended.stdout == b"3 gains for 10 sounds\n"
 
 
-def test_an_unknown_device(server: SoundServer, china_jpg: Path) -> None:
-    result = run("match", china_jpg, "--output-device", "gramophone", env=server.environment)
+def test_an_unknown_device(pulseaudio: SoundServer, china_jpg: Path) -> None:
+    result = run("match", china_jpg, "--output-device", "gramophone", env=pulseaudio.environment)
     error = the_error(result)
     assert error.startswith("the output device gramophone cannot be used")
     assert "`deepmersion devices`" in error
     number = "9" * 20
-    result = run("play", "rain", "--output-device", number, env=server.environment)
+    result = run("play", "rain", "--output-device", number, env=pulseaudio.environment)
     assert the_error(result).startswith(f"the output device {number} cannot be used")
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import soundfile
-from webpage import CHROMIUM, READY, chromium, served, touch, wait_until_settled
+from webpage import READY, touch, wait_until_settled
 
 import deepmersion
 from deepmersion.sound import cuts, ebb, stretches
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
 
 SHORT = """
 /** A bank of short loops made here: whole numbers of periods, so that a gap in one is heard. */
@@ -55,17 +52,10 @@ MOST_OF_A_CORE = 0.3
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser) -> Iterator[Page]:
-    with served() as address:
-        page = browser.new_page()
-        page.goto(address)
-        yield page
+def page(browser: Browser, page_address: str) -> Page:
+    page = browser.new_page()
+    page.goto(page_address)
+    return page
 
 
 def samples_of(text: str) -> np.ndarray:

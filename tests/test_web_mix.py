@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from material import noise, write
 from mix_texts import MIXES, READ, TEXTS
-from webpage import CHROMIUM, READY, chromium
+from webpage import READY
 from webserver import ask, threaded
 
 from deepmersion.errors import RequestError
@@ -18,9 +18,7 @@ from deepmersion.sound.bank import open_bank
 from deepmersion.sound.recipe import escaped, mix_text, parse_mix
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+    from playwright.sync_api import Browser, Page
 
 NAMES = ["a,b", "50%41", "rain, (1)=50%/soft", "C:\\x", "-o", " +&# ", "Ämsel 😀", "~"]
 
@@ -44,12 +42,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page(address: str) -> Iterator[Page]:
-    with chromium() as browser:
-        page = browser.new_page()
-        page.goto(address)
-        page.wait_for_function(f"() => {READY}")
-        yield page
+def page(browser: Browser, address: str) -> Page:
+    page = browser.new_page()
+    page.goto(address)
+    page.wait_for_function(f"() => {READY}")
+    return page
 
 
 def in_python(text: str) -> dict[str, float] | None:

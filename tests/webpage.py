@@ -41,6 +41,9 @@ ENDS_WITHIN_S = 30
 WAITS_S = 30
 """For what must happen; nothing is known of how fast a machine is."""
 
+Open = Callable[..., "Page"]
+"""Opens the page in a fresh profile, at a path of its address."""
+
 READY = "import('/static/app.js').then(page => page.ready).then(() => true)"
 """When the page listens to its buttons."""
 
@@ -85,6 +88,38 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@contextmanager
+def watched_page(browser: Browser, address: str) -> Iterator[Open]:
+    """Give what opens the page; at the end, nothing went wrong and nobody else was asked."""
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+    requested: list[str] = []
+
+    def open_at(path: str = "", *, wait: bool = True, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        context.set_default_timeout(1_000 * WAITS_S)
+        contexts.append(context)
+        page = new_page(context)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: requested.append(request.url))
+        page.add_init_script(
+            "window.blocked = [];"
+            "addEventListener('securitypolicyviolation', e => blocked.push(e.violatedDirective));"
+        )
+        page.goto(address + path)
+        if wait:
+            page.wait_for_function(f"() => {READY}")
+        return page
+
+    yield open_at
+    for context in contexts:
+        for page in context.pages:
+            assert page.evaluate("window.blocked ?? []") == []
+        context.close()
+    assert troubles == []
+    assert [url for url in requested if not url.startswith((address, f"blob:{address}"))] == []
 
 
 def new_page(of: Browser | BrowserContext, **options: Any) -> Page:
@@ -191,3 +226,19 @@ def wait_until_settled(page: Page, n_sounds: int) -> None:
         "({ target, start, seconds }) => target > 0 && start + seconds < player.context.currentTime"
         ")",
     )
+
+
+def words(page: Page) -> str:
+    """Return what the page calls the mix that sounds."""
+    return page.inner_text("#words")
+
+
+ADDRESS_SETTLES_MS = 400
+"""After the last change to the mix; timers of one page that are due sooner have run before."""
+
+
+def mix_of(page: Page) -> dict[str, float]:
+    """Return the mix in the page's address, asked of the page: Playwright learns of it later."""
+    settled = f"new Promise(done => setTimeout(() => done(location.hash), {ADDRESS_SETTLES_MS}))"
+    text = page.evaluate(settled).partition("#mix=")[2]
+    return {name: float(gain) for name, gain in re.findall(r"([^=,]+)=([\d.]+)", text)}
