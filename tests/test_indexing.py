@@ -58,14 +58,6 @@ def assert_alike(a: Path, b: Path) -> None:
         assert distance(one, other) <= PRECISION_NATS
 
 
-def interrupt_at(n_finished: int, error: type[BaseException]) -> Callable[[int, int], None]:
-    def on_progress(done: int, _all: int) -> None:
-        if done >= n_finished:
-            raise error
-
-    return on_progress
-
-
 def test_three_recordings_make_seven_entries(folder: Path, in_one_go: Path) -> None:
     sounds, gains, objects, scenes = contents(in_one_go)
     assert sounds == ("hiss", "hum", "surf")
@@ -128,51 +120,16 @@ def test_two_builds_agree(folder: Path, tmp_path: Path, in_one_go: Path) -> None
     assert sorted(told) == told
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-def test_an_interrupted_build_can_be_gone_on_with(
-    folder: Path, tmp_path: Path, in_one_go: Path, error: type[BaseException]
-) -> None:
-    output = tmp_path / "a.h5"
-    with pytest.raises(error):
-        build_index(output, folder, settings=SETTINGS, on_progress=interrupt_at(4, error))
-    assert [path.name for path in tmp_path.iterdir()] == ["a.h5.partial"]
-    told: list[int] = []
-    build_index(
-        output,
-        folder,
-        settings=SETTINGS,
-        resume=True,
-        on_progress=lambda done, _all: told.append(done),
-    )
-    assert told[0] == 4, "finished rows were made again"
-    assert_alike(output, in_one_go)
-    assert list(tmp_path.iterdir()) == [output]
-
-
-def test_resuming_what_was_never_begun_begins_it(
-    folder: Path, tmp_path: Path, in_one_go: Path
-) -> None:
-    build_index(tmp_path / "a.h5", folder, settings=SETTINGS, resume=True)
-    assert_alike(tmp_path / "a.h5", in_one_go)
-
-
-def test_a_build_of_other_options_is_not_gone_on_with(folder: Path, tmp_path: Path) -> None:
-    output = tmp_path / "a.h5"
-    stop = interrupt_at(0, KeyboardInterrupt)
-    with pytest.raises(KeyboardInterrupt):
-        build_index(output, folder, settings=SETTINGS, on_progress=stop)
-    for settings, max_layers in ((Settings(10.0, 0.02), None), (SETTINGS, 2)):
-        with pytest.raises(IndexFileError) as caught:
-            build_index(output, folder, settings=settings, max_layers=max_layers, resume=True)
-        assert_one_line(caught.value, "a.h5.partial", "without --resume")
-
-
 def test_an_interrupted_rebuild_leaves_the_old_index(
     folder: Path, tmp_path: Path, in_one_go: Path
 ) -> None:
     output = tmp_path / "a.h5"
     output.write_bytes(in_one_go.read_bytes())
-    stop = interrupt_at(4, KeyboardInterrupt)
+
+    def stop(done: int, _all: int) -> None:
+        if done >= 4:
+            raise KeyboardInterrupt
+
     with pytest.raises(KeyboardInterrupt):
         build_index(output, folder, settings=SETTINGS, on_progress=stop)
     assert output.read_bytes() == in_one_go.read_bytes()
