@@ -528,12 +528,16 @@ write = journal.Journal.write
 def write_and_stop(self, row, log_probs):
     write(self, row, log_probs)
     if row == 4:
+        assert not {'dask', 'distributed', 'tornado'} & set(sys.modules)
         os.kill(os.getpid(), number)
 
 journal.Journal.write = write_and_stop
 main()
 """
-"""The command, told how much it is to hear of a mix, and which signal it gets half way."""
+"""The command, given how much to hear of a mix, and the signal that it gets half way.
+
+Nothing of dask is imported: it was not asked for.
+"""
 
 
 STOPPED = "Stopped. Run the same command with --resume to continue.\n"

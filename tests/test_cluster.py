@@ -335,16 +335,6 @@ def test_without_the_extra_it_says_what_to_install(folder: Path, tmp_path: Path)
     assert not list(tmp_path.glob("a.h5*"))
 
 
-def test_without_an_address_nothing_of_dask_is_imported(folder: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys\n"
-        "from deepmersion.indexing import Settings, build_index\n"
-        "build_index(sys.argv[1], sys.argv[2], max_layers=1, settings=Settings(10.0))\n"
-        "assert not {'dask', 'distributed', 'tornado'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code, tmp_path / "a.h5", folder], check=True)
-
-
 def test_ctrl_c_at_the_command(cluster: LocalCluster, folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "a.h5"
     partial = tmp_path / "a.h5.partial"
@@ -358,7 +348,9 @@ def test_ctrl_c_at_the_command(cluster: LocalCluster, folder: Path, tmp_path: Pa
     finally:
         process.kill()
     assert process.returncode == 1
-    assert stderr.decode().splitlines()[-1].startswith("Stopped. The same command with --resume")
+    assert (
+        stderr.decode().splitlines()[-1].startswith("Stopped. Run the same command with --resume")
+    )
     assert "Traceback" not in stderr.decode()
     assert partial.exists()
     assert not output.exists()
