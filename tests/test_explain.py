@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commandline import run, succeeded
+from commandline import run, run_here, succeeded
 from test_index import HEADER, some_log_probs
 
 from deepmersion.hearing.mixes import superimpositions
@@ -138,7 +138,7 @@ def test_what_has_no_counterpart_is_reported(index: SoundIndex, seen: Seen) -> N
 
 
 def test_a_person_gets_sentences_and_a_script_the_figures(china_jpg: Path) -> None:
-    told = json.loads(succeeded(run("match", "--json", "--explain", china_jpg)).stdout)
+    told = json.loads(succeeded(run_here("match", "--json", "--explain", china_jpg)).stdout)
     explanation = told["explanation"]
     for label_set in ("objects", "scenes", "conditions"):
         nats = [abs(c["nats"]) for c in explanation["contributions"][label_set]]
@@ -153,4 +153,4 @@ def test_a_person_gets_sentences_and_a_script_the_figures(china_jpg: Path) -> No
 
 
 def test_without_being_asked_nothing_is_explained(china_jpg: Path) -> None:
-    assert "explanation" not in json.loads(succeeded(run("match", "--json", china_jpg)).stdout)
+    assert "explanation" not in json.loads(succeeded(run_here("match", "--json", china_jpg)).stdout)

@@ -45,16 +45,16 @@ def words(line: str) -> list[str]:
 
 def test_what_was_chosen_is_played_again_without_the_photo(china_jpg: Path, tmp_path: Path) -> None:
     options = ["--duration", "3", "--fade-out", "1", "--volume", "-3"]
-    matched = succeeded(run("match", china_jpg, "-o", tmp_path / "a.wav", *options))
+    matched = succeeded(run_here("match", china_jpg, "-o", tmp_path / "a.wav", *options))
     (again,) = [line for line in matched.stdout.decode().splitlines() if line.startswith("  again")]
     arguments = words(again.removeprefix("  again"))
     assert arguments[0] == "play"
-    played = succeeded(run(*arguments, "-o", tmp_path / "b.wav", *options))
+    played = succeeded(run_here(*arguments, "-o", tmp_path / "b.wav", *options))
     assert played.stdout == b""
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
     piped = succeeded(run(*arguments, "-o", "-", *options)).stdout
     assert piped == (tmp_path / "a.wav").read_bytes()
-    record = json.loads(succeeded(run("match", china_jpg, "--json")).stdout)
+    record = json.loads(succeeded(run_here("match", china_jpg, "--json")).stdout)
     assert record["matches"][0]["mix"] == arguments[1]
 
 
@@ -78,7 +78,7 @@ def test_names_of_every_kind_go_through_a_shell(
 def test_a_gain_left_out_is_one(tmp_path: Path) -> None:
     files = [tmp_path / "a.wav", tmp_path / "b.wav"]
     for path, mix in zip(files, ["waves, birds=0.5", "birds=0.5,waves=1"], strict=True):
-        succeeded(run("play", mix, "-o", path, "--duration", "1"))
+        succeeded(run_here("play", mix, "-o", path, "--duration", "1"))
     assert files[0].read_bytes() == files[1].read_bytes()
 
 

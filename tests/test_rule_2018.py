@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commandline import run, succeeded, the_error
+from commandline import run_here, succeeded, the_error
 from test_index import HEADER, some_log_probs
 
 from deepmersion.hearing.mixes import superimpositions
@@ -61,7 +61,7 @@ def test_a_photo_that_rules_a_class_out_gives_finite_scores(index: SoundIndex) -
 
 def test_the_command_knows_both_rules(china_jpg: Path) -> None:
     records = [
-        json.loads(succeeded(run("match", "--json", "--rule", rule, china_jpg)).stdout)
+        json.loads(succeeded(run_here("match", "--json", "--rule", rule, china_jpg)).stdout)
         for rule in ("centred", "2018")
     ]
     assert records[0]["scenes"] == records[1]["scenes"]
@@ -71,6 +71,6 @@ def test_the_command_knows_both_rules(china_jpg: Path) -> None:
 
 
 def test_the_old_rule_is_not_explained(china_jpg: Path) -> None:
-    result = run("match", "--json", "--rule", "2018", "--explain", china_jpg)
+    result = run_here("match", "--json", "--rule", "2018", "--explain", china_jpg)
     assert "use the rule centred" in the_error(result, exit_code=2)
     assert b"Networks: " not in result.stderr, "said before anything slow begins"

@@ -43,11 +43,11 @@ for media_type, kind in [
 
 
 @pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def described(matcher: Matcher, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("server")
     # Seconds are as good as hours, which take long to render.
     short = Limits(download_s=3)
-    with Matcher(networks="lite") as matcher, threaded(matcher, folder, short) as address:
+    with threaded(matcher, folder, short) as address:
         description = ask(address, "/api/openapi.json").json
         narrowed = copy.deepcopy(description)
         assert narrowed["paths"]["/api/mix"]["get"]["parameters"][1]["schema"]["maximum"] == 3
