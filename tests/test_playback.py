@@ -173,7 +173,7 @@ def test_what_is_heard_is_what_a_file_holds(
 ) -> None:
     path = tmp_path / "sound.wav"
     succeeded(run("match", china_jpg, "-o", path, "--duration", "4"))
-    result, heard = recorded(pulseaudio, "match", china_jpg, "--duration", "4")
+    result, heard = recorded(pulseaudio, "match", china_jpg, "--duration", "4", "--seed", "0")
     assert succeeded(result).stderr.decode().splitlines()[-2:] == [
         "Playing; Ctrl-C ends it.",
         "Underruns: 0",
@@ -195,7 +195,7 @@ def test_a_sound_card_of_another_rate(
 ) -> None:
     path = tmp_path / "sound.wav"
     succeeded(run("match", china_jpg, "-o", path, "--duration", "3"))
-    result, heard = recorded(own_pulseaudio, "match", china_jpg, "--duration", "3")
+    result, heard = recorded(own_pulseaudio, "match", china_jpg, "--duration", "3", "--seed", "0")
     assert succeeded(result).stderr.endswith(b"Underruns: 0\n")
     expected = soxr.resample(soundfile.read(path, dtype="float32")[0] * 32_768, RATE, 48_000)
     heard = heard[find(expected, heard) :][: len(expected)]
