@@ -266,7 +266,7 @@ def test_the_timer_fades_out_and_ends(open_page: Open, china_jpg: Path) -> None:
     add_photo(page, china_jpg)
     wait_until_heard(page)
     page.click("#tab-more")
-    page.fill("#timer-minutes", "0.08")
+    page.fill("#timer-minutes", "0.05")
     page.click("#timer-button")
     assert page.inner_text("#timer-left").startswith("Silence in 0:0")
     page.click("#alternatives button >> nth=0")  # another mix does not prolong it
@@ -285,10 +285,10 @@ def test_a_timer_can_be_taken_back(open_page: Open, china_jpg: Path) -> None:
     page = open_page()
     add_photo(page, china_jpg)
     page.click("#tab-more")
-    page.fill("#timer-minutes", "0.1")
+    page.fill("#timer-minutes", "0.05")
     page.click("#timer-button")
     page.click("#timer-button")
-    page.wait_for_timeout(6_500)  # the timer's six seconds, and somewhat more
+    page.wait_for_timeout(3_500)  # the timer's three seconds, and somewhat more
     assert page.get_attribute("#play", "aria-label") == "Pause"
     wait_until_heard(page)
 
