@@ -54,6 +54,21 @@ def bank(folder: Path, sounds: Iterable[BaseSound]) -> SoundBank:
     return SoundBank(folder, folder.name, tuple(sounds))
 
 
+def write_random_index(path: Path, bank: SoundBank) -> None:
+    """Write an index of all mixes of a bank, heard by nobody: its predictions are random."""
+    from deepmersion.hearing.mixes import superimpositions
+    from deepmersion.index.file import Header, write_index
+    from deepmersion.weights.specs import SOUNDNET_SHA256
+
+    gains = superimpositions(len(bank.sounds)).astype(np.float32)
+    random = np.random.default_rng(3)
+    objects, scenes = (
+        np.log(random.dirichlet(np.ones(n), len(gains))).astype("f4") for n in (1000, 401)
+    )
+    header = Header(SOUNDNET_SHA256, bank.fingerprint, 22_050, 3.0, 0.01, "2020-01-01T00:00")
+    write_index(path, header, bank.names, gains, iter([(objects, scenes)]))
+
+
 def joined(blocks: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate(list(blocks))
 

@@ -22,7 +22,7 @@ import torch
 from click.testing import CliRunner
 from commandline import TIMEOUT_S
 from loopback import Misbehaviour, serve
-from material import noise, write
+from material import noise, write, write_random_index
 from PIL import Image
 from soundserver import WAIT_S
 from standins import (
@@ -38,7 +38,6 @@ from torchvision.models import VGG16_Weights, resnet18, vgg16
 
 from deepmersion.cli import main
 from deepmersion.errors import WeightsError
-from deepmersion.index.file import Header, write_index
 from deepmersion.labels import object_labels, places365_labels
 from deepmersion.sound.bank import open_bank
 from deepmersion.vision.checkpoints import fill, read_state_dict
@@ -48,7 +47,7 @@ from deepmersion.vision.paper import BATCH_SIZE, Paper
 from deepmersion.weights.digests import identity_of
 from deepmersion.weights.download import Patience
 from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD
-from deepmersion.weights.store import SOUNDNET_SHA256, WeightsSpec, fetch, weights_path
+from deepmersion.weights.store import WeightsSpec, fetch, weights_path
 
 HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
 
@@ -230,14 +229,7 @@ def small_index(tmp_path: Path) -> tuple[Path, Path]:
     folder.mkdir()
     write(folder / "hiss.wav", noise(3.0, seed=1))
     write(folder / "rumble.wav", noise(3.0, slope=2.0, seed=2))
-    bank = open_bank(folder)
-    random = np.random.default_rng(3)
-    predictions = [np.log(random.dirichlet(np.ones(n), 3)).astype("f4") for n in (1000, 401)]
-    header = Header(SOUNDNET_SHA256, bank.fingerprint, 22_050, 3.0, 0.01, "2020-01-01T00:00")
-    gains = np.array([[1, 0], [0, 1], [1, 1]], dtype=np.float32)
-    write_index(
-        tmp_path / "index.h5", header, bank.names, gains, iter([(predictions[0], predictions[1])])
-    )
+    write_random_index(tmp_path / "index.h5", open_bank(folder))
     return folder, tmp_path / "index.h5"
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from commandline import run, start, succeeded, the_error
-from material import noise, write
+from material import noise, write, write_random_index
 from webpage import running, served, wait_until
 from webserver import JPEG, ask, connect, post, threaded
 
@@ -158,7 +158,7 @@ def test_a_loop_is_made_of_a_recording_that_is_none(tmp_path: Path) -> None:
     write(folder / "one & two.wav", noise(3, rate=22_050, channels=1), 22_050)
     write(folder / "other.flac", noise(2, seed=1))
     index = tmp_path / "index.h5"
-    deepmersion.build_index(index, folder)
+    write_random_index(index, deepmersion.open_bank(folder))
     with served("--soundbank", str(folder), "--index", str(index)) as address:
         first, _ = ask(address, "/api/sounds").json["sounds"]
         (loop,) = first["files"]
