@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torchvision.models import resnet18, vgg16
 
-from deepmersion.weights.digests import identity_of
+from deepmersion.fetching.digests import identity_of
 from deepmersion.weights.store import SPECS, WeightsSpec
 
 FIRST_KEY = 94_306_183_927_136

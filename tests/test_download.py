@@ -20,10 +20,10 @@ from loopback import Loopback, Misbehaviour, serve
 from soundserver import WAIT_S
 
 from deepmersion.errors import WeightsError
-from deepmersion.weights import download
-from deepmersion.weights.cache import locked
-from deepmersion.weights.digests import Identity, identities
-from deepmersion.weights.download import Patience, n_fetched, part_path
+from deepmersion.fetching import download
+from deepmersion.fetching.cache import locked
+from deepmersion.fetching.digests import Identity, identities
+from deepmersion.fetching.download import Patience, n_fetched, part_path
 
 SIZE = 700_001
 CONTENT = bytes(hashlib.shake_256(b"stand-in").digest(SIZE))
@@ -125,7 +125,7 @@ def test_lasting_server_error_gives_up_with_growing_pauses(
     server: Loopback, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses: list[float] = []
-    monkeypatch.setattr("deepmersion.weights.download.time.sleep", pauses.append)
+    monkeypatch.setattr("deepmersion.fetching.download.time.sleep", pauses.append)
     server.script = [Misbehaviour(status=500) for _ in range(9)]
     with pytest.raises(WeightsError, match="500") as error:
         fetch(server, target, patience=Patience(WAIT_S, (1.0, 2.0, 4.0)))
@@ -219,7 +219,7 @@ def test_no_connection_is_said_at_once(
         raise AssertionError("waited although there is no connection")
 
     monkeypatch.setattr(socket, "getaddrinfo", offline)
-    monkeypatch.setattr("deepmersion.weights.download.time.sleep", never)
+    monkeypatch.setattr("deepmersion.fetching.download.time.sleep", never)
     with pytest.raises(WeightsError, match=r"name resolution.*weights import"):
         fetch(server, target)
 
@@ -291,7 +291,7 @@ def test_full_disk_is_said_before_anything_is_fetched(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(
-        "deepmersion.weights.cache.shutil.disk_usage", lambda _: usage(10**9, 10**9, SIZE)
+        "deepmersion.fetching.cache.shutil.disk_usage", lambda _: usage(10**9, 10**9, SIZE)
     )
     with pytest.raises(WeightsError, match="101 MB are needed"):
         fetch(server, target)

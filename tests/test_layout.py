@@ -21,7 +21,7 @@ FLOORS = [
     {"heatmap"},
     {"vision", "matching", "hearing"},
     {"weights", "index", "sound"},
-    {"kinds"},
+    {"kinds", "fetching"},
     {"files", "labels", "request", "torch_device"},
     {"shipped", "version", "errors", "callbacks"},
 ]

@@ -38,14 +38,14 @@ from torchvision.models import VGG16_Weights, resnet18, vgg16
 
 from deepmersion.cli import main
 from deepmersion.errors import WeightsError
+from deepmersion.fetching.digests import identity_of
+from deepmersion.fetching.download import Patience
 from deepmersion.labels import object_labels, places365_labels
 from deepmersion.sound.bank import open_bank
 from deepmersion.vision.checkpoints import fill, read_state_dict
 from deepmersion.vision.lite import Lite
 from deepmersion.vision.networks import Distributions
 from deepmersion.vision.paper import BATCH_SIZE, Paper
-from deepmersion.weights.digests import identity_of
-from deepmersion.weights.download import Patience
 from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD
 from deepmersion.weights.store import WeightsSpec, fetch, weights_path
 
@@ -137,7 +137,7 @@ CLASSIFY_TWENTY = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from deepmersion.weights.digests import Identity
+from deepmersion.fetching.digests import Identity
 from deepmersion.vision.paper import Paper
 from deepmersion.weights.store import SPECS, WeightsSpec
 

@@ -24,10 +24,10 @@ from safetensors.numpy import load_file, save
 from soundserver import wait_for
 
 from deepmersion.errors import WeightsError
+from deepmersion.fetching.cache import locked
+from deepmersion.fetching.digests import Identity, identity_of
 from deepmersion.weights import soundnet_weights as sw
 from deepmersion.weights import store as weights
-from deepmersion.weights.cache import locked
-from deepmersion.weights.digests import Identity, identity_of
 from deepmersion.weights.store import SPECS
 
 BACKEND = """

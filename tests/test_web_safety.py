@@ -24,9 +24,9 @@ from webpage import ENDS_WITHIN_S, running, wait_until
 from webserver import TIMEOUT_S, Answer, ask, connect, post, read_all, threaded
 
 from deepmersion.ambience import Ambience
+from deepmersion.fetching.cache import cache_folder
 from deepmersion.pipeline import Matcher
 from deepmersion.web.limits import Limits
-from deepmersion.weights.cache import cache_folder
 
 SMALL_BUFFER_BYTES = 4096
 """Of a socket: by itself it may grow to some megabytes, all of an answer."""

@@ -20,12 +20,12 @@ from soundserver import WAIT_S
 
 from deepmersion.cli.weights import weights as command
 from deepmersion.errors import RequestError, WeightsError
+from deepmersion.fetching.digests import Identity, identities
+from deepmersion.fetching.download import Patience
 from deepmersion.labels import object_labels, places365_labels, soundnet_scene_labels
 from deepmersion.shipped import DATA
 from deepmersion.weights import soundnet_weights
 from deepmersion.weights import store as weights
-from deepmersion.weights.digests import Identity, identities
-from deepmersion.weights.download import Patience
 from deepmersion.weights.specs import expand
 from deepmersion.weights.store import SPECS, WeightsSpec
 

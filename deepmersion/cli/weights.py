@@ -11,7 +11,7 @@ import click
 from deepmersion.cli.options import PATH
 from deepmersion.cli.progress import progress_bar
 from deepmersion.errors import DeepmersionError, in_one_line
-from deepmersion.weights.download import n_fetched
+from deepmersion.fetching.download import n_fetched
 from deepmersion.weights.specs import expand
 from deepmersion.weights.store import (
     SPECS,

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from deepmersion.fetching.cache import cache_folder, make_cache_folder, require_space
 from deepmersion.files import whole_file
-from deepmersion.weights.cache import cache_folder, make_cache_folder, require_space
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,1 +1,1 @@
-"""The networks' weights: their sources, their digests and the cache that keeps them."""
+"""The networks' weights: their sources, and where they are kept."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from deepmersion.errors import WeightsError
+from deepmersion.fetching.digests import identity_of
 from deepmersion.shipped import DATA
-from deepmersion.weights.digests import identity_of
 
 BACKBONE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Identity of ``efficientnet-lite0-57934424.pth``, whose name carries the first eight digits."""

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 
 from deepmersion.callbacks import OnProgress, ignore
 from deepmersion.errors import WeightsError
+from deepmersion.fetching.cache import require_space
+from deepmersion.fetching.digests import Identity, identity_of
+from deepmersion.fetching.download import part_path
+from deepmersion.fetching.http import n_bytes
 from deepmersion.files import whole_file
-from deepmersion.weights.cache import require_space
-from deepmersion.weights.digests import Identity, identity_of
-from deepmersion.weights.download import part_path
-from deepmersion.weights.http import n_bytes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deepmersion.errors import RequestError
+from deepmersion.fetching.digests import Identity
 from deepmersion.weights import soundnet_weights
-from deepmersion.weights.digests import Identity
 
 
 @dataclass(frozen=True)

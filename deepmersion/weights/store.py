@@ -13,12 +13,12 @@ from pathlib import Path
 
 from deepmersion.callbacks import OnProgress
 from deepmersion.errors import WeightsError, reason
+from deepmersion.fetching.cache import cache_folder, locked, make_cache_folder, require_space
+from deepmersion.fetching.digests import DigestKind, Identity, identities, identity_of
+from deepmersion.fetching.download import PATIENCE, Patience, download, n_fetched
+from deepmersion.fetching.http import n_bytes
 from deepmersion.files import whole_file
 from deepmersion.weights import soundnet_weights
-from deepmersion.weights.cache import cache_folder, locked, make_cache_folder, require_space
-from deepmersion.weights.digests import DigestKind, Identity, identities, identity_of
-from deepmersion.weights.download import PATIENCE, Patience, download, n_fetched
-from deepmersion.weights.http import n_bytes
 from deepmersion.weights.specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get
 
 __all__ = [

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from deepmersion.callbacks import OnProgress, ignore
 from deepmersion.errors import WeightsError, reason
+from deepmersion.fetching.cache import require_space
+from deepmersion.fetching.digests import Identity, identity_of
+from deepmersion.fetching.http import BrokenError, n_bytes, receive
 from deepmersion.files import install
-from deepmersion.weights.cache import require_space
-from deepmersion.weights.digests import Identity, identity_of
-from deepmersion.weights.http import BrokenError, n_bytes, receive
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Published files: fetched over HTTP, known by their digests, kept in the cache folder."""
