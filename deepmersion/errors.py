@@ -37,7 +37,11 @@ class PhotoError(DeepmersionError):
     """A photo cannot be opened or decoded."""
 
 
-class WeightsError(DeepmersionError):
+class FetchError(DeepmersionError):
+    """A published file cannot be fetched, or not be kept in the cache folder."""
+
+
+class WeightsError(FetchError):
     """A network's weights are missing, or are not the published ones."""
 
 

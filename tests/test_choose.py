@@ -11,7 +11,7 @@ from commandline import run, succeeded
 from deepmersion.vision.choose import load_networks
 from deepmersion.vision.compiled import entry
 from deepmersion.vision.lite import NETWORK, Lite
-from deepmersion.weights.store import SPECS, weights_path
+from deepmersion.weights.store import SPECS
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def cache(compiled_lite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def stand_in(name: str) -> None:
     """Put a file of the published size, but of nothing else that is published, in the cache."""
-    with weights_path(SPECS[name]).open("wb") as file:
+    with SPECS[name].path.open("wb") as file:
         file.truncate(SPECS[name].size)
 
 
@@ -60,7 +60,7 @@ def test_damaged_files_are_named_and_lite_is_taken() -> None:
     assert load_networks("auto", on_choice=told.append).name == "lite"
     (line,) = told
     assert line.startswith("lite")
-    assert str(weights_path(SPECS["vgg16"])) in line
+    assert str(SPECS["vgg16"].path) in line
     assert "not the published file" in line
 
 

@@ -19,11 +19,12 @@ import pytest
 from loopback import Loopback, Misbehaviour, serve
 from soundserver import WAIT_S
 
-from deepmersion.errors import WeightsError
+from deepmersion.errors import FetchError
 from deepmersion.fetching import download
 from deepmersion.fetching.cache import locked
 from deepmersion.fetching.digests import Identity, identities
 from deepmersion.fetching.download import Patience, n_fetched, part_path
+from deepmersion.fetching.published import PublishedFile
 
 SIZE = 700_001
 CONTENT = bytes(hashlib.shake_256(b"stand-in").digest(SIZE))
@@ -45,20 +46,32 @@ def server(tmp_path: Path) -> Iterator[Loopback]:
         yield loopback
 
 
+@pytest.fixture(autouse=True)
+def _no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DEEPMERSION_MIRROR", raising=False)
+
+
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "file.pth"
 
 
-def fetch(server: Loopback, target: Path, **options: object) -> list[tuple[int, int | None]]:
+def published(url: str) -> PublishedFile:
+    return PublishedFile(
+        url=url, filename="file.pth", size=SIZE, identity=IDENTITY, by_hand="copy it to {path}"
+    )
+
+
+def fetch(
+    server: Loopback, target: Path, patience: Patience = HASTE
+) -> list[tuple[int, int | None]]:
     """Download the file and return what was reported along the way."""
     seen: list[tuple[int, int | None]] = []
-    settings = {"patience": HASTE, "identity": IDENTITY, "size": SIZE} | options
     download.download(
-        server.url("file.pth"),
+        published(server.url("file.pth")),
         target,
         on_progress=lambda done, total: seen.append((done, total)),
-        **settings,  # type: ignore[arg-type]
+        patience=patience,
     )
     return seen
 
@@ -127,16 +140,16 @@ def test_lasting_server_error_gives_up_with_growing_pauses(
     pauses: list[float] = []
     monkeypatch.setattr("deepmersion.fetching.download.time.sleep", pauses.append)
     server.script = [Misbehaviour(status=500) for _ in range(9)]
-    with pytest.raises(WeightsError, match="500") as error:
+    with pytest.raises(FetchError, match="500") as error:
         fetch(server, target, patience=Patience(WAIT_S, (1.0, 2.0, 4.0)))
     assert pauses == [1.0, 2.0, 4.0]
-    assert "weights import" in str(error.value)
+    assert f"copy it to {target}" in str(error.value)
     assert not target.exists()
 
 
 def test_missing_file_is_not_tried_again(server: Loopback, target: Path) -> None:
     server.script = [Misbehaviour(status=404)]
-    with pytest.raises(WeightsError, match="404"):
+    with pytest.raises(FetchError, match="404"):
         fetch(server, target)
     assert len(server.ranges) == 1
 
@@ -150,13 +163,13 @@ def test_silent_server_is_left_and_resumed(server: Loopback, target: Path) -> No
 
 def test_server_that_stays_silent_is_given_up(server: Loopback, target: Path) -> None:
     server.script = [Misbehaviour(stall_at=0) for _ in range(3)]
-    with pytest.raises(WeightsError, match="timed out"):
+    with pytest.raises(FetchError, match="timed out"):
         fetch(server, target, patience=replace(HASTE, timeout_s=SILENT_S))
 
 
 def test_part_is_kept_when_giving_up(server: Loopback, target: Path) -> None:
     server.script = [Misbehaviour(cut_at=100_000), *[Misbehaviour(status=500)] * 3]
-    with pytest.raises(WeightsError, match=r"after 0\.1 of 0\.7 MB.*go on from there"):
+    with pytest.raises(FetchError, match=r"after 0\.1 of 0\.7 MB.*go on from there"):
         fetch(server, target)
     assert n_fetched(target) == 100_000
     assert not target.exists()
@@ -174,7 +187,7 @@ def test_redirect_is_followed_and_keeps_the_range(server: Loopback, target: Path
 def test_wrong_content_is_deleted_and_named(server: Loopback, target: Path) -> None:
     wrong = bytes(SIZE)
     (server.folder / "file.pth").write_bytes(wrong)
-    with pytest.raises(WeightsError) as error:
+    with pytest.raises(FetchError) as error:
         fetch(server, target)
     assert IDENTITY.digest in str(error.value)
     assert hashlib.sha256(wrong).hexdigest() in str(error.value)
@@ -184,7 +197,7 @@ def test_wrong_content_is_deleted_and_named(server: Loopback, target: Path) -> N
 
 def test_wrong_start_of_an_earlier_run_is_found_out(server: Loopback, target: Path) -> None:
     part_path(target).write_bytes(bytes(1000))
-    with pytest.raises(WeightsError, match="not the published file"):
+    with pytest.raises(FetchError, match="not the published file"):
         fetch(server, target)
     assert not part_path(target).exists()
     fetch(server, target)
@@ -196,7 +209,7 @@ def test_file_of_another_size_is_refused_at_once(
     server: Loopback, target: Path, length: int
 ) -> None:
     (server.folder / "file.pth").write_bytes(bytes(length))
-    with pytest.raises(WeightsError, match=f"expected {SIZE} bytes, found {length}"):
+    with pytest.raises(FetchError, match=f"expected {SIZE} bytes, found {length}"):
         fetch(server, target)
     assert not target.exists()
 
@@ -204,7 +217,7 @@ def test_file_of_another_size_is_refused_at_once(
 def test_endless_file_is_not_stored(server: Loopback, target: Path) -> None:
     (server.folder / "file.pth").write_bytes(CONTENT + bytes(5_000_000))
     server.script = [Misbehaviour(no_length=True)]
-    with pytest.raises(WeightsError, match="more than"):
+    with pytest.raises(FetchError, match="more than"):
         fetch(server, target)
     assert not part_path(target).exists()
 
@@ -220,7 +233,7 @@ def test_no_connection_is_said_at_once(
 
     monkeypatch.setattr(socket, "getaddrinfo", offline)
     monkeypatch.setattr("deepmersion.fetching.download.time.sleep", never)
-    with pytest.raises(WeightsError, match=r"name resolution.*weights import"):
+    with pytest.raises(FetchError, match=r"name resolution.*copy it to /"):
         fetch(server, target)
 
 
@@ -228,8 +241,8 @@ def test_refused_connection_is_one_clear_line(target: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/file.pth"
-        with pytest.raises(WeightsError, match="refused") as error:
-            download.download(url, target, IDENTITY, SIZE, patience=HASTE)
+        with pytest.raises(FetchError, match="refused") as error:
+            download.download(published(url), target, patience=HASTE)
     assert "\n" not in str(error.value)
 
 
@@ -248,7 +261,7 @@ def test_proxy_of_the_environment_is_used(
     monkeypatch.setenv("http_proxy", server.address)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    download.download("http://weights.invalid/file.pth", target, IDENTITY, SIZE, patience=HASTE)
+    download.download(published("http://weights.invalid/file.pth"), target, patience=HASTE)
     assert asked == ["http://weights.invalid/file.pth"]
     assert target.read_bytes() == CONTENT
 
@@ -279,7 +292,7 @@ def test_certificates_of_the_environment_are_trusted(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
     with serve(server.folder, context) as secure:
-        with pytest.raises(WeightsError, match=r"not trusted.*SSL_CERT_FILE"):
+        with pytest.raises(FetchError, match=r"not trusted.*SSL_CERT_FILE"):
             fetch(secure, target)
         monkeypatch.setenv(variable, str(certificate[0]))
         fetch(secure, target)
@@ -293,7 +306,7 @@ def test_full_disk_is_said_before_anything_is_fetched(
     monkeypatch.setattr(
         "deepmersion.fetching.cache.shutil.disk_usage", lambda _: usage(10**9, 10**9, SIZE)
     )
-    with pytest.raises(WeightsError, match="101 MB are needed"):
+    with pytest.raises(FetchError, match="101 MB are needed"):
         fetch(server, target)
     assert server.ranges == []
 
@@ -303,13 +316,13 @@ def test_disk_that_fills_up_is_one_clear_line(server: Loopback, target: Path) ->
     if not full.exists():
         pytest.skip("needs /dev/full")
     part_path(target).symlink_to(full)
-    with pytest.raises(WeightsError, match="No space left"):
+    with pytest.raises(FetchError, match="No space left"):
         fetch(server, target)
 
 
 def test_only_http_addresses_are_fetched(target: Path) -> None:
-    with pytest.raises(WeightsError, match="weights import"):
-        download.download("file:///etc/hostname", target, IDENTITY, SIZE)
+    with pytest.raises(FetchError, match="not an http address: copy it to"):
+        download.download(published("file:///etc/hostname"), target)
 
 
 def test_identities_are_git_and_sha256_of_the_content(tmp_path: Path) -> None:

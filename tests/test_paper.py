@@ -47,7 +47,7 @@ from deepmersion.vision.lite import Lite
 from deepmersion.vision.networks import Distributions
 from deepmersion.vision.paper import BATCH_SIZE, Paper
 from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD
-from deepmersion.weights.store import WeightsSpec, fetch, weights_path
+from deepmersion.weights.store import WeightsSpec, fetch
 
 HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
 
@@ -286,7 +286,7 @@ def test_missing_weights_say_how_to_get_them(
 
 
 def test_damaged_weights_are_not_loaded(specs: dict[str, WeightsSpec]) -> None:
-    path = weights_path(specs["places365"])
+    path = specs["places365"].path
     whole = path.read_bytes()
     damaged = bytearray(whole)
     damaged[len(whole) // 2] ^= 1

@@ -19,7 +19,7 @@ from loopback import Loopback, Misbehaviour, serve
 from soundserver import WAIT_S
 
 from deepmersion.cli.weights import weights as command
-from deepmersion.errors import RequestError, WeightsError
+from deepmersion.errors import FetchError, RequestError, WeightsError
 from deepmersion.fetching.digests import Identity, identities
 from deepmersion.fetching.download import Patience
 from deepmersion.labels import object_labels, places365_labels, soundnet_scene_labels
@@ -120,7 +120,7 @@ def test_cache_folder_is_the_users_unless_named(
 @pytest.mark.usefixtures("cache")
 def test_a_cache_folder_of_nobodys_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPMERSION_CACHE", "~no-such-user/cache")
-    with pytest.raises(WeightsError, match=r"DEEPMERSION_CACHE names ~no-such-user/cache"):
+    with pytest.raises(FetchError, match=r"DEEPMERSION_CACHE names ~no-such-user/cache"):
         weights.fetch(SPECS["vgg16"])
 
 
@@ -129,8 +129,8 @@ def test_a_cache_folder_that_cannot_be_looked_into_holds_nothing(
 ) -> None:
     # A name that is too long, which even root cannot pass over.
     monkeypatch.setenv("DEEPMERSION_CACHE", f"/{'x' * 300}")
-    assert not weights.is_present(SPECS["vgg16"])
-    with pytest.raises(WeightsError, match=r"vgg16-397923af\.pth cannot be read"):
+    assert not SPECS["vgg16"].is_present
+    with pytest.raises(FetchError, match=r"vgg16-397923af\.pth cannot be read"):
         weights.verify(SPECS["vgg16"])
 
 
@@ -191,7 +191,7 @@ def test_a_mirror_whose_address_is_none_is_one_clear_line(
     monkeypatch: pytest.MonkeyPatch, mirror: str
 ) -> None:
     monkeypatch.setenv("DEEPMERSION_MIRROR", mirror)
-    with pytest.raises(WeightsError, match=r"is not a valid address.*DEEPMERSION_MIRROR") as error:
+    with pytest.raises(FetchError, match=r"is not a valid address.*DEEPMERSION_MIRROR") as error:
         weights.fetch(SPECS["vgg16"])
     assert "\n" not in str(error.value)
 
@@ -211,7 +211,7 @@ def test_folder_that_cannot_be_written_is_one_clear_line(
 ) -> None:
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("DEEPMERSION_CACHE", str(tmp_path / "file" / "below"))
-    with pytest.raises(WeightsError, match=r"cannot be made.*DEEPMERSION_CACHE"):
+    with pytest.raises(FetchError, match=r"cannot be made.*DEEPMERSION_CACHE"):
         weights.fetch(SPECS["vgg16"])
 
 

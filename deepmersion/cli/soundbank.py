@@ -10,7 +10,7 @@ import click
 
 from deepmersion.cli.options import PATH
 from deepmersion.cli.progress import progress_bar
-from deepmersion.errors import SoundBankError, WeightsError, in_one_line
+from deepmersion.errors import FetchError, SoundBankError, in_one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,7 +156,7 @@ def _soundnet() -> SoundNet | None:
     try:
         with progress_bar("Fetching SoundNet", "B", unit_scale=True) as on_fetch:
             return load_soundnet(on_fetch=on_fetch)
-    except WeightsError as error:
+    except FetchError as error:
         # The measurements are useful without SoundNet.
         click.echo(f"Error: {in_one_line(error)}", err=True)
         return None

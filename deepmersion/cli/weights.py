@@ -19,9 +19,7 @@ from deepmersion.weights.store import (
     cache_folder,
     fetch,
     import_file,
-    is_present,
     verify,
-    weights_path,
 )
 
 Item = TypeVar("Item")
@@ -39,14 +37,14 @@ def list_() -> None:
         state = _state(spec)
         size = f"{spec.size / 1e6:.0f} MB"
         click.echo(f"{spec.name:9} {state:8} {size:>7}  {spec.licence:12} {spec.purpose}")
-        path = weights_path(spec)
+        path = spec.path
         click.echo(f"{'':9} {path if path.exists() else f'from {_source(spec)}'}")
 
 
 def _state(spec: WeightsSpec) -> str:
-    path = weights_path(spec)
+    path = spec.path
     if path.exists():
-        return "present" if is_present(spec) else "damaged"
+        return "present" if spec.is_present else "damaged"
     fetched = n_fetched(path)
     return f"{fetched / spec.size:.0%} here" if fetched else "missing"
 
@@ -87,7 +85,7 @@ def import_(files: tuple[Path, ...]) -> None:
 
 def _import_one(path: Path) -> None:
     spec = import_file(path)
-    click.echo(f"{spec.name}: {weights_path(spec)}")
+    click.echo(f"{spec.name}: {spec.path}")
 
 
 @weights.command("verify")
@@ -97,7 +95,7 @@ def verify_(names: tuple[str, ...]) -> None:
 
     Without NAME, all that are present are checked.
     """
-    chosen = expand(names) or [spec for spec in SPECS.values() if weights_path(spec).exists()]
+    chosen = expand(names) or [spec for spec in SPECS.values() if spec.path.exists()]
     if not chosen:
         click.echo(f"There are no weights in {cache_folder()}", err=True)
     _each(chosen, _verify_one)
@@ -115,7 +113,7 @@ def path_(name: str | None) -> None:
     if name is None:
         click.echo(cache_folder())
     for spec in expand((name,) if name else ()):
-        click.echo(weights_path(spec))
+        click.echo(spec.path)
 
 
 def _each(items: Iterable[Item], action: Callable[[Item], None]) -> None:

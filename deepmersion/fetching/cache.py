@@ -1,4 +1,4 @@
-"""The folder where fetched weights are kept, and who may write there."""
+"""The folder where fetched files are kept, and who may write there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deepmersion.errors import WeightsError, reason
+from deepmersion.errors import FetchError, reason
 
 SPARE_BYTES = 100_000_000
 """Left free on the disk beyond what a file needs: a full disk breaks other programs too."""
@@ -17,14 +17,14 @@ LOCK_POLL_S = 0.2
 
 
 def cache_folder() -> Path:
-    """Return the folder of fetched weights; it need not exist yet.
+    """Return the folder of fetched files; it need not exist yet.
 
     The environment variable ``DEEPMERSION_CACHE`` names it; without one it is the user's cache
     folder as the operating system has it, such as ``~/.cache/deepmersion``.
 
     Raises
     ------
-    WeightsError
+    FetchError
         When the variable names the home of a user that there is not.
     """
     chosen = os.environ.get("DEEPMERSION_CACHE")
@@ -32,7 +32,7 @@ def cache_folder() -> Path:
         try:
             return Path(chosen).expanduser().absolute()
         except RuntimeError as error:
-            raise WeightsError(
+            raise FetchError(
                 f"the environment variable DEEPMERSION_CACHE names {chosen}, and there is no such "
                 "user: correct it"
             ) from error
@@ -46,14 +46,18 @@ def make_cache_folder() -> Path:
 
     Raises
     ------
-    WeightsError
+    FetchError
         When it cannot be made, or `cache_folder` cannot be known.
     """
-    folder = cache_folder()
+    return make_folder(cache_folder())
+
+
+def make_folder(folder: Path) -> Path:
+    """Return the cache folder, or one below it, made if need be; raises FetchError if it cannot."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WeightsError(
+        raise FetchError(
             f"the cache folder {folder} cannot be made ({reason(error)}): "
             "name another one in the environment variable DEEPMERSION_CACHE"
         ) from error
@@ -61,11 +65,11 @@ def make_cache_folder() -> Path:
 
 
 def require_space(folder: Path, n_bytes: int) -> None:
-    """Raise WeightsError unless `folder` has room for `n_bytes` and something to spare."""
+    """Raise FetchError unless `folder` has room for `n_bytes` and something to spare."""
     free = shutil.disk_usage(folder).free
     needed = max(n_bytes, 0) + SPARE_BYTES
     if free < needed:
-        raise WeightsError(
+        raise FetchError(
             f"{needed / 1e6:.0f} MB are needed in {folder} and {free / 1e6:.0f} MB are free: make "
             "room, or name another folder in the environment variable DEEPMERSION_CACHE"
         )
@@ -86,7 +90,7 @@ def locked(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
 
     Raises
     ------
-    WeightsError
+    FetchError
         When no lock can be had there, for instance in a folder that is read only.
     """
     from filelock import FileLock, Timeout
@@ -98,7 +102,7 @@ def locked(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
         except Timeout:
             while_waiting()
         except (OSError, NotImplementedError) as error:
-            raise WeightsError(
+            raise FetchError(
                 f"{path.parent} cannot be written to ({reason(error)}): "
                 "name another folder in the environment variable DEEPMERSION_CACHE"
             ) from error

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress, ignore
-from deepmersion.errors import WeightsError, reason
+from deepmersion.errors import FetchError, reason
 from deepmersion.fetching.cache import require_space
 from deepmersion.fetching.digests import Identity, identity_of
-from deepmersion.fetching.http import BrokenError, n_bytes, receive
+from deepmersion.fetching.http import BrokenError, RefusedError, n_bytes, receive
+from deepmersion.fetching.published import PublishedFile
 from deepmersion.files import install
 
 
@@ -45,61 +46,61 @@ def n_fetched(path: Path) -> int:
 
 
 def download(
-    url: str,
+    file: PublishedFile,
     path: Path,
-    identity: Identity,
-    size: int,
     on_progress: OnProgress | None = None,
     patience: Patience = PATIENCE,
 ) -> None:
-    """Fetch one published file. The caller holds the lock on `path`.
+    """Fetch a published file from its address. The caller holds the lock on `path`.
 
     Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy``; certificates from the
     system, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, ``REQUESTS_CA_BUNDLE`` and ``CURL_CA_BUNDLE``.
 
     Parameters
     ----------
-    url : str
-        ``http`` or ``https``; redirects are followed.
+    file : PublishedFile
+        With an address, ``http`` or ``https``; redirects are followed.
     path : Path
         Where the file goes, once its identity has been checked.
-    identity : Identity
-        The published content.
-    size : int
-        Its size in bytes.
     on_progress : callable, optional
     patience : Patience
 
     Raises
     ------
-    WeightsError
+    FetchError
         When there is no room, no answer, or another file at that address (which is deleted).
     """
+    url, by_hand = file.address or "", file.by_hand.format(path=path)
     if not url.startswith(("http://", "https://")):
-        raise WeightsError(f"{url} is not an http address: use `deepmersion weights import FILE`")
+        raise FetchError(f"{url} is not an http address: {by_hand}")
     part = part_path(path)
-    require_space(path.parent, size - n_fetched(path))
+    require_space(path.parent, file.size - n_fetched(path))
     try:
-        _receive_patiently(url, part, size, on_progress or ignore, patience)
-        _check(url, part, identity)
+        _receive_patiently(url, part, file.size, on_progress or ignore, patience)
+        _check(url, part, file.identity)
         install(part, path)
     except OSError as error:
-        raise WeightsError(f"{part} cannot be written ({reason(error)}): make room") from error
+        raise FetchError(f"{part} cannot be written ({reason(error)}): make room") from error
+    except RefusedError as refused:
+        raise FetchError(f"{refused}: {by_hand}") from refused
+    except BrokenError as broken:
+        raise FetchError(f"{_gave_up(url, broken, part, file.size)}, or {by_hand}") from broken
 
 
 def _check(url: str, part: Path, identity: Identity) -> None:
     found = identity_of(part, identity.kind)
     if found != identity:
         part.unlink()
-        raise WeightsError(
-            f"what {url} gave is not the published file and was deleted: expected {identity}, "
-            f"found {found}; fetch it again, or bring the file and use `deepmersion weights import`"
+        raise RefusedError(
+            f"what {url} gave is not the published file and was deleted (expected {identity}, "
+            f"found {found})"
         )
 
 
 def _receive_patiently(
     url: str, part: Path, size: int, on_progress: OnProgress, patience: Patience
 ) -> None:
+    """Receive a file in as many tries as it takes; raises the last try's error when giving up."""
     longest = at_first = n_bytes(part)
     failures = 0
     while True:
@@ -112,14 +113,12 @@ def _receive_patiently(
             # A name that cannot be looked up at the very start means that there is no connection.
             offline = broken.is_offline and longest == at_first
             if offline or failures > len(patience.pauses_s):
-                raise WeightsError(_gave_up(url, broken, reached, size)) from broken
+                raise
         time.sleep(patience.pauses_s[failures - 1])
 
 
-def _gave_up(url: str, broken: BrokenError, reached: int, size: int) -> str:
+def _gave_up(url: str, broken: BrokenError, part: Path, size: int) -> str:
+    reached = n_bytes(part)
     got = f" after {reached / 1e6:.1f} of {size / 1e6:.1f} MB" if reached else ""
     again = "run the command again to go on from there" if reached else "check the connection"
-    return (
-        f"{url} could not be fetched{got} ({broken}): {again}, "
-        "or bring the file and use `deepmersion weights import FILE`"
-    )
+    return f"{url} could not be fetched{got} ({broken}): {again}"

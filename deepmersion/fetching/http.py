@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress
-from deepmersion.errors import WeightsError, in_one_line, reason
+from deepmersion.errors import FetchError, in_one_line, reason
 
 CHUNK_BYTES = 1 << 18
 
@@ -33,6 +33,10 @@ class BrokenError(Exception):
         inner = getattr(cause, "reason", cause)
         super().__init__(reason(inner) if isinstance(inner, BaseException) else str(inner))
         self.is_offline = isinstance(inner, socket.gaierror)
+
+
+class RefusedError(Exception):
+    """A try failed in a way that the next one would as well."""
 
 
 def n_bytes(part: Path) -> int:
@@ -61,8 +65,10 @@ def receive(url: str, part: Path, size: int, on_progress: OnProgress, timeout_s:
     ------
     BrokenError
         When the connection or the server failed; what has come so far is kept.
-    WeightsError
-        When it makes no sense to try again.
+    RefusedError
+        When the server has not got the published file.
+    FetchError
+        When the address or the certificates have to be corrected first.
     OSError
         When `part` cannot be written.
     """
@@ -99,24 +105,23 @@ def _open(url: str, have: int, timeout_s: float) -> http.client.HTTPResponse:
     except urllib.error.HTTPError as error:
         if error.code in PASSING_STATUSES:
             raise BrokenError(f"the server answers {error.code} {error.reason}") from error
-        raise WeightsError(
-            f"{url} could not be fetched (the server answers {error.code} {error.reason}): bring "
-            "the file from elsewhere and use `deepmersion weights import FILE`"
+        raise RefusedError(
+            f"{url} could not be fetched (the server answers {error.code} {error.reason})"
         ) from error
     except (http.client.InvalidURL, ValueError) as error:
-        raise WeightsError(
+        raise FetchError(
             f"{url} is not a valid address ({in_one_line(error)}): correct it where you gave it "
             "(DEEPMERSION_MIRROR), in ASCII"
         ) from error
     except (OSError, http.client.HTTPException) as error:
         if isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError):
-            raise WeightsError(
+            raise FetchError(
                 f"{url} could not be fetched (its certificate is not trusted here): "
                 "name your certificates in the environment variable SSL_CERT_FILE"
             ) from error
         raise BrokenError(error) from error
     if not isinstance(response, http.client.HTTPResponse):
-        raise WeightsError(f"{url} leads to something other than http: use a different address")
+        raise FetchError(f"{url} leads to something other than http: use a different address")
     return response
 
 
@@ -135,7 +140,7 @@ def _start(response: http.client.HTTPResponse, have: int, url: str, size: int) -
     if response.status == http.HTTPStatus.PARTIAL_CONTENT:
         span, _, total = response.headers.get("Content-Range", "").partition("/")
         if not span.startswith(f"bytes {have}-"):
-            raise WeightsError(f"{url} answers with another part of the file than asked for")
+            raise RefusedError(f"{url} answers with another part of the file than asked for")
     else:
         have, total = 0, response.headers.get("Content-Length", "")
     if total.isdigit() and int(total) != size:
@@ -143,10 +148,9 @@ def _start(response: http.client.HTTPResponse, have: int, url: str, size: int) -
     return have
 
 
-def _wrong_size(url: str, found: str, size: int) -> WeightsError:
-    return WeightsError(
-        f"what {url} offers is not the published file: expected {size} bytes, found {found}; "
-        "bring the file from elsewhere and use `deepmersion weights import FILE`"
+def _wrong_size(url: str, found: str, size: int) -> RefusedError:
+    return RefusedError(
+        f"what {url} offers is not the published file (expected {size} bytes, found {found})"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from deepmersion.errors import RequestError, WeightsError
+from deepmersion.errors import FetchError, RequestError
 from deepmersion.vision.networks import ImageNetworks
 
 Choice = Literal["auto", "lite", "paper"]
@@ -47,7 +47,7 @@ def load_networks(
     if _paper_is_present():
         try:
             networks = _load_paper(device)
-        except WeightsError as error:
+        except FetchError as error:
             reason = str(error)
         else:
             _tell(on_choice, "paper")
@@ -75,6 +75,5 @@ def _tell(on_choice: OnChoice | None, message: str) -> None:
 
 def _paper_is_present() -> bool:
     from deepmersion.weights.specs import GROUPS, SPECS
-    from deepmersion.weights.store import is_present
 
-    return all(is_present(SPECS[name]) for name in GROUPS["paper"])
+    return all(SPECS[name].is_present for name in GROUPS["paper"])

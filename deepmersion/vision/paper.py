@@ -26,7 +26,7 @@ from deepmersion.vision.checkpoints import fill, read_state_dict
 from deepmersion.vision.grad_cam import grad_cam, over_photo
 from deepmersion.vision.lite import Lite
 from deepmersion.vision.networks import Distributions
-from deepmersion.weights.store import SPECS, WeightsSpec, is_missing, verify
+from deepmersion.weights.store import SPECS, WeightsSpec, verify
 
 BATCH_SIZE = 4
 """Photos that go through the networks at once. VGG-16's first layers are wide, some 50 MB a
@@ -219,7 +219,7 @@ def _batches(images: Sequence[np.ndarray]) -> Iterator[list[Image.Image]]:
 
 def require(specs: Sequence[WeightsSpec]) -> None:
     """Raise WeightsError with what to do when any of the paper's weights is not there at all."""
-    missing = [spec for spec in specs if is_missing(spec)]
+    missing = [spec for spec in specs if spec.is_missing]
     if missing:
         names = " and ".join(spec.name for spec in missing)
         files = " and ".join(str(spec.url) for spec in missing)

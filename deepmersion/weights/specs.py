@@ -6,40 +6,32 @@ from dataclasses import dataclass
 
 from deepmersion.errors import RequestError
 from deepmersion.fetching.digests import Identity
+from deepmersion.fetching.published import PublishedFile
 from deepmersion.weights import soundnet_weights
 
+BY_HAND = "bring the file and use `deepmersion weights import FILE`"
 
-@dataclass(frozen=True)
-class WeightsSpec:
-    """One network's weights.
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsSpec(PublishedFile):
+    """One network's weights; `url` is None when they come through pip.
 
     Attributes
     ----------
     name : str
         How commands and errors call them.
     purpose : str
-    url : str or None
-        Where the file is published; None when it comes through pip.
-    filename : str
-        What it is called in the cache folder.
-    size : int
-        In bytes.
     licence : str
     labels : tuple of str
         The lists of classes that the network's outputs follow, as in ``data/labels``.
-    identity : Identity
-        Of the file in the cache folder.
     citation : str
     """
 
+    by_hand: str = BY_HAND
     name: str
     purpose: str
-    url: str | None
-    filename: str
-    size: int
     licence: str
     labels: tuple[str, ...]
-    identity: Identity
     citation: str
 
 

