@@ -28,7 +28,7 @@ from deepmersion.matching.rule import Evidence, Match, runner_up, search, single
 from deepmersion.matching.rule_2018 import search_as_in_2018
 from deepmersion.matching.witnesses import home_divergences, homes
 from deepmersion.request import LABEL_SETS, Request
-from deepmersion.shipped import shipped_index, shipped_soundbank
+from deepmersion.shipped import shipped_index
 from deepmersion.sound.bank import open_bank
 from deepmersion.torch_device import require_device
 from deepmersion.vision.choose import Choice, OnChoice, load_networks
@@ -54,9 +54,10 @@ class Matcher:
     networks : {"auto", "lite", "paper"}
         ``auto`` takes the paper's if their weights are there, else lite.
     index : Path, str or None
-        Index file; None for the shipped one.
+        Index file; None for the one that ships for the bank, if it is a shipped or a named one.
     soundbank : Path, str or None
-        The folder of base sounds that the index was made for; None for the shipped one.
+        The base sounds that the index was made for, as `open_bank` takes them; None for the
+        shipped ones.
     device : str
         Where the networks run, as torch names it.
     on_choice : callable, optional
@@ -80,7 +81,7 @@ class Matcher:
     ) -> None:
         self.bank = open_bank(soundbank)
         with ExitStack() as resources:
-            path = shipped_index() if index is None else Path(index)
+            path = shipped_index(self.bank.name) if index is None else Path(index)
             self._index = resources.enter_context(open_index(path))
             self._check_index(path)
             require_device(device)
@@ -116,12 +117,16 @@ class Matcher:
         made_for = self._index.header.soundbank, self._index.sounds
         if made_for == (self.bank.fingerprint, self.bank.names):
             return
-        shipped = self.bank.folder == shipped_soundbank()
-        name = "the shipped one" if shipped else str(self.bank.folder)
-        option = "" if shipped else f"--soundbank {self.bank.folder} "
+        if self.bank.name and path == shipped_index(self.bank.name):
+            raise IndexFileError(
+                f"the recordings in {self.bank.folder} are not those that the ready-made index "
+                f"was made for; run `deepmersion soundbank fetch {self.bank.name}`"
+            )
+        name = self.bank.argument
+        option = f"--soundbank {name} " if name else ""
         raise IndexFileError(
-            f"the index {path} was made for another sound bank than {name}; give the right "
-            "--soundbank, or build an index for this one with: "
+            f"the index {path} was made for another sound bank than {name or 'the shipped one'}; "
+            "give the right --soundbank, or build an index for this one with: "
             f"deepmersion build-index {option}-o FILE.h5"
         )
 

@@ -26,6 +26,6 @@ def shipped_soundbank() -> Path:
     return _shipped("soundbank")
 
 
-def shipped_index() -> Path:
-    """Return the ready-made index of the shipped sound bank."""
-    return _shipped("index") / "default.h5"
+def shipped_index(bank: str | None = None) -> Path:
+    """Return the ready-made index of a published sound bank; of the shipped one if None."""
+    return _shipped("index") / f"{bank or 'default'}.h5"

@@ -8,15 +8,15 @@ from pathlib import Path
 import click
 
 from deepmersion.cli.exits import Stopped
-from deepmersion.cli.options import PATH
+from deepmersion.cli.options import PATH, SOUND_BANK
 from deepmersion.cli.progress import progress_bar
 
 
 @click.command("build-index")
 @click.option(
     "--soundbank",
-    type=PATH,
-    metavar="DIR",
+    type=SOUND_BANK,
+    metavar="DIR|blanket",
     help="Folder of recordings.  [default: the shipped sound bank]",
 )
 @click.option(
@@ -49,7 +49,7 @@ from deepmersion.cli.progress import progress_bar
     help="Run on a dask.distributed cluster, given its scheduler, such as tcp://host:8786.",
 )
 def build_index(
-    soundbank: Path | None,
+    soundbank: Path | str | None,
     output: Path,
     max_layers: int | None,
     resume: bool,

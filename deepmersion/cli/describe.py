@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.recipe import mix_text, named_gains
 
 if TYPE_CHECKING:
@@ -59,9 +58,9 @@ def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> str:
 
 def command(ambience: Ambience) -> str:
     """Return the command that plays the best mix again, quoted for a shell."""
-    words = ["deepmersion", "play"]
-    if ambience.bank.folder != shipped_soundbank():
-        words += ["--soundbank", str(ambience.bank.folder)]
+    words, bank = ["deepmersion", "play"], ambience.bank.argument
+    if bank is not None:
+        words += ["--soundbank", bank]
     return " ".join(map(quote, [*words, mix_text(ambience.sounds)]))
 
 

@@ -109,7 +109,7 @@ def match(
     rule: Rule,
     networks: Literal["auto", "lite", "paper"],
     index: Path | None,
-    soundbank: Path | None,
+    soundbank: Path | str | None,
     device: str,
     **sound: Any,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from deepmersion.cli.options import PATH
+from deepmersion.cli.options import PATH, SOUND_BANK
 
 _OPTIONS = [
     click.option(
@@ -22,8 +22,8 @@ _OPTIONS = [
     ),
     click.option(
         "--soundbank",
-        type=PATH,
-        metavar="DIR",
+        type=SOUND_BANK,
+        metavar="DIR|blanket",
         help="Sound bank that the index was made for.  [default: the shipped one]",
     ),
     click.option(

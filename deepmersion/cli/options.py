@@ -5,15 +5,30 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from deepmersion.request import LABEL_SETS, WITNESSES
+from deepmersion.sound.blanket import NAME
 
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 PATH = click.Path(path_type=Path, readable=False)
 """A path that click does not check: a missing file is an error, not wrong usage."""
+
+
+class _SoundBank(click.Path):
+    """A folder, or the name of a published bank as text: a folder called so is ``./blanket``."""
+
+    name = "sound bank"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        return value if value == NAME else super().convert(value, param, ctx)
+
+
+SOUND_BANK = _SoundBank(path_type=Path, readable=False)
+"""A folder of sounds, which click does not check, or the name of a published bank."""
 
 MAX_CARD_DIGITS = 9
 """PortAudio counts sound cards in 32 bits."""

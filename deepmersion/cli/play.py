@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from deepmersion.cli.deliver import deliver, renderer
-from deepmersion.cli.options import PATH
+from deepmersion.cli.options import SOUND_BANK
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
 
@@ -18,11 +18,11 @@ from deepmersion.cli.streams import require_stdout
 @sound_options
 @click.option(
     "--soundbank",
-    type=PATH,
-    metavar="DIR",
+    type=SOUND_BANK,
+    metavar="DIR|blanket",
     help="Sound bank that has the sounds.  [default: the shipped one]",
 )
-def play(mix: str, soundbank: Path | None, **sound: Any) -> None:
+def play(mix: str, soundbank: Path | str | None, **sound: Any) -> None:
     """Play or write a MIX: sounds and their gains, as `deepmersion match` prints them.
 
     Gains are linear and relative to each other; one that is left out is 1. In names, write a

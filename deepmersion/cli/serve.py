@@ -43,7 +43,7 @@ def serve(
     open_page: bool,
     networks: Literal["auto", "lite", "paper"],
     index: Path | None,
-    soundbank: Path | None,
+    soundbank: Path | str | None,
     device: str,
 ) -> None:
     """Serve a page that takes a photo and plays its sound in the browser.

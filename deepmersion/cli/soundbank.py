@@ -1,4 +1,4 @@
-"""``deepmersion soundbank``: list and check the sounds of a bank."""
+"""``deepmersion soundbank``: fetch a bank, list and check the sounds of one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from deepmersion.cli.options import PATH
+from deepmersion.cli.options import PATH, SOUND_BANK
 from deepmersion.cli.progress import progress_bar
 from deepmersion.errors import FetchError, SoundBankError, in_one_line
+from deepmersion.sound.blanket import NAME
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,25 +25,41 @@ INDENT = "    "
 
 @click.group()
 def soundbank() -> None:
-    """Inspect a sound bank."""
+    """Fetch and inspect sound banks."""
+
+
+@soundbank.command("fetch")
+@click.argument("name", type=click.Choice([NAME]))
+def fetch_(name: str) -> None:
+    """Fetch the recordings of the Blanket application (12 MB), for `--soundbank blanket`.
+
+    Beside them CREDITS.txt says who made each and under which licence. An interrupted download is
+    resumed. The environment variable DEEPMERSION_MIRROR names another source (a URL below which
+    the files lie as blanket/rain.ogg), DEEPMERSION_CACHE another folder to put them in.
+    """
+    from deepmersion.sound.blanket import CREDITS, fetch
+
+    with progress_bar(name, "B", unit_scale=True) as on_progress:
+        folder = fetch(on_progress)
+    click.echo(f"{name}: {folder}, credits in {folder / CREDITS}")
 
 
 @soundbank.command("list")
-@click.argument("folder", required=False, type=PATH)
-def list_sounds(folder: Path | None) -> None:
+@click.argument("folder", required=False, type=SOUND_BANK, metavar="[FOLDER|blanket]")
+def list_sounds(folder: Path | str | None) -> None:
     """Print the sounds in FOLDER (default: the shipped sound bank).
 
     For each: title, licence, length, rate and declared loudness, which need no decoding, and the
-    kind of sound with its source. For the shipped sounds also the five likeliest of SoundNet's
-    scenes, with their probabilities. See `deepmersion soundbank check` for everything that has to
-    be measured.
+    kind of sound with its source. For the sounds of the shipped bank and of blanket also the five
+    likeliest of SoundNet's scenes, with their probabilities. See `deepmersion soundbank check` for
+    everything that has to be measured.
     """
     from deepmersion.shipped import shipped_index
     from deepmersion.sound.bank import open_bank
     from deepmersion.soundbank_check import known_scenes
 
     bank = open_bank(folder)
-    heard = known_scenes(bank, shipped_index())
+    heard = known_scenes(bank, shipped_index(bank.name))
     width = max(map(len, bank.names))
     click.echo(f"{bank.title} ({bank.folder})")
     for sound in bank.sounds:
@@ -101,7 +118,7 @@ def _say_how_to_name_kinds(bank: SoundBank) -> None:
 
 
 @soundbank.command()
-@click.argument("folder", required=False, type=PATH)
+@click.argument("folder", required=False, type=SOUND_BANK, metavar="[FOLDER|blanket]")
 @click.option(
     "--plot",
     type=PATH,
@@ -109,7 +126,7 @@ def _say_how_to_name_kinds(bank: SoundBank) -> None:
     help="Draw each sound's mel spectrogram, events, loop point and long-term spectrum.",
 )
 @click.option("--cuts", is_flag=True, help="Print where each may be cut, as soundbank.toml has it.")
-def check(folder: Path | None, plot: Path | None, cuts: bool) -> None:
+def check(folder: Path | str | None, plot: Path | None, cuts: bool) -> None:
     """Measure every sound in FOLDER (default: the shipped sound bank), and run SoundNet on it.
 
     For each: the kind of sound with its source; length, rate, loudness, true peak and loudness

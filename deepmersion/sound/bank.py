@@ -16,7 +16,7 @@ from deepmersion.kinds.naming import kind_of
 from deepmersion.kinds.table import CONDITIONS, Kind, all_kinds, every_name, scene_names
 from deepmersion.labels import object_labels
 from deepmersion.shipped import shipped_soundbank
-from deepmersion.sound import keys
+from deepmersion.sound import blanket, keys
 
 DESCRIPTION = "soundbank.toml"
 
@@ -101,11 +101,19 @@ class SoundBank:
         What a person reads.
     sounds : tuple of BaseSound
         In the order in which gains refer to them.
+    name : str or None
+        The name that it was opened by instead of a folder.
     """
 
     folder: Path
     title: str
     sounds: tuple[BaseSound, ...]
+    name: str | None = None
+
+    @property
+    def argument(self) -> str | None:
+        """What ``--soundbank`` calls it; None for the shipped one, which is the default."""
+        return None if self.folder == shipped_soundbank() else self.name or str(self.folder)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -147,14 +155,18 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
     ----------
     folder : Path, str or None
         With a soundbank.toml, the sounds it lists, in its order. Without one, every audio file
-        of the folder, sorted by name and called by it.
+        of the folder, sorted by name and called by it. The text ``blanket`` is the name of the
+        bank that `deepmersion.sound.blanket` fetches; a folder called so is ``./blanket``, or a
+        Path.
 
     Raises
     ------
     SoundBankError
-        When the folder is missing or holds no sound, the description is wrong, or two sounds
-        have one name. The audio itself is not decoded here.
+        When the folder is missing or holds no sound, the description is wrong, two sounds have
+        one name, or the named bank has not been fetched. The audio itself is not decoded here.
     """
+    if folder == blanket.NAME:
+        return replace(open_bank(blanket.fetched_folder()), name=blanket.NAME)
     folder = shipped_soundbank() if folder is None else Path(folder)
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
