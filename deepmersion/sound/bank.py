@@ -113,7 +113,11 @@ class SoundBank:
     @property
     def argument(self) -> str | None:
         """What ``--soundbank`` calls it; None for the shipped one, which is the default."""
-        return None if self.folder == shipped_soundbank() else self.name or str(self.folder)
+        if self.folder == shipped_soundbank():
+            return None
+        if self.name is None and str(self.folder) == blanket.NAME:
+            return f"{os.curdir}{os.sep}{self.folder}"
+        return self.name or str(self.folder)
 
     @property
     def names(self) -> tuple[str, ...]:
