@@ -55,7 +55,8 @@ def nats(kinds: float, conditions: float) -> dict[str, float]:
     return {name: value for name, value in by_set.items() if value}
 
 
-KINDS, CONDITIONS = HOME_NATS["scenes"], HOME_NATS["conditions"]
+CONDITIONS = HOME_NATS["conditions"]
+KINDS_ALONE = {name: value for name, value in HOME_NATS.items() if name != "conditions"}
 HEARD = Variant("SoundNet alone, `--listen soundnet`", home_nats={})
 MIX_ALONE = replace(
     HEARD, name="KL(photo ‖ mix)", centring=0, sounds_share=0, temperature_nats=0, max_sounds=3
@@ -68,20 +69,31 @@ STEPS = (
     replace(MIX_ALONE, name="… centred", centring=1),
     replace(HEARD, name="… and 0.95 by its sounds: the best single sound", temperature_nats=0),
     HEARD,
-    Variant("SoundNet and kinds", home_nats=nats(KINDS, 0)),
+    Variant("SoundNet and kinds", home_nats=KINDS_ALONE),
     Variant("SoundNet and conditions", home_nats=nats(0, CONDITIONS)),
     Variant("kinds and conditions, without SoundNet", soundnet=0),
-    Variant("kinds alone", soundnet=0, home_nats=nats(KINDS, 0)),
+    Variant("kinds alone", soundnet=0, home_nats=KINDS_ALONE),
     IN_USE,
 )
 OTHERS = (
-    *(Variant(f"L = {k:g} for kinds", home_nats=nats(k, CONDITIONS)) for k in (2, 3, 5, 6)),
-    *(Variant(f"L = {c:g} for conditions", home_nats=nats(KINDS, c)) for c in (2, 4, 8, 10)),
+    *(
+        Variant(f"L = {k:g} for objects and for scenes", home_nats=nats(k, CONDITIONS))
+        for k in (2, 3, 4, 6)
+    ),
+    *(
+        Variant(f"L = {c:g} for conditions", home_nats=HOME_NATS | {"conditions": c})
+        for c in (2.0, 4.0, 8.0, 10.0)
+    ),
     *(Variant(f"τ = {t}", temperature_nats=t) for t in (0.4, 0.8, 1.6, 2.0)),
     *(Variant(f"α = {a}", sounds_share=a) for a in (0.5, 0.75, 1.0)),
     Variant("mixes of 3 sounds at most", max_sounds=3),
-    Variant("objects say nothing of kinds", home_nats={"scenes": KINDS, "conditions": CONDITIONS}),
-    Variant("scenes say nothing of kinds", home_nats={"objects": KINDS, "conditions": CONDITIONS}),
+    *(
+        Variant(
+            f"{name} say nothing of kinds",
+            home_nats={other: value for other, value in HOME_NATS.items() if other != name},
+        )
+        for name in KINDS_ALONE
+    ),
 )
 
 
