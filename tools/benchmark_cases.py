@@ -141,19 +141,27 @@ def search_plain(path: str, n_best: str) -> Measured:
                 scores[part] += (1 - matching.SOUNDS_SHARE) * centred
         scores[np.count_nonzero(index.gains, axis=1) > matching.MAX_SOUNDS] = np.inf
         candidates = np.argsort(scores)[: matching.N_CANDIDATES]
-        return _alternatives(candidates, index.gains > 0, int(n_best))
+        gains = np.stack([matching.levels(index.gains[i], alone) for i in candidates])
+        found = _alternatives(scores[candidates], gains, int(n_best), matching.RIVAL_NATS)
+        return [int(candidates[i]) for i in found]
 
     return _search(path, find)
 
 
-def _alternatives(candidates: np.ndarray, sounding: np.ndarray, n: int) -> list[int]:
-    """Return the first of the candidates that share no sound and as many others as make `n`."""
+def _alternatives(scores: np.ndarray, gains: np.ndarray, n: int, rival_nats: float) -> list[int]:
+    """Return up to `n` of ranked mixes: those near the best with a new leader or a new sound."""
     chosen: list[int] = []
-    for entry in map(int, candidates):
-        if not any((sounding[entry] & sounding[other]).any() for other in chosen):
+    leaders: set[int] = set()
+    heard = np.zeros(gains.shape[1], dtype=bool)
+    for entry in range(len(scores)):
+        if len(chosen) == n or scores[entry] > scores[0] + rival_nats:
+            break
+        leader = int(gains[entry].argmax())
+        if leader not in leaders or (gains[entry] > 0)[~heard].any():
             chosen.append(entry)
-    others = [entry for entry in map(int, candidates) if entry not in chosen]
-    return sorted([*chosen, *others][:n], key=candidates.tolist().index)
+            leaders.add(leader)
+            heard |= gains[entry] > 0
+    return chosen
 
 
 @contextmanager

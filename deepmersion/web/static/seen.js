@@ -1,6 +1,10 @@
 /** What is seen in the photo, and why the mix was chosen, in bars, words and a table. */
 const $ = (id) => document.getElementById(id);
 
+/** As many together as objects, so that the two columns are of one height. */
+const N_SCENES = 3;
+const N_CONDITIONS = 2;
+
 /**
  * Return an element with children.
  * @param {string} tag
@@ -33,8 +37,8 @@ function bar({ label, p }) {
 
 /** Show what is seen, as `POST /api/match` answers. */
 export function showSeen(record) {
-  $("scenes").replaceChildren(...record.scenes.map(bar));
-  $("conditions").replaceChildren(...record.conditions.map(bar));
+  $("scenes").replaceChildren(...record.scenes.slice(0, N_SCENES).map(bar));
+  $("conditions").replaceChildren(...record.conditions.slice(0, N_CONDITIONS).map(bar));
   $("objects").replaceChildren(...record.objects.map(bar));
   const [scene] = record.scenes;
   $("photo").ariaLabel = `Your photo: ${plain(scene.label)}, ${Math.round(100 * scene.p)} %`;
