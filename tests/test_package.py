@@ -45,7 +45,7 @@ def test_the_wheel_brings_all_that_a_match_needs(content: list[str]) -> None:
     files = [sound["file"] for sound in description["sound"]]
     assert len(files) == 10
     expected = {f"{DATA}/soundbank/{name}" for name in [*files, "soundbank.toml"]}
-    expected |= {f"{DATA}/index/default.h5"}
+    expected |= {f"{DATA}/index/{bank}.h5" for bank in ("default", "blanket")}
     expected |= {f"{DATA}/lite-{head}.safetensors" for head in ("scenes", "conditions")}
     expected |= {
         str(path.relative_to(CHECKOUT))
