@@ -89,7 +89,7 @@ def test_it_can_be_used_by_keyboard_alone(open_page: Open, china_jpg: Path) -> N
     assert page.is_visible("#randomise")
     assert page.evaluate("document.activeElement.id") == "tab-sliders"
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.dataset.sound") == "birds"
+    assert page.evaluate("document.activeElement.dataset.sound") == "bells"
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
     muted = page.get_attribute("#mute", "aria-pressed")

@@ -5,6 +5,9 @@ const $ = (id) => document.getElementById(id);
 const N_SCENES = 3;
 const N_CONDITIONS = 2;
 
+/** Classes of each label set in the table of reasons. */
+const N_ROWS = 3;
+
 /**
  * Return an element with children.
  * @param {string} tag
@@ -44,20 +47,20 @@ export function showSeen(record) {
   $("photo").ariaLabel = `Your photo: ${plain(scene.label)}, ${Math.round(100 * scene.p)} %`;
 }
 
-/** Return in a sentence for each sound why it was chosen. */
+/** Return in a sentence why the loudest sound was chosen; `showReasons` has the others'. */
 export function because(record, chatter) {
   if (chatter) return "Every sound, as loud as it fits by itself.";
-  return (record.why ?? []).map((sentence) => `${sentence}.`).join(" ");
+  return record.why ? `${record.why[0]}.` : "";
 }
 
 /** Show the classes that decided. */
 export function showReasons(record, chatter) {
   const found = record.explanation;
   $("reasons-intro").textContent = found
-    ? `What decided between the first ${chatter ? "sound" : "mix"} and the runner-up: how likely each class is in the photo, and how much it counts, in nats: through what SoundNet hears, through what is known of the sounds, and in all.`
+    ? `${record.why.slice(1).map((sentence) => `${sentence}. `).join("")}What decided against the runner-up, in nats: what SoundNet hears, what is known of the ${chatter ? "first sound" : "sounds"}, and in all.`
     : "";
   const head = ["", "Photo", "Heard", "Known", "Nats"].map((text) => element("th", { scope: "col" }, text));
-  const rows = found ? Object.values(found.contributions).flatMap((some) => some.slice(0, 3)) : [];
+  const rows = found ? Object.values(found.contributions).flatMap((some) => some.slice(0, N_ROWS)) : [];
   const shown = rows.map(({ label, photo, heard, known, nats }) => element(
     "tr", {},
     element("td", {}, plain(label)),
