@@ -1,1 +1,1 @@
-"""From a bank's recordings to the stream that is written or played."""
+"""Sound: from a bank's recordings to the stream that is written or played."""

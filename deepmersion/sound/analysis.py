@@ -1,7 +1,7 @@
-"""The spectrum of a sound over time, in bands as wide as the ear's, and what follows from it.
+"""Mel spectrogram of a sound, and the measures derived from it.
 
-librosa does the work; it takes a second to import, and only `soundbank check`, the renderer of
-the shipped sounds and the scripts in tools/ use it.
+librosa does the work. It takes a second to import, and only `soundbank check`, the renderer of the
+shipped sounds and the scripts in tools/ use it.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ FRAME_HOPS = 4
 HOP_SAMPLES = FRAME_SAMPLES // FRAME_HOPS
 
 N_BANDS = 64
-"""Mel bands. More of them would be narrower, in the bass, than the lines of a frame."""
+"""Mel bands. With more, those in the bass would be narrower than the lines of a frame."""
 
 BANDS_HZ = (40.0, 16_000.0)
-"""Range of the bands. Few adults hear what is above, and lossy codecs keep little of it."""
+"""Range of the bands. Few adults hear anything above it, and lossy codecs keep little of that."""
 
 MASKED_DB = 50.0
-"""A band this far below the loudest one of its moment counts as this far below. At 60 dB, the
-level of quiet talk, it has 10 dB, which the noise of a quiet room covers; lossy codecs change
-such bands at will."""
+"""Floor of a band relative to the loudest one at the same time. When that has 60 dB, the level of
+quiet talk, such a band has 10 dB and drowns in the noise of a quiet room; lossy codecs change such
+bands at will."""
 
 SMALLEST = 1e-10
-"""Power that counts as silence: -100 dB, below the rounding of 16 bits."""
+"""Power treated as silence: -100 dB, below the rounding noise of 16 bits."""
 
 NEIGHBOURS = 3
-"""A band's rise counts from the highest of as many bands around it, so that a gliding tone, which
-moves from one to the next, is not taken for many beginnings (SuperFlux; Böck and Widmer 2013)."""
+"""A band's rise is measured from the highest of this many bands around it: a gliding tone, which
+moves from band to band, does not count as many onsets (SuperFlux; Böck and Widmer 2013)."""
 
 EVENT_DB = 1.0
-"""Rise of the flux above its mean over 0.1 s on both sides that makes an event. White noise
+"""Rise of the flux above its mean over 0.1 s on both sides that counts as an event. White noise
 stays below 0.9; a burst of 20 ms that is 3 dB louder than the noise around it reaches 1.4."""
 
 FRAMES_AT_ONCE = 8192
-"""Frames that are transformed together: 48 s, which take 70 MB."""
+"""Frames transformed together: 48 s, which take 70 MB."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Spectrogram:
 
     @property
     def bands_db(self) -> np.ndarray:
-        """Levels of `bands` against the loudest of all, in dB, from -MASKED_DB of each moment."""
+        """Levels of `bands` relative to the loudest in dB, floored MASKED_DB below each frame's."""
         import librosa
 
         levels = librosa.power_to_db(self.bands, ref=np.max, amin=SMALLEST, top_db=None)
@@ -72,10 +72,10 @@ class Spectrogram:
 
     @property
     def flux(self) -> np.ndarray:
-        """Spectral flux [frames] in dB: the mean rise of the bands since the last frame apart.
+        """Spectral flux [frames] in dB: the mean rise of the bands since the last disjoint frame.
 
-        A click, a sound that begins and a change to another sound make it large. The first
-        frames, which have none before them, have 0.
+        Clicks, onsets and changes to another sound make it large. The first frames, which have no
+        predecessor, have 0.
         """
         import librosa
 
@@ -87,7 +87,7 @@ class Spectrogram:
 
     @property
     def events_s(self) -> np.ndarray:
-        """Times [events] in seconds at which something begins: peaks of the flux."""
+        """Onset times [events] in seconds: peaks of the flux."""
         import librosa
 
         return np.asarray(
@@ -134,7 +134,7 @@ def spectrogram(ring: np.ndarray, sample_rate: int) -> Spectrogram:
     Parameters
     ----------
     ring : ndarray, shape = (samples, channels), float32 or float64
-        What comes after its end is its beginning.
+        Its end leads into its beginning.
     sample_rate : int
         In Hz.
     """
@@ -156,7 +156,7 @@ def spectrogram(ring: np.ndarray, sample_rate: int) -> Spectrogram:
 
 
 def _powers(ring: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield the power [lines, frames] in parts of a ring, a bounded number of frames each."""
+    """Yield the power [lines, frames] of a ring in parts, a bounded number of frames each."""
     import librosa
 
     half = FRAME_SAMPLES // 2

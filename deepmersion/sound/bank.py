@@ -24,10 +24,10 @@ SCHEMA = 1
 """Version of soundbank.toml that this program reads."""
 
 NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
-"""Unicode's categories of what breaks a line, or lets a text command a terminal."""
+"""Unicode categories of characters that break a line or control a terminal."""
 
 SUFFIXES = frozenset({".aif", ".aiff", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
-"""Audio files that libsndfile decodes; anything else in a folder is passed over."""
+"""Audio files that libsndfile decodes; other files in a folder are ignored."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +36,23 @@ class BaseSound:
 
     Attributes
     ----------
-    name : str
-        What mixes call it.
-    title : str
-        What a person reads.
+    name : str Identifies the sound in mixes. title : str Shown to people.
     path : Path
         The audio file.
     licence : str
-        Empty when the bank does not say.
+        Empty if the bank gives none.
     loudness_lufs : float or None
-        Integrated loudness (ITU-R BS.1770); None when it has yet to be measured.
+        Integrated loudness (ITU-R BS.1770); None if not measured yet.
     gain_db : float
-        The owner's own correction of its loudness in a mix, in dB.
+        The owner's correction of its loudness in a mix, in dB.
     loops : bool
-        Whether the end of the file leads into its beginning without a seam.
+        True if the end of the file leads into its beginning without a seam.
     kind : str or None
-        The kind of sound that the bank says it is; None where it does not say.
+        The kind of sound that the bank declares, if any.
     places, objects, conditions : tuple of str or None
-        Where the bank says it is at home; None where that is left to its kind.
+        Surroundings that the bank declares for it; None leaves them to its kind.
     cuts : deepmersion.sound.keys.Cuts or None
-        Where it may be cut unheard; None when that has yet to be found.
+        Spans in which a cut is inaudible; None if not searched for yet.
     """
 
     name: str
@@ -73,10 +70,10 @@ class BaseSound:
 
     @cached_property
     def known_kind(self) -> Kind | None:
-        """Its kind: the one that the bank says, else the one that its name and title speak of.
+        """The kind that the bank declares, else the kind that its name and title suggest.
 
-        The bank's own places, objects and conditions replace those of the kind. None where
-        nothing of it is known; a kind without a name where only places and the like are.
+        Places, objects and conditions given in the bank replace those of the kind. None if nothing
+        is known; a kind without a name if only places, objects or conditions are.
         """
         kind = all_kinds()[self.kind] if self.kind else kind_of(self.name, self.title)
         if self.places is None and self.objects is None and self.conditions is None:
@@ -100,7 +97,7 @@ class SoundBank:
     title : str
         What a person reads.
     sounds : tuple of BaseSound
-        In the order in which gains refer to them.
+        In the order of the gains of a mix.
     name : str or None
         The name that it was opened by instead of a folder.
     """
@@ -126,12 +123,11 @@ class SoundBank:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the sounds' files and all that decides how they are heard.
+        """SHA-256 of the sounds' files and of everything that decides how they sound.
 
-        That is their order, names, gains, declared loudness (they are brought to one loudness by
-        it) and whether they are loops (others are closed). An index belongs to one fingerprint.
-        Titles, kinds and the places that go with them are read when photos are matched, and may
-        change under an index.
+        That is their order, names, gains, declared loudness (by which they are normalised) and
+        whether they are loops (others are closed). An index belongs to one fingerprint. Titles,
+        kinds and their places are read at matching time and may change without a new index.
 
         Raises
         ------
@@ -158,10 +154,10 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
     Parameters
     ----------
     folder : Path, str or None
-        With a soundbank.toml, the sounds it lists, in its order. Without one, every audio file
-        of the folder, sorted by name and called by it. The text ``blanket`` is the name of the
-        bank that `deepmersion.sound.blanket` fetches; a folder called so is ``./blanket``, or a
-        Path.
+        With a soundbank.toml, the bank has the sounds listed there, in that order. Without one, it
+        has every audio file of the folder, named after the file and sorted by name. The text
+        ``blanket`` is the name of the bank that `deepmersion.sound.blanket` fetches; a folder
+        called so is ``./blanket``, or a Path.
 
     Raises
     ------
@@ -245,7 +241,7 @@ def _sound(description: Path, table: dict[str, Any]) -> BaseSound:
         raise SoundBankError(f"{description} names no file for the sound {name}; add one")
     folder = Path(os.path.realpath(description.parent))
     path = folder / file
-    # A description may come from somebody else: it must not reach files outside its folder.
+    # Descriptions are untrusted: they must not reach files outside their folder.
     if not Path(os.path.realpath(path)).is_relative_to(folder):
         raise SoundBankError(f"{description} puts {name} outside its folder ({file}); move it in")
     if not path.is_file():

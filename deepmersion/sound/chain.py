@@ -1,4 +1,4 @@
-"""A base sound as it is heard: its stretches, one joined to the next, for ever."""
+"""A base sound as an endless chain of stretches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepmersion.sound.stretches import Stretches
 
 
 class Chain:
-    """The samples of a base sound, without end and without a repetition that is soon noticed.
+    """Endless samples of a base sound, without noticeable repetition.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Chain:
 
     @property
     def decoded_share(self) -> float:
-        """How much of the sound has been decoded, from 0 to 1."""
+        """Share of the sound that has been decoded, from 0 to 1."""
         return self._loop.decoded_share
 
     def add_to(self, block: np.ndarray, gains: np.ndarray) -> None:
@@ -43,7 +43,7 @@ class Chain:
         Raises
         ------
         SoundBankError
-            When the file turns out to be cut off.
+            When the file turns out to be truncated.
         """
         done = 0
         while done < len(block):
@@ -60,7 +60,8 @@ class Chain:
         if leaving is None:
             self._loop.add_to(block, start + self._passed, gains)
             return
-        # Stretches from different places are uncorrelated, so equal powers make a level join.
+        # Stretches from different places are uncorrelated, so an equal-power crossfade keeps the
+        # level.
         passed = np.arange(self._passed, self._passed + len(block), dtype=np.float32)
         phase = (passed + np.float32(0.5)) * np.float32(math.pi / 2 / n_samples)
         self._loop.add_to(block, leaving + self._passed, gains * np.cos(phase))

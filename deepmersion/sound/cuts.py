@@ -1,7 +1,7 @@
-"""Where a sound may be cut unheard: the quiet spans between its breakers, phrases, strokes, peals.
+"""Finds the quiet spans between a sound's events, in which a cut is inaudible.
 
-An event in any octave keeps a moment from being quiet, so that a bird over loud surf is not cut
-either. Noise without events may be cut anywhere.
+Events are breakers, phrases, strokes or peals. An event in any one octave makes a moment unfit for
+a cut, which protects a bird over loud surf. Noise without events may be cut anywhere.
 """
 
 from __future__ import annotations
@@ -15,44 +15,45 @@ from deepmersion.sound.keys import Cuts
 from deepmersion.sound.recording import SAMPLE_RATE
 
 FRAME_SAMPLES = 2048
-"""46 ms: the edge of an event is found that exactly."""
+"""46 ms: the precision with which the edge of an event is found."""
 
 FRAMES_AT_ONCE = 256
-"""Bounds the memory to some ten megabytes."""
+"""Limits the memory to about ten megabytes."""
 
 SMOOTHED_FRAMES = 9
-"""0.4 s, over which levels are taken: a crackle or a syllable among many is no event of its own,
-and noise does not look eventful by chance."""
+"""0.4 s, over which levels are averaged: a crackle or a syllable among many does not count as an
+event of its own, and noise does not look eventful by chance."""
 
 EDGES_HZ = 44.2 * 2.0 ** np.arange(9)
 """The octaves from 63 Hz to 8 kHz."""
 
 MASKED_DB = 25.0
-"""What lies so far below the sound's usual level, in an octave, is not heard beside it."""
+"""Octaves this far below the sound's usual level are masked."""
 
 FLOOR_PERCENTILE = 10
 LOUD_PERCENTILE = 90
-"""A level is that of the background, or of an event, where the sound is seldom softer or louder."""
+"""Percentiles of the level: the background is seldom softer, events are seldom louder."""
 
 STEADY_DB = 10.0
-"""A sound that is seldom this far above its background has no events that a join could cut. Rain,
-crickets, cafés and fires have 3 to 10 dB, gusts 12, breakers 14, birds and bowls 25."""
+"""Below this rise over the background, a sound has no events that a join could cut. Rain, crickets,
+cafés and fires have 3 to 10 dB, gusts 12, breakers 14, birds and bowls 25."""
 
 QUIET_DB = 6.0
 QUIET_SHARE = 1 / 3
-"""So far above the background it is quiet: in dB, or as a share of the way up to events."""
+"""Highest level that counts as quiet: above the background in dB, or as a share of the way up to
+events."""
 
 AT_LEAST_EVERY_S = 6.0
 SLACK_DB = 2.0
-"""Where nothing is quiet for so long, as among many birds, the quietest moment has to do, with what
-is this little louder beside it."""
+"""If no quiet span is long enough, as among many birds, the quietest moment serves, with neighbours
+at most this much louder."""
 
 SHORTEST_S = 0.3
-"""A join needs this much time."""
+"""Shortest span that a join needs."""
 
 
 def find_cuts(samples: np.ndarray) -> Cuts:
-    """Return the spans of a loop in which it may be cut; one over all if anywhere.
+    """Return the spans in which a loop may be cut; a single span over all of it if anywhere.
 
     Parameters
     ----------
@@ -70,14 +71,14 @@ def find_cuts(samples: np.ndarray) -> Cuts:
     )
     lowest = around.min(axis=1)
     limit = np.maximum(max(QUIET_DB, loud_db * QUIET_SHARE), lowest + SLACK_DB)
-    # The quietest moments, and as much beside them as a join needs.
+    # The quietest moments, with as much around them as a join needs.
     least = np.ones(2 * math.ceil(SHORTEST_S / 2 * SAMPLE_RATE / FRAME_SAMPLES) + 1)
     moments = np.convolve(heights == lowest, least, mode="same") > 0
     return _spans((heights <= limit) | moments, duration_s)
 
 
 def heights_db(samples: np.ndarray) -> np.ndarray:
-    """Return how far a sound is above its background, in the octave in which it is most so.
+    """Return the height of a sound above its background, in the octave where it is highest.
 
     Returns
     -------
@@ -129,5 +130,5 @@ def _spans(quiet: np.ndarray, duration_s: float) -> Cuts:
 
 
 def toml_line(cuts: Iterable[tuple[float, float]]) -> str:
-    """Return cuts as the line that a soundbank.toml has of them."""
+    """Return cuts as a line for soundbank.toml."""
     return f"cuts = [{', '.join(f'[{start:.2f}, {stop:.2f}]' for start, stop in cuts)}]"

@@ -1,4 +1,4 @@
-"""How a layer ebbs and swells: a slow, smooth random course of its level."""
+"""The ebb and swell of a layer: a slow, smooth random course of its level."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import numpy as np
 from deepmersion.sound.recording import SAMPLE_RATE
 
 MOST_DB = 8.0
-"""How far a level goes up or down at most, at an ebb of 1; two thirds of the time it stays within
-a third of that."""
+"""Largest change of level in either direction, at an ebb of 1; two thirds of the time it stays
+within a third of that."""
 
 EBB = 0.5
-"""The usual ebb, 4 dB either way: as much as rain thickens and thins, and no layer is lost."""
+"""Default ebb, 4 dB either way: as much as rain thickens and thins, without losing a layer."""
 
 KNOT_S = 15.0
 """Time between the random numbers that the course is drawn through: it swells within half a minute
-and comes back within about a minute, too slowly to be taken for a fader."""
+and comes back within about a minute, too slowly to sound like a fader."""
 
 _HIGHEST = 2 / 3
-"""What the spline of differences of numbers from -1 to 1, halved, reaches at most."""
+"""Maximum of the spline through halved differences of numbers from -1 to 1."""
 
 
 def _weights(share: float) -> list[float]:
     """Return the weights of the last five random numbers, `share` of the way between two knots.
 
-    A cubic B-spline is drawn through the knots, smooth to its curvature, so that nothing in it is
-    faster than they are. Each is the difference of one number and the next: so their sum stays
-    near zero over any time, and with it the mean level of a minute near that of an hour.
+    The course is a cubic B-spline over the knots, smooth to its curvature, so it never changes
+    faster than they do. Each knot is the difference of two successive numbers: their sum stays near
+    zero over any time, and with it the mean level of a minute near that of an hour.
     """
     x, y = share, 1 - share
     knots = [y**3, 4 - 6 * x**2 + 3 * x**3, 4 - 6 * y**2 + 3 * y**3, x**3]
@@ -78,7 +78,7 @@ class Ebb:
             self._position -= round(KNOT_S * SAMPLE_RATE)
             self._numbers.append(self._random.uniform(-1, 1))
         start, self._gain = self._gain, self._gain_here()
-        # Straight from block to block: in a fifth of a second the course hardly bends.
+        # Linear within a block: in a fifth of a second the course hardly bends.
         if not self._most_db:
             return np.ones(n_samples, dtype=np.float32)
         return np.asarray(np.float32(start) + np.float32(self._gain - start) * _shares(n_samples))

@@ -1,7 +1,7 @@
 """Reads the keys of one sound in a soundbank.toml.
 
-Each function takes the description's path, which errors name, and the sound's table, which has a
-name. A key that is absent is None, or false; a value that makes no sense raises SoundBankError.
+Each function takes the description's path, for error messages, and the sound's table, which has a
+name. A missing key gives None or false; an invalid value raises SoundBankError.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from deepmersion.kinds.table import CONDITIONS, KINDS_FILE, all_kinds, suggestio
 from deepmersion.labels import LABELS
 
 Cuts = tuple[tuple[float, float], ...]
-"""Spans of a sound, from and to a second of it, in order; see `deepmersion.sound.cuts`."""
+"""Spans of a sound as (start, end) in seconds, in order; see `deepmersion.sound.cuts`."""
 
 MAX_LEVEL_DB = 200.0
 """A loudness or gain further from zero is a mistake; no recording needs it."""
@@ -38,7 +38,7 @@ def number(description: Path, table: dict[str, Any], key: str) -> float | None:
 
 
 def flag(description: Path, table: dict[str, Any], key: str) -> bool:
-    """Return what is true or false."""
+    """Return a value that is true or false."""
     value = table.get(key, False)
     if not isinstance(value, bool):
         raise SoundBankError(f"{description}: {key} of {table['name']} must be true or false")

@@ -7,18 +7,18 @@ from functools import reduce
 import numpy as np
 
 REACH_S = 0.02
-"""Half-width of the dip in gain around a peak: long against a period of audible sound, so that
-the dip is not heard as distortion, short enough not to be heard as pumping."""
+"""Half-width of the dip in gain around a peak: long compared with a period of audible sound, so it
+is not heard as distortion, and short enough not to be heard as pumping."""
 
 OVERSAMPLING = 8
 TAPS_PER_PHASE = 64
 KAISER_BETA = 3.0
 """Twice the rate and five times the taps of annex 2 of BS.1770-4, whose filter misses up to 1 dB
-of what lies above 15 kHz; this one is true up to 21 kHz, and cheap all the same."""
+above 15 kHz; this one is accurate up to 21 kHz, and still cheap."""
 
 ESTIMATION_MARGIN_DB = 0.7
-"""What a steep low-pass behind the limiter, such as a converter's or a resampler's, was measured to
-add to the peaks of limited full-scale white noise, the worst material there is."""
+"""Rise of the peaks, as measured, when limited full-scale white noise (the worst case) passes a
+steep low-pass such as a converter's or a resampler's."""
 
 
 def _interpolators() -> np.ndarray:
@@ -34,11 +34,11 @@ def _interpolators() -> np.ndarray:
 _INTERPOLATORS = _interpolators()
 
 SURE_RATIO = 1 / float(np.abs(_INTERPOLATORS).sum(axis=1).max())
-"""No estimate between samples can exceed the samples around it by more than the sum of a filter's
-magnitudes (about three); below this share of the ceiling nothing needs to be looked at closely."""
+"""An estimate between samples exceeds the samples around it at most by the sum of a filter's
+magnitudes (about three); below this share of the ceiling, samples need no closer look."""
 
 APART_SAMPLES = 8 * TAPS_PER_PHASE
-"""Loud samples that are nearer to each other are looked at together: each look has a cost."""
+"""Loud samples closer together than this are interpolated in one go: each call has a cost."""
 
 
 def true_peaks(samples: np.ndarray) -> np.ndarray:
@@ -65,17 +65,17 @@ def true_peaks(samples: np.ndarray) -> np.ndarray:
 
 def _louder(samples: np.ndarray) -> np.ndarray:
     """Return the magnitude of each sample in the channel where it is louder."""
-    # Numpy's own maximum is slow along so short an axis.
+    # numpy's own maximum is slow along so short an axis.
     return np.asarray(reduce(np.maximum, np.abs(samples).T))
 
 
 def _peaks_near(samples: np.ndarray, loud: np.ndarray) -> np.ndarray:
-    """Return `true_peaks` near some samples; elsewhere zero, for nothing there can be a peak."""
+    """Return `true_peaks` near the loud samples; zero elsewhere, where no peak can matter."""
     peaks = np.zeros(len(samples), dtype=samples.dtype)
     runs = np.split(loud, np.flatnonzero(np.diff(loud) > APART_SAMPLES) + 1)
     for run in runs:
         start, stop = max(0, run[0] - TAPS_PER_PHASE), run[-1] + TAPS_PER_PHASE
-        # Filters see what lies beside a run; what they make of its edges is not kept.
+        # The filters need samples on either side of a run; their output there is discarded.
         margin = min(start, TAPS_PER_PHASE)
         found = true_peaks(samples[start - margin : stop + TAPS_PER_PHASE])
         peaks[start:stop] = found[margin : margin + len(peaks[start:stop])]
@@ -107,7 +107,7 @@ class Limiter:
         self._pending = np.zeros((self._margin, 2), dtype=np.float32)
 
     def process(self, block: np.ndarray) -> np.ndarray:
-        """Take a block [samples, 2] and return limited samples, a short while behind it."""
+        """Return limited samples for a block [samples, 2], with a short delay."""
         pending = np.concatenate([self._pending, block])
         n_ready = len(pending) - 2 * self._margin
         if n_ready <= 0:
@@ -121,7 +121,7 @@ class Limiter:
         return np.asarray(ready * gain[:, None], dtype=np.float32)
 
     def _gain(self, pending: np.ndarray) -> np.ndarray | None:
-        """Return the gain of all samples but a margin at either end; None where it is 1."""
+        """Return the gain of all samples except a margin at either end; None if all gains are 1."""
         loud = np.flatnonzero(_louder(pending) > self._ceiling * SURE_RATIO)
         if not len(loud):
             return None

@@ -1,4 +1,4 @@
-"""The samples of a base sound, one round of which is kept in memory."""
+"""The samples of a base sound, kept in memory for one round of the loop."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     import soundfile
 
 FULL_SCALE = 32_768
-"""Magnitude of the lowest 16-bit integer; the highest is one less."""
+"""Magnitude of the smallest 16-bit integer; the largest is one less."""
 
 MAX_ROUND_SAMPLES = 4 * 3600 * SAMPLE_RATE
-"""Four hours, in samples: a header that names more is not believed before the file is decoded."""
+"""Four hours, in samples: a header that claims more is not trusted before the file is decoded."""
 
 LEAD_SAMPLES = 8192
-"""Where decoding begins in the middle of a file, so much before is decoded and thrown away: what
-Vorbis makes of a block depends on the block before, which has 8192 samples at most."""
+"""Samples decoded and discarded when decoding begins in the middle of a file: a Vorbis block
+depends on the one before, which has 8192 samples at most."""
 
 
 class Loop:
-    """A base sound that can be read from any place, round and round.
+    """A base sound that can be read from any position and wraps around.
 
-    A file that is a seamless loop already, and says where it may be cut, is decoded in pieces as
-    they are needed, so that it begins to play at once; any other is loaded and made into a loop
-    first. One round is kept as 16-bit integers: their rounding lies 70 dB below sound at
-    -27 LUFS, and they take half the memory.
+    A file that the bank declares as a seamless loop, with its cuts, is decoded piece by piece as
+    needed and begins to play at once; any other is loaded and made into a loop first. One round is
+    kept as 16-bit integers: their rounding noise lies 70 dB below sound at -27 LUFS, and they take
+    half the memory.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Loop:
     n_samples : int
         Length of a round.
     cuts : Cuts
-        Where it may be cut.
+        Spans in which it may be cut.
 
     Raises
     ------
@@ -78,26 +78,26 @@ class Loop:
 
     @property
     def decoded_share(self) -> float:
-        """How much of it has been decoded, from 0 to 1."""
+        """Share that has been decoded, from 0 to 1."""
         return 1.0 if self._file is None else float(self._decoded.mean())
 
     def add_to(self, block: np.ndarray, start: int, gains: np.ndarray) -> None:
-        """Add samples from a place on, times gains [samples], to a block [samples, 2] in place.
+        """Add samples from a position on, times gains [samples], to a block [samples, 2] in place.
 
         Parameters
         ----------
         block : ndarray, shape = (samples, 2), float32
         start : int
-            In samples; may be beyond the end, which leads into the beginning.
+            In samples; may lie beyond the end, which wraps around.
         gains : ndarray, shape = (samples,), float32
             Linear.
 
         Raises
         ------
         SoundBankError
-            When the file turns out to be cut off.
+            When the file turns out to be truncated.
         """
-        # As wide as the samples: numpy is slow where it has to widen two by two.
+        # As wide as the samples: numpy is slow at broadcasting over a last axis of two.
         factors = np.repeat(gains * np.float32(self._scale), 2).reshape(-1, 2)
         done = 0
         while done < len(block):
@@ -109,7 +109,7 @@ class Loop:
             done = part.stop
 
     def _decode(self, start: int, stop: int) -> None:
-        """Make sure that samples from one place to another are there."""
+        """Decode the samples from `start` to `stop` unless they are decoded already."""
         if self._file is None:
             return
         pieces = slice(start // DECODE_SAMPLES, -(-stop // DECODE_SAMPLES))
@@ -136,7 +136,7 @@ class Loop:
             part = file.read(len(wanted), dtype="float32")
         if len(part) < len(wanted):
             raise SoundBankError(f"{self._sound.path} is cut off; replace it")
-        # Lossy codecs overshoot; left to libsndfile, such samples would wrap around.
+        # Lossy codecs overshoot; libsndfile would let such samples wrap around.
         wanted[:] = np.clip(np.round(part * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
 
 
@@ -149,8 +149,8 @@ def _open_seamless(sound: BaseSound) -> soundfile.SoundFile | None:
     try:
         file = soundfile.SoundFile(sound.path)
     except UNDECODABLE:
-        return None  # loading it the ordinary way says what is wrong
-    # Samples in floating point may be beyond full scale, or not finite: they are looked at first.
+        return None  # loading it in full reports the error
+    # Floating-point samples may be beyond full scale or not finite, which loading in full checks.
     if (
         (file.samplerate, file.channels) == (SAMPLE_RATE, 2)
         and 0 < file.frames <= MAX_ROUND_SAMPLES

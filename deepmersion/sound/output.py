@@ -1,4 +1,4 @@
-"""Writing a stream of samples: audio files, and WAV into a pipe."""
+"""Writes a stream of samples to an audio file, or as WAV into a pipe."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ ENDLESS_BYTES = 0xFFFF_FFFF
 until the pipe ends."""
 
 PROBE_BYTES = 1 << 20
-"""Bytes that are written to learn why writing failed: more than a disk's last free block."""
+"""Bytes written to find out why writing failed: more than a disk's last free block."""
 
 MAX_WAV_BYTES = 0xFFFF_FFFF - 1024
-"""Limit of the 32-bit sizes in a WAV file, less room for its header: 6.7 hours."""
+"""Largest size in a 32-bit WAV header, less the header itself: 6.7 hours."""
 
 
 def check_output(path: Path, duration_s: float, sample_rate: int) -> None:
-    """Refuse an output file that could not be written, before any work is done.
+    """Check that an output file can be written, before any work is done.
 
     Parameters
     ----------
     path : Path
     duration_s : float
-        How long the sound will be, in seconds.
+        Length of the sound, in seconds.
     sample_rate : int
         In Hz.
 
@@ -71,7 +71,7 @@ def write_file(
     n_samples: int,
     on_progress: OnShare | None = None,
 ) -> None:
-    """Write a stereo stream to an audio file, which appears under its name only when whole.
+    """Write a stereo stream to an audio file, which appears under its name only when complete.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def write_file(
     sample_rate : int
         In Hz.
     n_samples : int
-        How many samples there will be, for the progress.
+        Total number of samples, for the progress.
     on_progress : callable or None
-        Called with the number of samples written and of all samples.
+        Called with the number of samples written and the total.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def write_file(
 
 
 def _probe(path: Path) -> None:
-    """Raise the system's own error where a file cannot grow: libsndfile says "System error"."""
+    """Raise the system's own error if a file cannot grow; libsndfile's is "System error"."""
     with path.open("ab") as stream:
         stream.write(bytes(PROBE_BYTES))
 
@@ -125,14 +125,14 @@ def _probe(path: Path) -> None:
 def dithered(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
     """Yield float32 blocks in [-1, 1] as int16, with triangular dither of two steps.
 
-    The dither is drawn from a fixed seed, so that equal streams give equal files.
+    The seed is fixed: equal streams give equal files.
     """
     rng = np.random.default_rng(0)
     for block in blocks:
         dither = rng.random(block.shape, dtype=np.float32) - rng.random(
             block.shape, dtype=np.float32
         )
-        # Silence stays silence: there is nothing in it whose rounding could be heard.
+        # Silence stays silence: it has no rounding error to mask.
         dither *= block != 0
         yield np.clip(np.round(block * 32767 + dither), -32768, 32767).astype(np.int16)
 
@@ -143,7 +143,7 @@ def write_wav_stream(
     sample_rate: int,
     n_samples: int | None,
 ) -> None:
-    """Write a stereo stream as 16-bit WAV into a pipe, which cannot be wound back.
+    """Write a stereo stream as 16-bit WAV into a pipe, which cannot be rewound.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def write_wav_stream(
     sample_rate : int
         In Hz.
     n_samples : int or None
-        None when the stream goes on for ever: the header then names the greatest length.
+        None for an endless stream: the header then gives the largest possible length.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Playing a stream of samples through the sound card (PortAudio, by sounddevice)."""
+"""Plays a stream of samples through the sound card (PortAudio, through sounddevice)."""
 
 from __future__ import annotations
 
@@ -19,26 +19,27 @@ from deepmersion.sound.recording import N_CHANNELS
 from deepmersion.sound.ring_buffer import FadeOut, Feeder, Ring
 
 BUFFER_S = 1.0
-"""Time rendered ahead, which rides out a busy machine."""
+"""Time rendered ahead, to ride out a busy machine."""
 
 PRIME_S = 0.5
-"""Part of it that is ready before playing begins, when the machine is at its busiest."""
+"""Time rendered before playing begins, which is when the machine is busiest."""
 
 DEVICE_LATENCY_S = 0.15
-"""Buffer of the sound card itself: enough for a Python callback that is late, and little enough
-that Ctrl-C is heard at once."""
+"""Buffer of the sound card itself: enough for a late Python callback, short enough that Ctrl-C
+takes effect at once."""
 
 STOP_FADE_S = 0.3
 """Fade-out after Ctrl-C, here and in a pipe: smooth, and fast enough to feel immediate."""
 
 TAIL_S = DEVICE_LATENCY_S + 0.05
-"""Silence after the end, more than the device holds: what it holds when it stops may be lost."""
+"""Silence after the end, longer than the device's buffer, whose contents may be lost when it
+stops."""
 
 STALL_S = 3.0
-"""A device that has taken no samples for this long is given up."""
+"""A device that has fetched no samples for this long counts as gone."""
 
 CLOSE_S = 1.0
-"""Time that it may take to close."""
+"""Longest wait for a device to close."""
 
 POLL_S = 0.05
 """Interval between checks for the end of playing; Ctrl-C is answered in between."""
@@ -51,9 +52,9 @@ class Playback:
     Attributes
     ----------
     n_underruns : int
-        How often the sound card had to wait for samples, and played silence.
+        Times that the sound card ran out of samples and played silence.
     interrupted : bool
-        Whether it was stopped with Ctrl-C.
+        True if it was stopped with Ctrl-C.
     """
 
     n_underruns: int
@@ -69,7 +70,7 @@ def _sounddevice() -> ModuleType:
             "(Debian and Ubuntu: apt install libportaudio2; macOS: brew install portaudio) "
             "or write a file with -o"
         ) from error
-    except Exception as error:  # PortAudioError, whose module is then not to be had
+    except Exception as error:  # PortAudioError, whose module cannot be imported then
         raise PlaybackError(
             f"PortAudio cannot be started, so nothing can be played ({_reason(error)}); start the "
             "system's sound service, or write a file with -o"
@@ -77,7 +78,7 @@ def _sounddevice() -> ModuleType:
 
 
 def output_devices() -> list[tuple[int, str, bool]]:
-    """Return number, name and whether it is the default of every device that plays stereo.
+    """Return number, name and "is the default" for every device that plays stereo.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def output_devices() -> list[tuple[int, str, bool]]:
 
 
 def check_playback(device: str | int | None = None) -> None:
-    """Refuse to go on when nothing can be played, before any other work is done.
+    """Check that sound can be played, before any other work is done.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def _unusable(device: str | int | None, error: Exception) -> PlaybackError:
 
 
 def _reason(error: Exception) -> str:
-    # PortAudio's own words; sounddevice may add those of the system's sound layer behind them.
+    # PortAudio's own message; sounddevice may append that of the system's sound layer.
     return " ".join(str(error.args[0] if error.args else error).split())
 
 
@@ -133,7 +134,7 @@ def play(
     Parameters
     ----------
     blocks : iterable of ndarray, shape = (samples, 2), float32 in [-1, 1]
-        Taken from another thread. Resampled if the device does not play this rate.
+        Consumed in another thread. Resampled if the device does not play this rate.
     sample_rate : int
         In Hz.
     device : str, int or None
@@ -154,7 +155,7 @@ def play(
 
 @contextmanager
 def _using(sounddevice: ModuleType, device: str | int | None) -> Iterator[None]:
-    """Say which device it is that cannot be used."""
+    """Turn sounddevice's errors into one that names the device."""
     try:
         yield
     except (sounddevice.PortAudioError, ValueError) as error:
@@ -162,7 +163,7 @@ def _using(sounddevice: ModuleType, device: str | int | None) -> Iterator[None]:
 
 
 def _device_rate(sounddevice: ModuleType, device: str | int | None, sample_rate: int) -> int:
-    """Return `sample_rate` if the device plays it, else the rate that it prefers."""
+    """Return `sample_rate` if the device supports it, else the device's preferred rate."""
     try:
         sounddevice.check_output_settings(
             device=device, channels=N_CHANNELS, dtype="float32", samplerate=sample_rate
@@ -205,7 +206,7 @@ def _play(
 
 
 class _Speaker:
-    """The callback that gives the sound card its samples, and knows when it has had them all."""
+    """The callback that feeds the sound card and stops it after the last sample."""
 
     def __init__(self, ring: Ring, rate: int, stop: type[Exception]) -> None:
         self.fade = FadeOut(round(STOP_FADE_S * rate))
@@ -218,11 +219,11 @@ class _Speaker:
 
     @property
     def n_underruns(self) -> int:
-        """Number of times that samples were missing, here or later in the sound card."""
+        """Number of times that samples ran out, here or in the sound card."""
         return self._ring.n_underruns + self._n_late
 
     def __call__(self, out: np.ndarray, n_samples: int, _time: Any, status: Any) -> None:
-        # What PortAudio says of the first call is about the time before it.
+        # An underflow reported with the first call happened before playing began.
         self._n_late += bool(status.output_underflow and self._n_calls)
         self._n_calls += 1
         over = self._ring.drained or self.fade.finished
@@ -233,7 +234,7 @@ class _Speaker:
             raise self._stop
 
     def wait(self) -> None:
-        """Return when playing has ended, by itself or faded out after Ctrl-C."""
+        """Wait until playing has ended, on its own or faded out after Ctrl-C."""
         try:
             self._wait()
         except KeyboardInterrupt:
@@ -272,7 +273,7 @@ def _stream(
 
 
 def _close(sounddevice: ModuleType, stream: Any) -> None:
-    """Close a stream, and leave it to itself when its device has gone and never answers."""
+    """Close a stream; abandon it if its device has gone and never answers."""
 
     def close() -> None:
         with suppress(sounddevice.PortAudioError):
@@ -286,5 +287,5 @@ def _close(sounddevice: ModuleType, stream: Any) -> None:
         closing.join(CLOSE_S)
     finally:
         if closing.is_alive():
-            # At the end of the program sounddevice would wait for the device, for ever.
+            # At the end of the program, sounddevice would wait for the device for ever.
             atexit.unregister(sounddevice._exit_handler)

@@ -1,15 +1,15 @@
-"""The recipe of a mix, which people read and write: its sounds by name, and their gains.
+"""Mixes as text that people read and write: sounds by name, with their gains.
 
-As text it has one grammar, whether `deepmersion play`, ``GET /api/mix`` or the page's address
-(``web/static/mix.js``) reads it::
+`deepmersion play`, ``GET /api/mix`` and the page's address (``web/static/mix.js``) share one
+grammar::
 
     mix   = sound *( "," sound )           ; each sound once
     sound = name [ "=" gain ]              ; a gain left out is 1
     name  = 1*( character / ":" HEX HEX )  ; a character other than "," "=" ":", or a byte of UTF-8
     gain  = a decimal number, such as 1, 0.25 or .5
 
-Spaces around a name or a gain do not count. `mix_text` escapes whatever a shell or a URL could take
-for something else, so that both pass its text on unchanged: ``rain:2C:20heavy=1,waves=0.5``.
+Spaces around a name or a gain do not count. `mix_text` escapes every character with a special
+meaning in a shell or a URL, so both pass its text on unchanged: ``rain:2C:20heavy=1,waves=0.5``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from deepmersion.errors import RequestError
 
 MAX_GAIN = 1e6
-"""More than any mix needs: only the ratios of gains count, and this is 120 dB."""
+"""120 dB, more than any mix needs: only the ratios of gains count."""
 
 _NAME = re.compile(r"(?:[^:,=]|:[0-9A-Fa-f]{2})+")
 _GAIN = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
@@ -41,7 +41,7 @@ def gains_vector(mix: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
     Raises
     ------
     RequestError
-        When a name is not among them, a gain is below zero or above `MAX_GAIN`, or all are zero.
+        When a name is unknown, a gain is below zero or above `MAX_GAIN`, or all are zero.
     """
     for name in mix:
         if name not in names:
@@ -57,8 +57,8 @@ def gains_vector(mix: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
 def mix_text(mix: Mapping[str, float]) -> str:
     """Return a mix as text that `parse_mix` reads, such as ``waves=1,birds=0.5``.
 
-    It has no characters but ASCII letters and digits, ``- _ . : , =``, and does not begin as an
-    option does. Gains are as long as they must be for the same float32 to come back.
+    It consists of ASCII letters, digits and ``- _ . : , =``, and does not begin with ``-`` like an
+    option. Gains have as many digits as it takes to restore the same float32.
     """
     return ",".join(
         f"{escaped(name)}={np.format_float_positional(np.float32(gain), trim='-')}"
@@ -73,7 +73,7 @@ def escaped(name: str) -> str:
 
 
 def parse_mix(text: str) -> dict[str, float]:
-    """Return the gains by name of a mix as text; a name alone has the gain 1.
+    """Return the gains by name of a mix given as text; a name alone has the gain 1.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""From an audio file to a loop: decoded, resampled, of one loudness, and without a seam."""
+"""Turns an audio file into a seamless loop: decodes, resamples and normalises it."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ N_CHANNELS = 2
 """Everything that is played or written is stereo."""
 
 BASE_LOUDNESS_LUFS = -27.0
-"""Integrated loudness to which every base sound is brought, so that equal gains sound equally
-loud. It is also what the shipped files have, which therefore play as they are."""
+"""Integrated loudness to which every base sound is normalised: equal gains sound equally loud. The
+shipped files have it already and play as they are."""
 
 MIN_DURATION_S = 1.0
-"""A shorter recording is too short for an ambient sound and for BS.1770's gating."""
+"""Anything shorter is too short for an ambient sound and for BS.1770's gating."""
 
 MAX_SAMPLE = 1e3
-"""60 dB beyond full scale: floating-point files may pass it somewhat, and damaged ones do so by
-any factor."""
+"""60 dB beyond full scale: floating-point files may exceed it a little, damaged ones by any
+factor."""
 
 MIN_RATE_HZ = 4_000
-"""Below this the filters that measure loudness (BS.1770, annex 1) are not defined."""
+"""Below this, the filters that measure loudness (BS.1770, annex 1) are undefined."""
 
 UNDECODABLE = (OSError, RuntimeError, TypeError, ValueError)
 """Errors that soundfile raises on a file that it cannot open or decode: its own, which are
-RuntimeErrors; TypeError for what has no header by its name (``.raw``); and Python's."""
+RuntimeErrors; TypeError for headerless formats (``.raw``); and Python's."""
 
 DECODE_SAMPLES = 65_536
-"""Samples that are decoded at once: a second and a half."""
+"""Samples decoded at once: a second and a half."""
 
 CROSSFADE_S = 2.0
-"""Length of the crossfade that closes a recording into a loop; long against any event's edge,
-short against the recording."""
+"""Length of the crossfade that closes a recording into a loop: long compared with the edge of any
+event, short compared with the recording."""
 
 RING_MARGIN_S = 0.1
-"""Length of a loop's other end that a resampler sees: its filter is some milliseconds long."""
+"""Length of a loop's other end that the resampler sees: its filter lasts a few milliseconds."""
 
 MAX_CROSSFADE_SHARE = 0.25
-"""A short recording gives up at most this share of itself to the crossfade."""
+"""Largest share of a short recording that the crossfade may use."""
 
 
 def load_loop(sound: BaseSound, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
@@ -60,14 +60,14 @@ def load_loop(sound: BaseSound, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     Returns
     -------
     ndarray, shape = (samples, 2), float32
-        At `BASE_LOUDNESS_LUFS` plus the sound's own ``gain_db``. A recording that is not marked
-        as a loop has its end crossfaded into its beginning with equal power.
+        At `BASE_LOUDNESS_LUFS` plus the sound's own ``gain_db``. Unless the recording is marked as
+        a loop, its end is crossfaded into its beginning with equal power.
 
     Raises
     ------
     SoundBankError
-        When the file cannot be decoded, is shorter than a second, silent, not finite, far beyond
-        full scale, or of too low a rate.
+        When the file cannot be decoded, is shorter than a second, silent, not finite or far beyond
+        full scale, or its rate is too low.
     """
     samples, rate = decode(sound)
     if rate < MIN_RATE_HZ:
@@ -86,10 +86,10 @@ def load_loop(sound: BaseSound, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
         )
     loudness = sound.loudness_lufs
     if loudness is None:
-        # What no loop plays, above the rate of mixes, must not count either.
+        # Loudness is measured at the rate of mixes: frequencies above it are not played.
         audible_rate = min(rate, SAMPLE_RATE)
         loudness = integrated_loudness(resample_ring(samples, rate, audible_rate), audible_rate)
-    # A declared loudness may be wrong, and silence would be divided by its own peak.
+    # A silent file may declare a loudness, and would be divided by its own peak.
     if not (math.isfinite(loudness) and samples.any()):
         raise SoundBankError(f"{sound.path} is silent; remove it from the sound bank")
     samples = resample_ring(samples, rate, sample_rate)
@@ -112,7 +112,7 @@ def decode(sound: BaseSound) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(sound.path) as file:
             rate = int(file.samplerate)
-            # Piece by piece, to the end: the length that a header names may be none, or a lie.
+            # Piece by piece, to the end: the length in the header may be missing or wrong.
             while len(part := file.read(DECODE_SAMPLES, dtype="float32", always_2d=True)):
                 parts.append(_stereo(part))
     except UNDECODABLE as error:
@@ -159,7 +159,7 @@ def resample_ring(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
         return samples
     import soxr
 
-    # The resampler's filter sees what lies beyond either end: in a loop, the other end.
+    # Beyond either end of a loop, the resampler's filter must see the other end.
     margin = min(len(samples), round(RING_MARGIN_S * rate))
     ring = np.concatenate([samples[-margin:], samples, samples[:margin]])
     start, length = round(margin * new_rate / rate), round(len(samples) * new_rate / rate)
@@ -167,7 +167,7 @@ def resample_ring(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
 
 
 def close_loop(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Return a recording [samples, channels] closed to a loop by an equal-power crossfade.
+    """Close a recording [samples, channels] into a loop by an equal-power crossfade.
 
     The last seconds are laid over the first ones, so the loop is shorter by the crossfade.
     """
@@ -193,5 +193,5 @@ def at_level(waveforms: np.ndarray, level_rms: float) -> np.ndarray:
 
 
 def ring_window(loop: np.ndarray, start: int, n_samples: int) -> np.ndarray:
-    """Return `n_samples` of a loop [samples, ...] from `start` on, round and round."""
+    """Return `n_samples` of a loop [samples, ...] from `start` on, wrapping around."""
     return np.take(loop, np.arange(start, start + n_samples), axis=0, mode="wrap")

@@ -1,7 +1,7 @@
-"""A mix as a stream of samples: chains of stretches, one loudness, bounded peaks, fades.
+"""Renders a mix as a stream of samples at one loudness, with fades and limited peaks.
 
-The same stream feeds files, pipes and the sound card. It is made block by block, so that an hour
-takes no more memory than a minute and the first block is there at once.
+The same stream feeds files, pipes and the sound card. It is rendered block by block: an hour takes
+as little memory as a minute, and the first block is ready at once.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from deepmersion.sound.recording import BASE_LOUDNESS_LUFS, SAMPLE_RATE
 
 LOUDNESS_LUFS = -27.0
 """Integrated loudness of every mix. EBU R128 puts programmes at -23 LUFS; ambient sound is a
-background and lies lower, which leaves peaks so much room that the limiter is idle."""
+background and lies lower, which leaves enough headroom to keep the limiter idle."""
 
 PEAK_CEILING_DBTP = -1.0
-"""True peaks stay below this, so that neither a converter nor a lossy codec clips."""
+"""True peaks stay below this to keep converters and lossy codecs from clipping."""
 
 FADE_IN_S = 2.0
 FADE_OUT_S = 4.0
-"""Long enough to startle nobody, short enough that one knows it works."""
+"""Slow enough not to startle, short enough to show that it works."""
 
 MAX_FADE_SHARE = 0.25
-"""Fades that nobody asked for take at most this share of a short duration each."""
+"""Each default fade takes at most this share of a short duration."""
 
 BLOCK_SAMPLES = 8192
-"""0.19 s: the first block is soon there, and there are few calls a second."""
+"""0.19 s: the first block is ready soon, and there are few calls per second."""
 
 
 class _Voice:
-    """One base sound in the mix, and the way its gain goes from one mix to the next."""
+    """One base sound in the mix, with the transition of its gain from one mix to the next."""
 
     def __init__(self, sound: BaseSound, ebb: float, random: np.random.Generator) -> None:
         self._chain = Chain(sound, random)
@@ -47,40 +47,40 @@ class _Voice:
 
     @property
     def leaving(self) -> bool:
-        """Whether it is going to be silent."""
+        """True if it is fading out or silent."""
         return self._to == 0
 
     @property
     def silent(self) -> bool:
-        """Whether it is not heard, nor going to be."""
+        """True if it is silent and will stay so."""
         return self._gain == 0 and self.leaving
 
     def aim(self, gain: float) -> None:
-        """Begin to go from the present gain to another."""
+        """Start the transition from the present gain to another."""
         self._from, self._to = self._gain, gain
 
     def add_to(self, block: np.ndarray, share: np.ndarray | None) -> None:
-        """Add the next samples to a block, `share` (0 to 1) of the way to the gain aimed at."""
+        """Add the next samples to a block, each `share` (0 to 1) of the way to the target gain."""
         gains = self._ebb.gains(len(block))
         if share is None:
             self._gain = self._to
             self._chain.add_to(block, gains * np.float32(self._gain))
             return
-        # Powers are what is interpolated: the mixes' sounds are uncorrelated.
+        # Interpolate powers, not gains: the mixes' sounds are uncorrelated.
         power = self._from**2 + (self._to**2 - self._from**2) * np.sin(share * (math.pi / 2)) ** 2
         self._gain = math.sqrt(power[-1])
         self._chain.add_to(block, gains * np.sqrt(power, dtype=np.float32))
 
 
 class Change(NamedTuple):
-    """Another mix, ready to be played.
+    """Another mix, ready to play.
 
     Attributes
     ----------
     gains : ndarray, shape = (sounds,), float64
-        Linear, at which the mix has the standard loudness.
+        Linear; scaled to the standard loudness of mixes.
     voices : dict of int to _Voice
-        Those of its sounds, by number, that are not heard yet.
+        The sounds, by number, that are not playing yet.
     """
 
     gains: np.ndarray
@@ -88,7 +88,7 @@ class Change(NamedTuple):
 
 
 class Renderer:
-    """An ambient sound: a mix of a bank's sounds, for a duration or until it is told to end.
+    """An ambient sound: a mix of a bank's sounds, for a duration or until `finish` is called.
 
     Parameters
     ----------
@@ -96,15 +96,15 @@ class Renderer:
     gains : ndarray, shape = (sounds,), float32
         Linear gains relative to the sounds' common loudness.
     duration_s : float or None
-        In seconds, fades included; None goes on for ever.
+        In seconds, fades included; None is endless.
     volume_db : float
         Relative to `LOUDNESS_LUFS`.
     fade_in_s, fade_out_s : float or None
         In seconds; None takes the default, shortened if the duration is short.
     ebb : float
-        How much every sound ebbs and swells, from 0 to 1; see `deepmersion.sound.ebb`.
+        Amount of ebb and swell of each sound, from 0 to 1; see `deepmersion.sound.ebb`.
     seed : int
-        Not below zero. The same one gives the same stretches and swells.
+        Zero or more. The same seed gives the same stretches and swells.
 
     Raises
     ------
@@ -149,10 +149,10 @@ class Renderer:
         self._aim(self.prepare(gains))
 
     def prepare(self, gains: np.ndarray) -> Change:
-        """Open the sounds that another mix needs, and return what `change_to` takes.
+        """Open the sounds that another mix needs, and return the change for `change_to`.
 
-        Some recordings have to be decoded whole, for which a stream cannot wait: this is meant to
-        be called from another thread.
+        Call this from another thread: some recordings have to be decoded in full, for which a
+        stream cannot wait.
 
         Raises
         ------
@@ -162,43 +162,43 @@ class Renderer:
             When a sound cannot be used.
         """
         checked = self._checked(gains)
-        # One that is leaving may be gone when the change comes.
+        # A voice that is leaving may be gone when the change comes.
         staying = {number for number, voice in self._voices.items() if not voice.leaving}
         missing = [number for number in map(int, np.flatnonzero(checked)) if number not in staying]
         return Change(checked, {number: self._voice(number) for number in missing})
 
     def _voice(self, number: int) -> _Voice:
-        # Each has numbers of its own: a sound that comes back does not begin as it did before.
+        # Each voice has its own random numbers: a sound that returns does not repeat its beginning.
         (seed,) = self._seeds.spawn(1)
         return _Voice(self._bank.sounds[number], self._ebb, np.random.default_rng(seed))
 
     def change_to(self, mix: Change, crossfade_s: float) -> None:
-        """Go over to another mix from the next block on; may be called from another thread.
+        """Start a crossfade to another mix at the next block; may be called from another thread.
 
-        Sounds that both mixes have go on. The power of the others is exchanged smoothly, so that
-        the whole stays as loud as it is.
+        Sounds in both mixes play on. The power of the others is exchanged smoothly, which keeps the
+        loudness constant.
 
         Parameters
         ----------
         mix : Change
-            A mix that `prepare` made ready.
+            The result of `prepare`.
         crossfade_s : float
             In seconds.
         """
         self._requested = mix, crossfade_s
 
     def finish(self, fade_out_s: float, end_s: float = 0.0) -> None:
-        """Fade out, and end; may be called from another thread.
+        """Fade out and end; may be called from another thread.
 
-        A sound that is fading out already goes on as it does.
+        If the sound is already fading out, nothing changes.
 
         Parameters
         ----------
         fade_out_s : float
             In seconds.
         end_s : float
-            When it is to be over, in seconds from the beginning. By default, and when there is no
-            time left for the fade until then, it begins with the next block.
+            Time of the end, in seconds from the beginning. By default, or if too little time is
+            left for the fade, the fade begins with the next block.
         """
         n_samples = max(1, round(fade_out_s * SAMPLE_RATE))
         start = max(self._position + BLOCK_SAMPLES, round(end_s * SAMPLE_RATE) - n_samples)
@@ -216,7 +216,7 @@ class Renderer:
                 return
 
     def _checked(self, gains: np.ndarray) -> np.ndarray:
-        """Return the gains that play a mix at the standard loudness, whatever its sounds are."""
+        """Return the gains scaled so that the mix has the standard loudness."""
         if len(gains) != len(self._bank.sounds):
             raise ValueError(f"{len(gains)} gains for {len(self._bank.sounds)} sounds")
         own = np.array([10 ** (sound.gain_db / 20) for sound in self._bank.sounds])
@@ -230,7 +230,7 @@ class Renderer:
         gains, voices = change
         self._voices = {**voices, **self._voices}
         for number in map(int, np.flatnonzero(gains)):
-            if number not in self._voices:  # it fell silent since it was found playing
+            if number not in self._voices:  # it fell silent after `prepare` saw it playing
                 self._voices[number] = self._voice(number)
         for number, voice in self._voices.items():
             voice.aim(float(gains[number]))
@@ -245,7 +245,7 @@ class Renderer:
                 yield samples
 
     def _mixed(self, start: int) -> np.ndarray:
-        """Return the next block of the mix, which is `start` samples into it."""
+        """Return the next block of the mix, `start` samples from its beginning."""
         if self._requested is not None:
             (change, crossfade_s), self._requested = self._requested, None
             self._aim(change)
@@ -261,7 +261,7 @@ class Renderer:
         return block
 
     def _faded(self, block: np.ndarray) -> np.ndarray:
-        """Return a block at the current position with equal-power fades laid over it."""
+        """Return a block at the current position with equal-power fades applied."""
         start, stop = self._position, self._position + len(block)
         envelope: np.ndarray | None = None
         if start < self._fade_in:
@@ -281,14 +281,14 @@ def _quarter_sine(share: np.ndarray) -> np.ndarray:
 def fade_lengths(
     duration_s: float | None, fade_in_s: float | None, fade_out_s: float | None
 ) -> tuple[float, float]:
-    """Return how long a sound fades in and out, in seconds.
+    """Return the lengths of a sound's fade-in and fade-out, in seconds.
 
     Parameters
     ----------
     duration_s : float or None
-        Of the whole, in seconds; None for a sound without end.
+        Of the whole sound, in seconds; None if endless.
     fade_in_s, fade_out_s : float or None
-        What was asked for; None takes the default, shortened if the duration is short.
+        Requested lengths; None takes the default, shortened if the duration is short.
 
     Raises
     ------

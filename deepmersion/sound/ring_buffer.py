@@ -1,7 +1,7 @@
-"""Between the renderer and a sound card: samples rendered ahead, and the last fade.
+"""The ring buffer between renderer and sound card, and the fade-out at a stop.
 
-A sound card asks for samples from a thread of its own and cannot wait. What it calls must
-neither wait for anybody nor allocate memory.
+A sound card fetches samples on its own thread and cannot wait. The code that it calls must neither
+block nor allocate memory.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from deepmersion.sound.recording import N_CHANNELS
 
 POLL_S = 0.02
-"""Pause of the rendering thread before it looks for room again. Asking costs nothing; a lock or a
+"""Pause of the rendering thread before it checks for room again. Polling is cheap; a lock or a
 signal between the two threads could make the sound card wait."""
 
 
 class Ring:
     """A ring of samples between one thread that writes and one that reads.
 
-    The reader never waits and never allocates: what is missing is silence, and counted. Each
-    side moves only its own counter, so neither needs a lock.
+    The reader never waits and never allocates: missing samples are played as silence and counted.
+    Each side moves only its own counter, so neither needs a lock.
 
     Parameters
     ----------
@@ -40,21 +40,21 @@ class Ring:
 
     @property
     def capacity(self) -> int:
-        """Samples that there is room for."""
+        """Total number of samples that fit."""
         return len(self._samples)
 
     @property
     def filled(self) -> int:
-        """Samples that are waiting to be read."""
+        """Number of samples waiting to be read."""
         return self._written - self._read
 
     @property
     def drained(self) -> bool:
-        """True when everything has been read and nothing more will come."""
+        """True once everything has been read and nothing more will come."""
         return self.closed and not self.filled
 
     def write(self, block: np.ndarray) -> int:
-        """Take as much of a block [samples, 2] as there is room for; return how much that was."""
+        """Copy as much of a block [samples, 2] as fits; return the number of samples copied."""
         done = 0
         while n := min(len(block) - done, self.capacity - self.filled):
             start = self._written % self.capacity
@@ -65,7 +65,7 @@ class Ring:
         return done
 
     def read_into(self, out: np.ndarray) -> None:
-        """Fill `out` [samples, 2] with the next samples, and with silence where there are none."""
+        """Fill `out` [samples, 2] with the next samples, and with silence if they run out."""
         done = 0
         while n := min(len(out) - done, self.filled):
             start = self._read % self.capacity
@@ -91,14 +91,14 @@ class FadeOut:
         share = np.linspace(0, 1, n_samples)[:, None]
         curve = np.cos(share * (math.pi / 2)).astype(np.float32)
         curve[-1] = 0
-        # Both channels are spelled out: to stretch one over two, numpy would allocate.
+        # Both channels are spelled out: broadcasting one over two would allocate.
         self._curve = np.repeat(curve, N_CHANNELS, axis=1)
         self._done = 0
         self.begun = False
 
     @property
     def finished(self) -> bool:
-        """True when the fade has ended in silence."""
+        """True once the fade has ended in silence."""
         return self._done >= len(self._curve)
 
     def apply(self, out: np.ndarray) -> None:
@@ -120,14 +120,14 @@ class Feeder(threading.Thread):
     ring : Ring
         Closed when the blocks have ended.
     n_ahead : int
-        How many samples there are to be before playing begins.
+        Samples to render before playing begins.
 
     Attributes
     ----------
     primed : threading.Event
-        Set when there are so many samples, or no more will come.
+        Set once that many samples are ready, or no more will come.
     failure : Exception or None
-        What ended it, when rendering failed.
+        The error that ended rendering, if any.
     """
 
     def __init__(self, blocks: Iterable[np.ndarray], ring: Ring, n_ahead: int) -> None:
@@ -157,7 +157,7 @@ class Feeder(threading.Thread):
         self.join()
 
     def _put(self, block: np.ndarray) -> bool:
-        """Write a block as there is room for it; return False when stopped meanwhile."""
+        """Write a block as room becomes available; return False if stopped meanwhile."""
         while len(block):
             block = block[self._ring.write(block) :]
             if self._ring.filled >= self._n_ahead:

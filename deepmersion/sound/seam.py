@@ -1,8 +1,8 @@
-"""Ranks the point where a loop starts again among the other places of the loop.
+"""Compares a loop's seam with every other place of the loop.
 
-Two figures are taken at the loop point and all over the loop: the step in level, which finds a
-fade or a jump in loudness, and the spectral flux, which finds a click or a change of sound.
-Neither means much by itself, since rain is rougher than a bowl: what counts is the rank of the
+Two figures are measured at the loop point and throughout the loop: the step in level, which reveals
+a fade or a jump in loudness, and the spectral flux, which reveals a click or a change of sound.
+Rain is rougher than a bowl, so their absolute values mean little: what counts is the rank of the
 loop point among all places of the same sound.
 """
 
@@ -16,7 +16,8 @@ import numpy as np
 from deepmersion.sound.analysis import FRAME_HOPS, HOP_SAMPLES, SMALLEST, spectrogram
 
 LEVEL_S = 0.1
-"""Time on either side over which a level is taken: about what the ear takes to judge loudness."""
+"""Time on either side over which a level is averaged: about the ear's integration time for
+loudness."""
 
 
 class Seam(NamedTuple):
@@ -27,11 +28,11 @@ class Seam(NamedTuple):
     step_db : float
         Difference in level between the 0.1 s before it and the 0.1 s after, in dB.
     step_rank : float
-        Share of the other places that have a smaller step, from 0 to 1.
+        Share of the other places with a smaller step, from 0 to 1.
     flux_db : float
         Spectral flux, in dB; see `Spectrogram.flux`.
     flux_rank : float
-        Share of the other places that have less of it, from 0 to 1.
+        Share of the other places with less flux, from 0 to 1.
     """
 
     step_db: float
@@ -46,7 +47,7 @@ class Seam(NamedTuple):
 
 
 def measure_seam(loop: np.ndarray, sample_rate: int) -> Seam:
-    """Return how the loop point compares with the other places of a loop.
+    """Compare the loop point with the other places of a loop.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def level_steps(loop: np.ndarray, sample_rate: int) -> np.ndarray:
     Returns
     -------
     ndarray, shape = (places,), float64
-        Magnitudes, in dB; silence counts as -100 dB. Places too near to the loop point to be
+        Magnitudes, in dB; silence counts as -100 dB. Places too close to the loop point to be
         independent of it are left out.
     """
     n = round(LEVEL_S * sample_rate)
@@ -91,10 +92,11 @@ def place_fluxes(loop: np.ndarray, sample_rate: int) -> np.ndarray:
         In dB: the largest of the frames that touch the place. Places that share frames with the
         loop point are left out.
     """
-    # What the ring's first frames follow is not looked at: the loop point is moved away from them.
+    # The flux ignores what precedes the ring's first frames, so the loop point is moved away from
+    # them.
     middle = len(loop) // (2 * HOP_SAMPLES)
     found = spectrogram(np.roll(loop, middle * HOP_SAMPLES, axis=0), sample_rate)
-    # An end is a beginning backwards.
+    # Flux finds onsets; backwards, it finds endings.
     backwards = replace(found, bands=found.bands[:, ::-1])
     flux = np.maximum(found.flux, backwards.flux[::-1])[FRAME_HOPS:-FRAME_HOPS]
     largest = np.lib.stride_tricks.sliding_window_view(flux, FRAME_HOPS + 1).max(axis=1)

@@ -1,4 +1,4 @@
-"""A sound without end: stretches from places drawn at random, joined where nobody hears it."""
+"""Endless sound from randomly drawn stretches of a loop, joined where the joins are inaudible."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from deepmersion.sound.recording import SAMPLE_RATE
 
 LEAST_S = 8.0
 MOST_S = 25.0
-"""How long stretches are: shorter ones would be a patchwork, longer ones come round together."""
+"""Length of a stretch: shorter ones sound like a patchwork, longer ones repeat as a whole."""
 
 MOST_SHARE = 0.25
-"""Nor is a stretch longer than this share of its sound: there would be too few to choose from."""
+"""Longest stretch as a share of its sound: longer ones would leave too few to choose from."""
 
 REST_SHARE = 0.35
-"""For this share of the sound's length, nothing of a stretch is heard again after its end."""
+"""After it ends, no part of a stretch is heard again for this share of the sound's length."""
 
 SHORTEST_S = 20.0
-"""A sound that is shorter is played round and round: its stretches would be scraps."""
+"""A shorter sound is simply looped: its stretches would be scraps."""
 
 JOIN_S = 2.0
-"""Length of a join, shorter where less is quiet: so slow, noise becomes other noise unheard."""
+"""Longest join: slow enough to change one noise into another unnoticed. Shorter in short quiet
+spans."""
 
 MARGIN_SHARE = 0.25
-"""A join's middle keeps so far from the ends of a short span, as a share of that span."""
+"""Distance of a join's middle from the ends of a short span, as a share of that span."""
 
 N_TRIES = 40
-"""Stretches that are drawn until one has rested; of 100, about one does not find one in time, and
-takes the one that has rested longest."""
+"""Attempts at drawing a stretch that has rested long enough; about one search in 100 fails and
+falls back on the one that has rested longest."""
 
 
 class Cut(NamedTuple):
@@ -44,7 +45,7 @@ class Cut(NamedTuple):
     at : int
         Its middle, in samples of the loop.
     room : int
-        Samples to either side that it may take.
+        Samples that the join may use on either side.
     """
 
     at: int
@@ -52,15 +53,15 @@ class Cut(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What is to be heard next: one place of the loop, or two while one becomes the other.
+    """The next part of the output: one place of the loop, or a crossfade between two.
 
     Attributes
     ----------
     start : int
-        Where in the loop it begins, in samples; it may go round the loop's end.
+        First sample in the loop; the segment may wrap around the loop's end.
     n_samples : int
     leaving : int or None
-        Where what fades out meanwhile begins; None when nothing does.
+        First sample of what fades out meanwhile; None outside a join.
     """
 
     start: int
@@ -76,7 +77,7 @@ class Stretches:
     n_samples : int
         Length of the loop, at 44,100 Hz.
     cuts : Cuts
-        Where it may be cut. Nowhere means anywhere, as does one span over all of it.
+        Spans in which it may be cut. No span means anywhere, as does one span over the whole loop.
     random : numpy.random.Generator
     """
 
@@ -98,7 +99,7 @@ class Stretches:
         self._clock = 0
 
     def segments(self) -> Iterator[Segment]:
-        """Yield what is to be heard, without end."""
+        """Yield segments without end."""
         if self._n < SHORTEST_S * SAMPLE_RATE:
             while True:
                 yield Segment(0, self._n)
@@ -112,7 +113,7 @@ class Stretches:
             position, end = entry.at + half, following_end
 
     def _draw(self) -> tuple[Cut, Cut]:
-        """Return where the next stretch begins and ends."""
+        """Return the beginning and end of the next stretch."""
         longest = -float("inf")
         for _ in range(N_TRIES):
             begin = self._cut_at(int(self._random.integers(self._n)))
@@ -132,9 +133,9 @@ class Stretches:
         return chosen
 
     def _rested(self, begin: Cut, end: Cut) -> float:
-        """Return how long ago a stretch was heard, in samples; below zero if it is too long."""
+        """Return the samples since a part of a stretch was heard; negative if it is too long."""
         length = (end.at - begin.at) % self._n
-        # Spans may be so far apart that no stretch has a usual length.
+        # Spans may be too far apart for a stretch of the usual length.
         off = max(self._least - length, length - round(MOST_S * SAMPLE_RATE), 0)
         if off:
             return -off
@@ -146,7 +147,7 @@ class Stretches:
         return min(heard, default=self._n)
 
     def _cut_at(self, place: int) -> Cut:
-        """Return the next cut from a place on."""
+        """Return the first cut at or after a place."""
         if self._spans is None:
             return Cut(place, self._join)
         later = self._spans[self._spans[:, 1] > place]
