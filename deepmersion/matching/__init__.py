@@ -1,1 +1,1 @@
-"""Which mix of sounds belongs to what is seen in a photo, and why."""
+"""Matching: finds the mix of sounds for what is seen in a photo, and explains it."""

@@ -1,4 +1,4 @@
-"""Chatter as a match: instead of the one best mix, every sound, as loud as it fits by itself."""
+"""Chatter: a mix of all sounds, each as loud as it fits the photo."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from deepmersion.errors import RequestError
 from deepmersion.matching.rule import Match, power_shares
 
 SMALLEST_CHATTER_GAIN = 0.01
-"""A sound 40 dB below the first in a chatter mix is not heard, and is left out."""
+"""40 dB below the loudest sound of a chatter mix, a sound is inaudible and left out."""
 
 
 def chatter(scores: np.ndarray, level: float) -> np.ndarray:
-    """Return the gains of a mix of all sounds, the better a sound fits the louder.
+    """Return the gains of a mix of all sounds; the better a sound fits, the louder it is.
 
-    The sounds are ranked by their own scores. From each to the next the power falls by the factor
-    `level`, so the gain of the sound of rank r (the best has 0) is
+    The sounds are ranked by their own scores. From one rank to the next, the power falls by the
+    factor `level`, so the gain at rank r (0 is the best) is
 
         g = level^(r/2).
 
-    It goes from the best sound alone (0) to all of them alike (1); in between about
+    Level 0 plays the best sound alone, level 1 all sounds equally. In between, about
     1 / (1 - level) sounds are heard. Gains below `SMALLEST_CHATTER_GAIN` are zero.
 
     Parameters
     ----------
     scores : ndarray, shape = (sounds,)
-        Of each sound by itself, in nats, the lowest best; ties keep their order.
+        Score of each sound alone, in nats; the lowest is the best, ties keep their order.
     level : float
         From 0 to 1.
 
@@ -52,9 +52,9 @@ def chatter(scores: np.ndarray, level: float) -> np.ndarray:
 def chatter_match(singles: Sequence[Match], level: float) -> Match:
     """Return the chatter mix as a match.
 
-    SoundNet has not heard this mix. Its divergences and its score are the means of its sounds'
-    own, weighted by their shares of the power. For the divergences that is a bound: they are
-    convex, so from the weighted mean of the sounds' distributions they cannot be larger.
+    SoundNet has not heard this mix. Its divergences and score are the means of its sounds' own,
+    weighted by their shares of the power. For the divergences that is an upper bound: they are
+    convex, so the divergence from the weighted mean of the sounds' distributions cannot be larger.
 
     Parameters
     ----------

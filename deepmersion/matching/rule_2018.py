@@ -1,13 +1,13 @@
-"""The rule of the first prototype (2018), kept so that both figures can be had in one run.
+"""The rule of the first prototype (2018), kept for comparison.
 
-It took the mix with the least
+It chose the mix with the lowest
 
     KL(q ‖ p) = Σ q log q - Σ q log p,
 
-q being what SoundNet hears in the mix and p what the image networks see, objects and scenes added
-up: the other direction than SoundNet was trained by, and nothing against hubs. The prototype took
-the least over short windows of time. An index holds the average over time, so this is its rule
-without the advantage that it gave to long and varied sounds.
+summed over objects and scenes, where q is what SoundNet hears in the mix and p what the image
+networks see. That is the reverse of the direction in which SoundNet was trained, and does nothing
+against hubs. The prototype took the minimum over short windows of time. An index holds the average
+over time, so this version lacks the original's bias towards long and varied sounds.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ CHUNK_ENTRIES = 2048
 """Entries compared at once: 12 MB of log-probabilities."""
 
 SMALLEST_PROB = 1e-9
-"""The photo's probabilities below this are taken as this: what a network rules out, and the mix
-does not, would otherwise rule out the mix."""
+"""Lower bound on the photo's probabilities: a class that the network rules out and the mix does not
+would otherwise rule out the mix."""
 
 
 def search_as_in_2018(
     index: SoundIndex, evidence: Mapping[str, Evidence], top: int = 1
 ) -> list[list[Match]]:
-    """Return the best mixes of an index for each photo by the rule of 2018, the best first.
+    """Return an index's best mixes for each photo by the rule of 2018, the best first.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def search_as_in_2018(
     evidence : mapping of str to Evidence
         By label set, one or both; the same photos in each.
     top : int
-        How many mixes.
+        Number of mixes.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The reasons for a mix in words, for people: no nats, no tables."""
+"""Puts the reasons for a mix into plain sentences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from deepmersion.matching.explain import Reason
 
 N_SHOWN = 2
-"""Reasons of what the photo shows that are named of a sound, and as many of what SoundNet hears."""
+"""Reasons given per sound: this many that the photo shows, and as many that SoundNet hears."""
 
 PHRASES = {
     "night": "a night",
@@ -15,21 +15,21 @@ PHRASES = {
     "calm room": "a calm room",
     "clear day": "a clear day",
 }
-"""Conditions that read better with an article, or in other words."""
+"""Conditions that read better with an article or in other words."""
 
 
 def sentence(title: str, reasons: Sequence[Reason]) -> str:
-    """Return why a sound was chosen, in one sentence.
+    """Return one sentence on why a sound was chosen.
 
-    Such as ``Wood fire: the photo shows flames (62 %) and a stove (20 %); SoundNet hears a
+    For example ``Wood fire: the photo shows flames (62 %) and a stove (20 %); SoundNet hears a
     campsite``.
 
     Parameters
     ----------
     title : str
-        What the sound is called.
+        The sound's title.
     reasons : sequence of Reason
-        Those that count most first (`explain.reasons`).
+        In order of weight (`explain.reasons`).
     """
     shown = [reason for reason in reasons if reason.witness != "soundnet"][:N_SHOWN]
     heard = [reason for reason in reasons if reason.witness == "soundnet"][:N_SHOWN]
@@ -45,7 +45,7 @@ def sentence(title: str, reasons: Sequence[Reason]) -> str:
 
 
 def phrase(label_set: str, label: str) -> str:
-    """Return a class as a sentence names it, such as ``a market (outdoor)``."""
+    """Return a class as worded in a sentence, such as ``a market (outdoor)``."""
     if label_set == "conditions":
         return PHRASES.get(label, label)
     place, _, which = label.replace("_", " ").partition("/")
@@ -54,6 +54,6 @@ def phrase(label_set: str, label: str) -> str:
 
 
 def _joined(parts: Sequence[str]) -> str:
-    """Return parts as a list in a sentence, each once."""
+    """Return the distinct parts as a list in a sentence."""
     parts = list(dict.fromkeys(parts))
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
