@@ -111,7 +111,7 @@ def test_an_unreadable_photo(
     shutil.copy(china_jpg, photo)
     photo.chmod(0)
     error = the_error(run("match", photo, "-o", "-", before=bound_by_permissions))
-    assert error == f"{photo}: may not be read; check the file's permissions"
+    assert error == f"{photo}: is not readable; check the file's permissions"
 
 
 # Indexes

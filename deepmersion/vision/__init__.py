@@ -1,1 +1,1 @@
-"""From a photo's file to what the image networks see in it."""
+"""Vision: from a photo's file to what the image networks see in it."""

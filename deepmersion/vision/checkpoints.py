@@ -1,4 +1,4 @@
-"""Reads PyTorch checkpoints into networks, and believes nothing of what is in them."""
+"""Loads PyTorch checkpoints into networks, treating the files as untrusted."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from deepmersion.errors import WeightsError
 ZIP_MAGIC = b"PK\x03\x04"
 
 BATCH_COUNTER = "num_batches_tracked"
-"""Batch normalisation's count of training steps, which PyTorch has had since 0.4.1 and which
-means nothing when a network only predicts."""
+"""Batch normalisation's count of training steps, which PyTorch has stored since 0.4.1 and which is
+irrelevant to prediction."""
 
 SHOWN_KEYS = 3
 
@@ -30,10 +30,10 @@ def read_state_dict(path: Path, entry: str | None = None, prefix: str = "") -> d
     ----------
     path : Path
     entry : str, optional
-        Where in the checkpoint the tensors are; by default they are all that it holds.
+        Entry of the checkpoint that holds the tensors; by default the checkpoint itself.
     prefix : str
-        What every name begins with, and which is taken off: ``module.`` where the network was
-        saved inside `torch.nn.DataParallel`.
+        Prefix to strip from every name: ``module.`` if the network was saved inside
+        `torch.nn.DataParallel`.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def _read(path: Path) -> Any:
             is_zip = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
         return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except Exception as error:
-        # Damaged files make the unpickler raise IndexError, struct.error and others as well.
+        # On damaged files, the unpickler raises IndexError, struct.error and others as well.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(f"{path} cannot be read ({reason}): fetch it again") from error
 
@@ -70,10 +70,10 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str) -> nn.Modul
     Parameters
     ----------
     network : Module
-        May be on the ``meta`` device: it takes the tensors themselves, without a copy.
+        May be on the ``meta`` device: it uses the tensors themselves, without a copy.
     state : mapping of str to Tensor, float32
     name : str
-        What errors call the weights.
+        The weights' name in errors.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def _check_tensor(value: Tensor, wanted: Tensor, name: str) -> None:
         raise WeightsError(
             f"{name}: {_kind(value)} where {_kind(wanted)} belongs; fetch them again"
         )
-    # Both extremes are finite only if all values are; isfinite would need as much memory again.
+    # The extremes are finite only if all values are; isfinite would take as much memory again.
     if not torch.stack(torch.aminmax(value)).isfinite().all():
         raise WeightsError(f"{name}: holds values that are not finite; fetch them again")
 

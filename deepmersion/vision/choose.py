@@ -1,4 +1,4 @@
-"""The choice of image networks."""
+"""Chooses and loads the image networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepmersion.vision.networks import ImageNetworks
 Choice = Literal["auto", "lite", "paper"]
 
 OnChoice = Callable[[str], None]
-"""Called with a line that says which networks ``auto`` took, and why."""
+"""Called with a line that states which networks ``auto`` chose, and why."""
 
 HOW_TO_GET_PAPER = "`deepmersion weights fetch paper` gets those of the paper"
 
@@ -24,9 +24,9 @@ def load_networks(
     Parameters
     ----------
     choice : {"auto", "lite", "paper"}
-        ``auto`` takes the paper's networks when the published files of both are there, else lite.
+        ``auto`` chooses the paper's networks if the weights of both are present, else lite.
     device : str
-        Where PyTorch runs them, such as ``"cpu"`` or ``"cuda"``.
+        PyTorch device to run them on, such as ``"cpu"`` or ``"cuda"``.
     on_choice : callable, optional
 
     Raises

@@ -1,4 +1,4 @@
-"""Folders of photos, and those that a camera drops new ones into."""
+"""Lists the photos of a folder, and watches a folder for new ones."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from deepmersion.vision.photo import SUFFIXES
 T = TypeVar("T")
 
 POLL_S = 0.5
-"""Seconds between looks at a folder. Polling works on every system and over networks, where
-notifications do not, and a place does not change faster."""
+"""Seconds between polls of a folder. Unlike notifications, polling works on every system and over
+networks, and a place does not change faster."""
 
 MAX_POLL_SHARE = 0.05
-"""The largest share of the time spent on looking: folders can be huge, or far away."""
+"""Largest share of the time spent polling: folders can be huge or remote."""
 
 SETTLE_S = 1.0
-"""Seconds that a new file must be unchanged before it is opened: it may still be being written."""
+"""Seconds that a new file must be unchanged before it is opened: it may still be growing."""
 
 PATIENCE_S = 5.0
 """Seconds that an unreadable file must be unchanged before it is reported: its writer may have
@@ -31,12 +31,13 @@ paused."""
 
 
 class Version(NamedTuple):
-    """A version of a file, identified without reading it.
+    """A version of a file, identified without reading the file.
 
     Attributes
     ----------
     mtime_ns : int
-        When it was last changed, in nanoseconds; first, so that the newest version is the largest.
+        Time of the last change, in nanoseconds. It comes first, which makes the newest version the
+        largest.
     inode, size : int
     """
 
@@ -58,25 +59,25 @@ def _versions(folder: Path) -> dict[Path, Version]:
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
-            # Programs hide files that are unfinished or private.
+            # Hidden files are unfinished or private.
             if path.suffix.lower() not in SUFFIXES or entry.name.startswith("."):
                 continue
             try:
                 status = entry.stat()
             except OSError:
-                continue  # it has gone meanwhile, or is a link to nothing
+                continue  # it is gone by now, or a dangling link
             if stat.S_ISREG(status.st_mode):
                 found[path] = Version(status.st_mtime_ns, status.st_ino, status.st_size)
     return found
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be watched, before any work is done.
+    """Check that a folder can be watched, before any work is done.
 
     Raises
     ------
     PhotoError
-        When it cannot be read.
+        When the folder cannot be read.
     """
     _listed(folder)
 
@@ -89,24 +90,24 @@ def watch(
 ) -> Iterator[T]:
     """Yield what `look` returns for the newest photo in a folder, then for each new one.
 
-    When several arrive at once, only the newest is taken. A file that is rewritten counts as new.
-    One that cannot be opened is tried again, and reported when it has not changed for
-    `PATIENCE_S`.
+    When several arrive at once, only the newest is used. A rewritten file counts as new. A file
+    that cannot be opened is tried again, and reported once it has not changed for `PATIENCE_S`.
 
     Parameters
     ----------
     folder : Path
     look : callable
-        Called with a photo's path, once or more; raises PhotoError when it cannot be opened.
+        Called with a photo's path, possibly several times; raises PhotoError when it cannot be
+        opened.
     on_failure : callable
-        Called with the path and the error of a photo that is given up.
+        Called with the path and the error of a photo that is given up on.
     stop : threading.Event
         Set to end the iterator.
 
     Raises
     ------
     PhotoError
-        When the folder cannot be read, or no longer.
+        When the folder cannot be read (any more).
     """
     arrivals = _Arrivals(folder)
     while not stop.is_set():
@@ -128,7 +129,7 @@ def watch(
 
 
 class _Arrivals:
-    """The photos in a folder: which versions there are, since when, and which are dealt with."""
+    """The photos in a folder: their versions, since when, and which are done with."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -139,7 +140,7 @@ class _Arrivals:
         self._looked = False
 
     def update(self) -> float:
-        """Look at the folder; return how long to wait before the next time, in seconds."""
+        """Poll the folder; return the seconds to wait before the next poll."""
         began = time.monotonic()
         found = _listed(self._folder)
         self._since = {
@@ -155,12 +156,12 @@ class _Arrivals:
         return max(POLL_S, (time.monotonic() - began) / MAX_POLL_SHARE)
 
     def _age_s(self, version: Version) -> float:
-        """Return for how long a file that is seen for the first time has not changed."""
-        # The date of a file that comes later says nothing: it may be a copy with its old date.
+        """Return the seconds for which a file that appeared just now has been unchanged."""
+        # The date of a later file is unreliable: it may be a copy that kept its old date.
         return 0.0 if self._looked else max(0.0, time.time() - version.mtime_ns / 1e9)
 
     def newest(self) -> Path | None:
-        """Return the newest photo that is to be looked at, if there is one."""
+        """Return the newest photo still to be opened, if any."""
         waiting = [
             path
             for path, version in self._versions.items()
@@ -169,23 +170,23 @@ class _Arrivals:
         return max(waiting, key=self._order, default=None)
 
     def unchanged_s(self, path: Path) -> float:
-        """Return for how long a photo has not changed, in seconds."""
+        """Return the seconds for which a photo has been unchanged."""
         return time.monotonic() - self._since[path]
 
     def settle(self, path: Path) -> None:
-        """Deal with a photo, and so with all that are older, but for the doubtful ones."""
+        """Mark a photo as done, and with it all older ones except the doubtful."""
         self._doubtful.discard(path)
         for other, version in self._versions.items():
             if self._order(other) <= self._order(path) and other not in self._doubtful:
                 self._done[other] = version
 
     def give_up(self, path: Path) -> None:
-        """Deal with a photo alone."""
+        """Mark a single photo as done."""
         self._doubtful.discard(path)
         self._done[path] = self._versions[path]
 
     def doubt(self, path: Path) -> None:
-        """Keep a photo that could not be opened for another time."""
+        """Keep a photo that could not be opened for another attempt."""
         self._doubtful.add(path)
 
     def _order(self, path: Path) -> tuple[Version, Path]:

@@ -1,7 +1,6 @@
 """The interface of image networks.
 
-Photos go in as arrays of pixels, distributions over named classes come out; how a network runs is
-up to it.
+Photos go in as arrays of pixels, distributions over named classes come out.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Distributions:
-    """Classes seen in some photos: probabilities, each row of which sums to 1.
+    """Probabilities of the classes seen in some photos; each row sums to 1.
 
     Attributes
     ----------
@@ -33,7 +32,7 @@ class Distributions:
 
 
 class ImageNetworks(Protocol):
-    """Networks for objects, scenes and conditions, loaded and ready."""
+    """Networks for objects, scenes and conditions, loaded and ready to run."""
 
     @property
     def name(self) -> str:
@@ -47,20 +46,20 @@ class ImageNetworks(Protocol):
 
     @property
     def weights(self) -> Mapping[str, str]:
-        """Identities of the weights, such as their SHA-256, by the name of the network."""
+        """Identities of the weights, such as their SHA-256, by network."""
         ...
 
     @property
     def min_side(self) -> int:
-        """The resolution that `photo.load_photo` needs to deliver, in pixels.
+        """Resolution needed from `photo.load_photo`, in pixels.
 
-        A photo decoded at a reduced size whose sides are at least this long gives the same
-        distributions, near enough.
+        A photo decoded at a reduced size gives nearly the same distributions as long as its sides
+        are at least this long.
         """
         ...
 
     def reduced(self, image: np.ndarray) -> np.ndarray:
-        """Return a photo made as small as it may be for `classify` to give the same for it."""
+        """Return a photo made as small as possible without changing the result of `classify`."""
         ...
 
     def classify(self, images: Sequence[np.ndarray]) -> Distributions:

@@ -1,4 +1,4 @@
-"""A photo on its way into the networks: opened, or the error if it cannot be."""
+"""Opens photos for the networks, and keeps the error of a photo that cannot be opened."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from deepmersion.vision.photo import Photo, load_photo, name_of, read_photo
 
 @dataclass(frozen=True)
 class Opened:
-    """A photo's pixels, or why there are none.
+    """A photo's pixels, or the error that opening it raised.
 
     Attributes
     ----------
     name : str
     image : ndarray, shape = (height, width, 3), uint8, or None
-        As small as the networks let it be.
+        As small as the networks allow.
     error : PhotoError or None
-        Either this or the image is None.
+        Exactly one of `image` and `error` is None.
     picture : ndarray, shape = (height, width, 3), uint8, or None
-        The photo as it is to be shown to people, if that was asked for.
+        The photo as shown to people, if requested.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Opened:
     picture: np.ndarray | None = None
 
     def pixels(self) -> np.ndarray:
-        """Return the image; raises the error if there is none."""
+        """Return the image, or raise the error."""
         if self.error is not None:
             raise self.error
         assert self.image is not None
@@ -44,16 +44,16 @@ class Opened:
 def open_photo(
     photo: Photo, networks: ImageNetworks, name: str | None = None, *, shown: bool = False
 ) -> Opened:
-    """Open a photo for image networks; raises nothing that is the photo's fault.
+    """Open a photo for image networks; problems with the photo are returned, not raised.
 
     Parameters
     ----------
     photo : Path, str or binary file
     networks : ImageNetworks
     name : str, optional
-        By default as `name_of` does.
+        By default that of `name_of`.
     shown : bool
-        Whether the photo is to be shown to people.
+        True to keep a picture to show to people.
     """
     own_name = name_of(photo)
     name = own_name if name is None else name

@@ -1,9 +1,9 @@
 """The image networks of the paper: VGG-16 for objects, Places365's ResNet-18 for scenes.
 
-VGG-16 (Simonyan and Zisserman 2014) has torchvision's ``VGG16_Weights.IMAGENET1K_V1``, the
+VGG-16 (Simonyan and Zisserman 2014) uses torchvision's ``VGG16_Weights.IMAGENET1K_V1``, the
 ResNet-18 (He et al. 2015) the weights published with Places365 (Zhou et al. 2017). SoundNet was
-trained to predict what an ImageNet network and a Places network see. Conditions, which neither
-knows, are recognised by the embedded network (`lite`) here too.
+trained to predict what an ImageNet network and a Places network see. Neither knows conditions,
+which are left to the embedded network (`lite`).
 """
 
 from __future__ import annotations
@@ -29,46 +29,46 @@ from deepmersion.vision.networks import Distributions
 from deepmersion.weights.store import SPECS, WeightsSpec, verify
 
 BATCH_SIZE = 4
-"""Photos that go through the networks at once. VGG-16's first layers are wide, some 50 MB a
-photo, and larger batches are hardly faster."""
+"""Photos per batch. VGG-16's first layers take about 50 MB per photo, and larger batches are hardly
+faster."""
 
 CROP_SIDE = 224
-"""Pixels on each side of what both networks were trained on."""
+"""Side in pixels of the input that both networks were trained on."""
 
 OBJECTS_SIDE = 256
-"""Pixels on the shorter side to which torchvision resizes a photo for VGG-16 before cropping."""
+"""Shorter side in pixels to which torchvision resizes a photo for VGG-16 before cropping."""
 
 PLACES_SIDE = 256
-"""Pixels on each side to which Places365's script squashes a photo before cropping."""
+"""Side in pixels to which Places365's script squashes a photo before cropping."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 """Mean and standard deviation of ImageNet's red, green and blue in [0, 1]; both networks were
-trained on pixels less the one, divided by the other."""
+trained on pixels standardised by them."""
 
 LITE_PARTS = ("EfficientNet-Lite0", "lite conditions")
-"""What of the embedded networks' weights decides conditions."""
+"""Those of the embedded networks' weights that decide conditions."""
 
 Preparation = Callable[[Image.Image], Tensor]
 
 
 def object_preparation() -> Preparation:
-    """Return what VGG-16's weights were published with.
+    """Return the preparation published with VGG-16's weights.
 
-    The shorter side is resized to 256 pixels (bilinear, antialiased), the middle 224 × 224 are
-    taken, and `IMAGENET_MEAN` and `IMAGENET_DEVIATION` applied. Source: torchvision,
-    ``VGG16_Weights.IMAGENET1K_V1.transforms``, which is used as it is.
+    The shorter side is resized to 256 pixels (bilinear, antialiased), the centre 224 × 224 are
+    cropped, and `IMAGENET_MEAN` and `IMAGENET_DEVIATION` applied. This is torchvision's own
+    ``VGG16_Weights.IMAGENET1K_V1.transforms``.
     """
     preset: Preparation = VGG16_Weights.IMAGENET1K_V1.transforms()
     return preset
 
 
 def scene_preparation() -> Preparation:
-    """Return what the Places365 weights were published with.
+    """Return the preparation published with Places365's weights.
 
-    The whole photo is squashed to 256 × 256 pixels (bilinear, antialiased), the middle 224 × 224
-    are taken, and `IMAGENET_MEAN` and `IMAGENET_DEVIATION` applied. Source:
-    ``run_placesCNN_basic.py`` in CSAILVision/places365, the script that goes with the weights.
+    The whole photo is squashed to 256 × 256 pixels (bilinear, antialiased), the centre 224 × 224
+    are cropped, and `IMAGENET_MEAN` and `IMAGENET_DEVIATION` applied. Source:
+    ``run_placesCNN_basic.py`` in CSAILVision/places365, the script published with the weights.
     """
     steps: Preparation = transforms.Compose(
         [
@@ -91,18 +91,18 @@ class Paper:
     scenes : Module
         The same for 365 scenes.
     lite : Lite
-        Recognises the conditions.
+        Classifies the conditions.
     weights : mapping of str to str
-        The weights' identities by the name of the network.
+        The weights' identities by network.
     device : torch.device
-        Where both networks are.
+        Device of both networks.
     """
 
     name: ClassVar[str] = "paper"
 
     min_side: ClassVar[int] = sys.maxsize
-    """Photos are wanted as they are: one decoded at a reduced size gives slightly other pixels
-    than the published preparations."""
+    """Photos are decoded at full size: decoding at a reduced size would give slightly different
+    pixels from the published preparations."""
 
     def __init__(
         self,
@@ -127,9 +127,9 @@ class Paper:
         Parameters
         ----------
         device : str or torch.device
-            Where the networks run.
+            Device for the networks.
         specs : mapping of str to WeightsSpec
-            What ``vgg16`` and ``places365`` are.
+            The specs of ``vgg16`` and ``places365``.
 
         Raises
         ------
@@ -146,7 +146,7 @@ class Paper:
         return cls(objects, scenes, lite, weights, place)
 
     def reduced(self, image: np.ndarray) -> np.ndarray:
-        """Return the photo itself, for the two networks see it at different sizes."""
+        """Return the photo unchanged: the two networks see it at different sizes."""
         return image
 
     @torch.inference_mode()
@@ -177,9 +177,9 @@ class Paper:
     def maps(
         self, image: np.ndarray, classes: Mapping[str, Sequence[int]]
     ) -> dict[str, np.ndarray]:
-        """Return where in a photo classes are seen; see `networks.ImageNetworks`.
+        """Return maps of where in a photo classes are seen; see `networks.ImageNetworks`.
 
-        The networks look at the middle of a photo; what they do not see is 0.
+        The networks see only the middle of a photo; the maps are 0 elsewhere.
         """
         height, width = image.shape[:2]
         seen = CROP_SIDE / OBJECTS_SIDE * min(height, width)
@@ -218,7 +218,7 @@ def _batches(images: Sequence[np.ndarray]) -> Iterator[list[Image.Image]]:
 
 
 def require(specs: Sequence[WeightsSpec]) -> None:
-    """Raise WeightsError with what to do when any of the paper's weights is not there at all."""
+    """Raise WeightsError, with what to do, if a file of the paper's weights is missing."""
     missing = [spec for spec in specs if spec.is_missing]
     if missing:
         names = " and ".join(spec.name for spec in missing)

@@ -1,4 +1,4 @@
-"""From a photo's file to its pixels: uint8 RGB, upright, opaque, whatever the file holds."""
+"""Decodes photos to pixels: upright, opaque, uint8 RGB, whatever the file holds."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ Photo = Path | str | BinaryIO
 """A photo's path, or a binary file that is read to its end, such as standard input."""
 
 STDIN_NAME = "<stdin>"
-"""What Python calls it."""
+"""Python's name for it."""
 
 NAMELESS = "the photo"
-"""What a file without a name is called."""
+"""Name given to a file without one."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "PPM")
-"""What cameras, phones and web pages deliver (phones' MPO counts as JPEG), and PPM for pipes.
-Nothing that starts another program (EPS), and none of Pillow's rare decoders: a photo may come
-from anyone."""
+"""The formats of cameras, phones and web pages (phones' MPO counts as JPEG), and PPM for pipes.
+Photos are untrusted, so formats that start another program (EPS) and Pillow's rare decoders are
+left out."""
 
 SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".mpo", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif"}
     | {".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif"}
 )
-"""What names of photos in a folder end in. HEIC is among them, so that its being unreadable is
-said rather than passed over."""
+"""Suffixes of photos in a folder. HEIC is included: it cannot be read, which should be reported
+rather than passed over."""
 
 MAX_FILE_BYTES = 512 * 2**20
-"""The most that is read of one file; it keeps an endless pipe from filling the memory. The
-largest photo that Pillow accepts (89 million pixels) is 256 MiB even when not compressed."""
+"""Largest file that is read: keeps an endless pipe from filling the memory. The largest photo that
+Pillow accepts (89 million pixels) has 256 MiB even uncompressed."""
 
 MIN_SIDE = 32
-"""Shortest side accepted, in pixels. The networks reduce a picture 32 times before they judge
-it, so less than that is no picture to them (icons, tracking pixels)."""
+"""Shortest side accepted, in pixels. The networks reduce a picture by a factor of 32 before they
+classify it, so anything smaller (icons, tracking pixels) tells them nothing."""
 
 BACKGROUND = (127, 127, 127)
-"""What shows through transparent pixels: mid grey, the zero of the networks' input and so the
-colour that speaks for no class. White would speak for snow."""
+"""Colour behind transparent pixels: mid grey, the zero of the networks' input, which favours no
+class. White would favour snow."""
 
 WHITE_16_BIT = 65_535
 
@@ -54,7 +54,7 @@ HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 
 def name_of(photo: Photo) -> str:
-    """Return what a photo is called: its path, or the name of an open file.
+    """Return a photo's name: its path, or the name of an open file.
 
     Standard input is ``-``, and a file without a name `NAMELESS`.
     """
@@ -82,19 +82,19 @@ def load_photo(
 ) -> np.ndarray:
     """Return a photo's pixels, turned upright as its EXIF data says.
 
-    Of a file with several pictures (GIF, TIFF, MPO) the first is taken. Transparent parts show
-    `BACKGROUND`. Values of 16 bits are scaled to 8; of floating-point ones 1.0, or the
-    brightest if that is more, is white.
+    Of a file with several pictures (GIF, TIFF, MPO), the first is used. Transparent parts show
+    `BACKGROUND`. 16-bit values are scaled to 8 bits; in floating point, white is 1.0 or the
+    brightest value if that is higher.
 
     Parameters
     ----------
     source : Path or binary file
         A binary file is read to its end and need not be seekable.
     name : str, optional
-        How errors call the photo; by default as `name_of` does. ``-`` is standard input.
+        The photo's name in errors; by default that of `name_of`. ``-`` is standard input.
     min_side : int, optional
-        Lets a JPEG be decoded at a half, a quarter or an eighth of its size, which is several
-        times faster, as long as both sides keep at least this many pixels.
+        Allows decoding a JPEG at a half, a quarter or an eighth of its size, which is several times
+        faster, as long as both sides keep at least this many pixels.
 
     Returns
     -------
@@ -104,9 +104,8 @@ def load_photo(
     Raises
     ------
     PhotoError
-        When there is no such file, or it cannot be read, or it holds no photo that can be
-        decoded, is damaged, smaller than `MIN_SIDE` or larger than Pillow's limit against
-        decompression bombs.
+        When the file is missing, unreadable, damaged or not a known format, or the photo is smaller
+        than `MIN_SIDE` or larger than Pillow's limit against decompression bombs.
     """
     name = name_of(source) if name is None else name
     if name == "-" and not isinstance(source, Path):
@@ -136,10 +135,10 @@ def _read(source: Path | BinaryIO, name: str) -> bytes:
         raise _unfit(name, "there is no such file; check the path") from None
     except IsADirectoryError:
         raise _unfit(
-            name, "is a folder and no photo; name a photo, or a folder with photos in it"
+            name, "is a folder, not a photo; give a photo, or a folder with photos in it"
         ) from None
     except PermissionError:
-        raise _unfit(name, "may not be read; check the file's permissions") from None
+        raise _unfit(name, "is not readable; check the file's permissions") from None
     except (OSError, ValueError) as error:
         raise _unfit(name, f"cannot be read ({reason(error)}); check the path") from error
     if not data:
@@ -150,7 +149,7 @@ def _read(source: Path | BinaryIO, name: str) -> bytes:
 
 
 def _read_bounded(file: BinaryIO) -> bytes:
-    """Return what a file holds, or a little more than `MAX_FILE_BYTES` of it."""
+    """Return a file's contents, or slightly more than the first `MAX_FILE_BYTES` of it."""
     data = bytearray()
     while len(data) <= MAX_FILE_BYTES and (chunk := file.read(2**20)):
         data += chunk
@@ -163,8 +162,8 @@ def _decode(data: bytes, name: str, min_side: int | None) -> PILImage:
 
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
-        # Between its limit and twice that, Pillow only warns. How warnings are treated is a
-        # setting of the whole process, and several threads decode: so it is looked at here.
+        # Between its limit and twice that, Pillow only warns. Warning filters are global to the
+        # process, and several threads decode, so the limit is checked here.
         if image.width * image.height > (Image.MAX_IMAGE_PIXELS or math.inf):
             raise Image.DecompressionBombError
         if min_side is not None:
@@ -179,8 +178,8 @@ def _decode(data: bytes, name: str, min_side: int | None) -> PILImage:
     except MemoryError:
         raise _unfit(name, "does not fit into the memory; scale it down first") from None
     except Exception as error:
-        # Damaged data makes Pillow's decoders raise OSError, SyntaxError, ValueError,
-        # struct.error, IndexError and others; to the user it is all the same.
+        # On damaged data, Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error,
+        # IndexError and others; to the user they all mean the same.
         raise _unfit(
             name, f"is damaged or cut short ({in_one_line(error)}); get the photo again"
         ) from error
@@ -209,7 +208,7 @@ def _to_rgb(image: PILImage) -> PILImage:
 def _to_8_bit(values: np.ndarray) -> np.ndarray:
     """Return grey values of 16 bits, 32 bits or floating point as uint8.
 
-    32-bit integers mostly hold 16-bit data; only values beyond those move the white point.
+    32-bit integers mostly hold 16-bit data; only larger values raise the white point.
     """
     finite = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     usual = 1.0 if np.issubdtype(values.dtype, np.floating) else float(WHITE_16_BIT)
@@ -219,10 +218,10 @@ def _to_8_bit(values: np.ndarray) -> np.ndarray:
 
 
 def _upright(image: PILImage) -> PILImage:
-    """Return the picture turned and mirrored as its EXIF data say, if they can be read."""
+    """Return the picture turned and mirrored according to its EXIF data, if readable."""
     from PIL import ImageOps
 
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF data make Pillow raise OSError, SyntaxError, struct.error, …
+    except Exception:  # on damaged EXIF data, Pillow raises OSError, SyntaxError, struct.error, …
         return image

@@ -1,4 +1,4 @@
-"""Reading ahead: the next photos are decoded while the networks look at those before."""
+"""Decodes the next photos while the networks classify the previous ones."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from deepmersion.vision.photo import Photo
 T = TypeVar("T")
 
 MAX_AHEAD = 4
-"""Photos decoded ahead at most. A bound on memory: the largest that are accepted take 267 MB."""
+"""Most photos decoded ahead. Bounds the memory: the largest photos accepted take 267 MB each."""
 
 
 def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[T]:
     """Yield what `load` returns for each photo, in order; it must not raise.
 
-    Files are loaded by several threads, which pays because decoders leave Python's lock alone.
-    A source that may block, such as standard input or a pipe, is loaded in its turn by the calling
-    thread, so that it can be interrupted; so is a single photo.
+    Files are loaded by several threads, which pays because decoders release Python's lock. Sources
+    that may block, such as standard input or a pipe, are loaded in turn by the calling thread,
+    where Ctrl-C can interrupt them; so is a single photo.
     """
     if len(photos) == 1:
         yield load(photos[0])
@@ -36,7 +36,7 @@ def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[
 
     def start(n: int) -> None:
         for photo in islice(remaining, n):
-            # A Path's own is_file raises where a name is too long or a folder may not be entered.
+            # Path.is_file raises if a name is too long or a folder may not be entered.
             is_file = isinstance(photo, str | Path) and os.path.isfile(photo)  # noqa: PTH113
             coming.append(pool.submit(load, photo).result if is_file else partial(load, photo))
 
