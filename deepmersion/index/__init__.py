@@ -1,1 +1,1 @@
-"""The index: a file, the pass over it, and the journal of one that is being built."""
+"""The index: its file, the pass over it, and the journal of one being built."""

@@ -6,14 +6,14 @@ Datasets: ``sounds`` [sounds] (UTF-8 names), ``gains`` [entries, sounds] (float3
 [entries, 1000] and ``scenes`` [entries, 401] (uint16). A number n of the last two is the
 log-probability -n / 2048 nats: a probability from 1 down to exp(-32), within 0.025 %.
 
-To find the best entry for a photo is to read all of them (`deepmersion.index.scan`), so they lie
-there as they are read: two bytes each, one after the other, neither packed nor in chunks. A
-million entries are 2.8 GB. Packed floating-point numbers would take as much, and sixty times as
-long to unpack.
+Finding the best entry for a photo means reading all of them (`deepmersion.index.scan`), so they are
+stored as they are read: contiguous, two bytes each, neither compressed nor chunked. A million
+entries take 2.8 GB. Compressed floating-point numbers would take as much, and sixty times as long
+to read.
 
-An index may come from another machine, so its layout is checked before anything is read. As nothing
-is packed, no dataset can be larger than its file, and every number in it is a log-probability;
-whether those of an entry are a distribution is checked when they are read as such.
+An index may come from another machine, so its layout is checked before anything is read. Without
+compression, no dataset can be larger than its file, and any number in it is a valid
+log-probability; `log_probs` checks that those of an entry form a distribution.
 """
 
 from __future__ import annotations
@@ -40,22 +40,21 @@ FORMAT = "deepmersion sound index"
 VERSION = 2
 
 LIBRARY_BOUNDS = ("earliest", "v110")
-"""HDF5 1.10 and later read what is written, whatever library writes it."""
+"""Written files are readable by HDF5 1.10 and later, whichever version writes them."""
 
 _UNREADABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
 """Errors that h5py raises on damaged files."""
 
 PRECISION_NATS = 2.0**-11
-"""Log-probabilities are rounded to this, far below what differs between two mixes."""
+"""Log-probabilities are rounded to this, far below the differences between mixes."""
 
 MAX_CODE = 2**16 - 1
-"""The lowest log-probability, in steps of `PRECISION_NATS`: 32 nats, twice what SoundNet's lowest
-are. What is lower is taken as this, so that no class is impossible."""
+"""The lowest log-probability, in steps of `PRECISION_NATS`: 32 nats, twice as low as SoundNet's
+lowest. Lower ones are raised to this: no class is impossible."""
 
 MAX_GAINS = 400_000_000
 MAX_NAME_BYTES = 1_000
-"""Bounds on what a reader believes: a file that claims more (here 1.6 GB of gains) is damaged or
-ill meant."""
+"""Limits for the reader: a file that claims more (here 1.6 GB of gains) is damaged or malicious."""
 
 _KINDS = {
     "sounds": (1, "S", range(1, MAX_NAME_BYTES + 1)),
@@ -81,7 +80,7 @@ class Header:
     sample_rate : int
         Rate of the mixes that SoundNet heard, in Hz.
     window_s : float
-        How much it heard of each mix, in seconds.
+        Length of each mix that it heard, in seconds.
     level_rms : float
         RMS of each mix, of full scale 1.
     created : str
@@ -98,7 +97,7 @@ class Header:
 
 @dataclass(frozen=True)
 class SoundIndex:
-    """An open index. Its log-probabilities are read from the file when they are asked for.
+    """An open index, whose log-probabilities are read from the file on demand.
 
     Attributes
     ----------
@@ -121,7 +120,7 @@ class SoundIndex:
         return len(self.gains)
 
     def log_probs(self, head: str, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Return log-probabilities in nats of some entries, float32 [entries, classes].
+        """Return the log-probabilities of a range of entries in nats, float32 [entries, classes].
 
         Parameters
         ----------
@@ -145,7 +144,7 @@ class SoundIndex:
     def read_codes(self, head: str, start: int, codes: np.ndarray) -> None:
         """Read log-probabilities as they are stored, in steps of -`PRECISION_NATS`.
 
-        Quick, and not checked to be distributions; see `log_probs`.
+        Fast: does not check that they form distributions, as `log_probs` does.
 
         Parameters
         ----------
@@ -153,12 +152,12 @@ class SoundIndex:
         start : int
             The first entry.
         codes : ndarray, shape = (entries, classes), little-endian uint16
-            Is filled.
+            Filled with the entries from `start` on.
         """
         if not hasattr(os, "preadv"):
             codes[...] = self._file[head][start : start + len(codes)]
             return
-        # HDF5 itself takes twice the time to deliver small blocks, which stay in a core's cache.
+        # HDF5 itself is half as fast at reading blocks small enough for a core's cache.
         position = self._offsets[head] + start * codes.strides[0]
         descriptor, unread = self._file.id.get_vfd_handle(), memoryview(codes.data).cast("B")
         while unread:
@@ -172,7 +171,7 @@ class SoundIndex:
 
 
 def _are_distributions(log_probs: np.ndarray) -> bool:
-    """Return whether the probabilities of every row sum to 1."""
+    """Check that the probabilities of every row sum to 1."""
     return bool((abs(np.exp(log_probs).sum(axis=1) - 1) <= SUM_TOLERANCE).all())
 
 
@@ -184,13 +183,13 @@ def _damaged(path: Path, reason: str) -> IndexFileError:
 
 @contextmanager
 def open_index(path: Path) -> Iterator[SoundIndex]:
-    """Open an index for reading, after its layout has been checked.
+    """Open an index for reading, after checking its layout.
 
     Raises
     ------
     IndexFileError
-        When the file is missing, is not an HDF5 file or not an index, is of another version,
-        or its layout is not exactly that of an index.
+        When the file is missing, is not an HDF5 file or not an index, has another version, or its
+        layout deviates from that of an index.
     """
     import h5py
 
@@ -243,7 +242,7 @@ def _attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
             return ""
         raise _damaged(path, f"attribute {name} is missing")
     attribute = h5py.h5a.open(file.id, name.encode())
-    # Only plain fixed-size scalars: a variable-length string would be read through a pointer.
+    # Only plain fixed-size scalars: reading a variable-length string would follow a pointer.
     dtype = attribute.dtype
     if attribute.shape != () or dtype.kind not in "Sif" or dtype.itemsize > MAX_NAME_BYTES:
         raise _damaged(path, f"attribute {name} has an unknown type")
@@ -255,7 +254,7 @@ def _attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
 
 
 def _check_layout(path: Path, file: h5py.File) -> None:
-    """Refuse a file that has not exactly the layout of an index."""
+    """Refuse a file whose layout deviates from that of an index."""
     names = {"sounds", "gains", *CLASSES}
     if set(file) != names:
         raise _damaged(path, "it does not hold the datasets of an index")
@@ -275,7 +274,7 @@ def _check_layout(path: Path, file: h5py.File) -> None:
 def _check_dataset(path: Path, file: h5py.File, name: str) -> None:
     import h5py
 
-    # The kind of link comes first: to open an external one is to read another file.
+    # The kind of link comes first: opening an external one would read another file.
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise _damaged(path, f"{name} is a link")
     if file.get(name, getclass=True) is not h5py.Dataset:
@@ -290,8 +289,8 @@ def _check_dataset(path: Path, file: h5py.File, name: str) -> None:
         raise _damaged(path, f"{name} has elements of {dataset.dtype.itemsize} bytes")
     if dataset.dtype.kind == "u" and dataset.dtype != np.dtype("<u2"):
         raise _damaged(path, f"{name} has another byte order")
-    # What is packed, or has yet to be written, can claim more than the file holds; and only what
-    # lies in one piece of its own has a place to read it from.
+    # A compressed or unallocated dataset can claim more than the file holds, and only a contiguous
+    # one can be read directly from an offset.
     if dataset.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
         raise _damaged(path, f"{name} is not stored in one piece")
     if not dataset.id.get_storage_size() == dataset.nbytes <= path.stat().st_size:
@@ -305,7 +304,7 @@ def write_index(
     gains: np.ndarray,
     blocks: Iterator[tuple[np.ndarray, np.ndarray]],
 ) -> None:
-    """Write an index; the file appears under its name only when it is whole and on the disk.
+    """Write an index; the file appears under its name only when it is complete and on disk.
 
     Parameters
     ----------
@@ -332,7 +331,7 @@ def write_index(
             _require_space(temporary, n_bytes)
             with h5py.File(temporary, "w", libver=LIBRARY_BOUNDS) as file:
                 _write(file, header, sounds, gains, blocks)
-    except (OSError, RuntimeError) as error:  # h5py raises either when a disk is full
+    except (OSError, RuntimeError) as error:  # on a full disk, h5py raises either
         raise IndexFileError(
             f"the index {path} cannot be written ({reason(error)}); "
             "check the folder, its permissions and the free space"
@@ -340,9 +339,9 @@ def write_index(
 
 
 def _require_space(temporary: Path, n_bytes: int) -> None:
-    """Raise OSError when a file may not grow so large: HDF5 can crash where a disk is full."""
+    """Raise OSError if a file cannot grow to this size: HDF5 can crash on a full disk."""
     with temporary.open("wb") as file:
-        if hasattr(os, "posix_fallocate"):  # knows of quotas too
+        if hasattr(os, "posix_fallocate"):  # respects quotas too
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         elif shutil.disk_usage(temporary.parent).free < n_bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,9 +1,9 @@
-"""The journal of an index being built: finished rows survive whatever ends the program.
+"""The journal of an index being built: finished rows survive if the build is interrupted.
 
-A journal is one file: a header that says what is being built, a checksum of every row (0 until it
-is finished), and the rows, float32. A row is written before its checksum. After a power failure
-the disk may hold one and not the other: such a row does not count as finished. Rows may come in
-any order. Two programs cannot write one journal at the same time.
+A journal is one file: a header that identifies the build, a checksum of every row (0 until it is
+finished), and the rows, float32. A row is written before its checksum; if a power failure saves
+only one of the two, the row counts as unfinished. Rows may come in any order. Only one program can
+write a journal at a time.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from deepmersion.errors import IndexFileError, reason
 
 try:
     import fcntl
-except ImportError:  # Windows, where nothing keeps two programs apart
+except ImportError:  # Windows, where two programs are not kept apart
     fcntl = None  # type: ignore[assignment]
 
 FORMAT = 2
-"""Of the file; another one is not gone on with."""
+"""Of the file; other versions are not resumed."""
 
 HEADER_BYTES = 4096
-"""Room for the header: enough for its few fields, and a whole page."""
+"""Room for the header: one page, plenty for its few fields."""
 
 CHECKSUM = np.dtype("<u4")
 """CRC-32, with 1 in place of 0."""
 
 
 class Journal:
-    """Rows of float32 in a file that can be gone on with.
+    """Rows of float32 in a file that an interrupted build can resume.
 
     Parameters
     ----------
     path : Path
         The journal's file.
     job : dict
-        Whatever decides what the rows are, as JSON holds it. A journal is gone on with only if
+        Everything that the contents of the rows depend on, as JSON. A journal is resumed only if
         its job is the same.
     n_rows, n_columns : int
-        Shape of the whole.
+        Shape of all rows together.
     resume : bool
-        Go on with the file if it exists; otherwise begin anew.
+        Resume the file if it exists; otherwise begin anew.
 
-    A file that was cut off within its header holds nothing yet, and is begun anew.
+    A file that ends within its header holds no rows yet and is begun anew.
 
     Raises
     ------
     IndexFileError
-        When the journal to go on with belongs to another job, another program is writing it, or
-        the file cannot be made.
+        When the journal to resume belongs to another job, another program is writing it, or the
+        file cannot be created.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Journal:
             raise self._failed(error) from error
 
     def _open(self) -> None:
-        """Open the file for this program alone; what it holds is left as it is."""
+        """Open the file for this program alone, leaving its contents unchanged."""
         while True:
             self.path.touch()
             self._file = self.path.open("r+b", buffering=0)
@@ -94,7 +94,7 @@ class Journal:
             except BaseException:
                 self._file.close()
                 raise
-            self._file.close()  # another program was done with it, and has deleted it meanwhile
+            self._file.close()  # another program finished with it and has deleted it
 
     def _begin(self, header: bytes, *, resume: bool) -> None:
         if resume and self._file.seek(0, os.SEEK_END) >= HEADER_BYTES:
@@ -108,7 +108,7 @@ class Journal:
         self._write(0, header + bytes(self._shape[0] * CHECKSUM.itemsize))
 
     def _lock(self) -> None:
-        """Keep other programs from writing the file, until it is closed."""
+        """Keep other programs from writing the file until it is closed."""
         if fcntl is None:
             return
         try:
@@ -133,7 +133,7 @@ class Journal:
         self._file.close()
 
     def finished(self) -> np.ndarray:
-        """Return which rows are finished, bool [rows]."""
+        """Return True for each finished row, bool [rows]."""
         n_bytes = self._shape[0] * CHECKSUM.itemsize
         checksums = np.frombuffer(self._read(HEADER_BYTES, n_bytes).ljust(n_bytes, b"\0"), CHECKSUM)
         whole = np.zeros(self._shape[0], dtype=bool)
@@ -153,15 +153,15 @@ class Journal:
             raise self._failed(error) from error
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Return rows `start` to `stop`, float32 [rows, columns]; all of them are finished."""
+        """Return rows `start` to `stop`, float32 [rows, columns]; all must be finished."""
         data = self._read(self._offset(start), (stop - start) * self._row_bytes)
         return np.frombuffer(data, dtype=np.float32).reshape(stop - start, -1)
 
     def remove(self) -> None:
         """Close and delete the file."""
-        if fcntl is None:  # Windows deletes no file that is open
+        if fcntl is None:  # Windows cannot delete an open file
             self._file.close()
-        # Elsewhere it is locked until it is gone, so that no other process begins to write it.
+        # Elsewhere it stays locked until it is gone, which keeps other processes from writing it.
         self.path.unlink(missing_ok=True)
         self._file.close()
 
@@ -169,7 +169,7 @@ class Journal:
         return HEADER_BYTES + self._shape[0] * CHECKSUM.itemsize + row * self._row_bytes
 
     def _read(self, position: int, n_bytes: int) -> bytes:
-        """Return some of the file, or less where it ends."""
+        """Return some bytes of the file, fewer at its end."""
         data = bytearray()
         try:
             self._file.seek(position)

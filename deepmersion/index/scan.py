@@ -1,18 +1,18 @@
-"""The lowest scores of an index in one pass, in memory that does not grow with the index.
+"""Finds the lowest scores in an index in one pass and constant memory.
 
-A divergence from a fixed photo is linear in the log-probabilities of the mixes, so what mixes are
-ranked by is, for each photo,
+The divergence of a mix from a fixed photo is linear in the mix's log-probabilities. So for each
+photo, mixes are ranked by
 
     score(entry) = offset(entry) + Σ weight(class) log q(entry, class)
 
-over the classes of one label set or more, and a pass over the index is a product of a large
-matrix and one vector a photo. Classes may be added up before the logarithm; such a group is one
-more column of the matrix, made on the way. To bring probabilities over fewer classes back to a
-sum of 1 divides by another such group, that of all that are kept. Its logarithm counts by the sum
-of the weights, and so not at all for a centred divergence, whose weights' sum is zero.
+over the classes of one or more label sets, and a pass over the index is the product of a large
+matrix and one vector per photo. Classes may be added up before the logarithm; each such group
+becomes one more column of the matrix. Renormalising probabilities over fewer classes divides by
+another such group, the sum of all kept classes. Its logarithm is weighted by the sum of the
+weights, so it vanishes for a centred divergence, whose weights sum to zero.
 
-What is found here is found in single precision. The entries whose scores are too near to the
-lowest to be told from them are found as well, so that who asked can rank them exactly.
+The pass is computed in single precision. Entries whose scores are too close to the lowest to be
+distinguished are returned as well, for the caller to rank exactly.
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ import numpy as np
 from deepmersion.index.file import PRECISION_NATS, SoundIndex
 
 CHUNK_ENTRIES = 4096
-"""Entries whose scores are looked at together."""
+"""Entries whose scores are ranked together."""
 
 BLOCK_ENTRIES = 128
-"""Entries read and multiplied at once: a processor core's own cache holds them, as they are stored
-and as floating-point numbers (0.8 MB), and the product is too small to be shared out to threads,
-which would wait more than work."""
+"""Entries read and multiplied at once: they fit in a core's own cache, both as stored and as
+floating-point numbers (0.8 MB), and the product is too small to be split between threads, which
+would wait more than work."""
 
 MARGIN_NATS = 1e-3
-"""Scores this near to each other count as equal here. Single precision leaves some 1e-5."""
+"""Scores this close count as equal here. The error of single precision is about 1e-5."""
 
 MAX_NEAR = 1024
-"""Entries found at most because they are near to the lowest: an index of equal mixes is searched
-in bounded memory too."""
+"""Most entries returned for being close to the lowest: bounds the memory for an index of equal
+mixes."""
 
 NO_WEIGHT = 1e-9
-"""A sum of weights this small is zero but for rounding."""
+"""A sum of weights this small is zero except for rounding."""
 
 
 Offsets = Callable[[int, int], np.ndarray]
-"""From a range of entries to what is added to their scores for each photo, [entries, photos];
-infinity for an entry that is not to be found."""
+"""Maps a range of entries to the offsets of their scores for each photo, [entries, photos];
+infinity excludes an entry."""
 
 
 @dataclass(frozen=True)
 class LinearForm:
-    """The share of one label set in the scores: weights of log-probabilities over some columns.
+    """The part of the scores from one label set: weights for log-probabilities of some columns.
 
     Attributes
     ----------
     head : {"objects", "scenes"}
-        The label set of the index that the columns are made of.
+        The label set of the index that the columns are formed from.
     mapping : ndarray, shape = (classes,), int
-        The column of each of its classes, -1 for none. The probabilities of classes of the same
-        column are added up; those of all columns are then brought to a sum of 1.
+        The column of each of its classes, -1 for none. The probabilities of classes in the same
+        column are added up; the columns are then renormalised to a sum of 1.
     weights : ndarray, shape = (photos, columns), float64
-        Of the columns' log-probabilities.
+        Weights of the columns' log-probabilities.
     """
 
     head: str
@@ -69,7 +69,7 @@ class LinearForm:
 
 
 class _Pass:
-    """A linear form as a product with the classes' own log-probabilities and those of groups."""
+    """A linear form, prepared for products with log-probabilities of classes and of groups."""
 
     def __init__(self, form: LinearForm) -> None:
         self.head = form.head
@@ -93,7 +93,7 @@ class _Pass:
         self._group_weights = np.array(group_weights).reshape(-1, n_photos).astype(np.float32)
 
     def scores(self, index: SoundIndex, start: int, stop: int) -> np.ndarray:
-        """Return the form's values, float32 [entries, photos]."""
+        """Return the values of the form, float32 [entries, photos]."""
         scores = np.empty((stop - start, len(self._weights)), np.float32)
         grouped = np.empty((len(self._members), stop - start), np.float32)
         for first in range(start, stop, BLOCK_ENTRIES):
@@ -114,18 +114,18 @@ class _Pass:
 
 @dataclass
 class _Lowest:
-    """The entries that may have the `n` lowest scores of those seen so far."""
+    """Candidates for the `n` lowest scores among the entries seen so far."""
 
     n: int
     entries: np.ndarray = field(default_factory=lambda: np.array([], np.int64))
     scores: np.ndarray = field(default_factory=lambda: np.array([], np.float64))
 
     def add(self, start: int, scores: np.ndarray) -> None:
-        """See the scores of the entries from `start` on."""
+        """Consider the scores of the entries from `start` on."""
         near = np.flatnonzero(scores <= self._bound())
         self.entries = np.concatenate([self.entries, start + near])
         self.scores = np.concatenate([self.scores, scores[near]])
-        # Stable, so that of equal entries the earlier ones stay.
+        # Stable: of equal entries, the earlier ones stay.
         order = np.argsort(self.scores, kind="stable")[: self.n + MAX_NEAR]
         self.entries, self.scores = self.entries[order], self.scores[order]
         n_kept = np.searchsorted(self.scores, self._bound(), side="right")
@@ -142,7 +142,7 @@ class _Lowest:
 def lowest(
     index: SoundIndex, forms: Sequence[LinearForm], offsets: Offsets, n: int
 ) -> list[np.ndarray]:
-    """Return for each photo the entries among which its `n` lowest scores are.
+    """Return for each photo a set of entries that contains its `n` lowest scores.
 
     Parameters
     ----------
@@ -152,13 +152,13 @@ def lowest(
     offsets : callable
         See `Offsets`.
     n : int
-        How many are wanted, at least 1.
+        Number of scores, at least 1.
 
     Returns
     -------
     list of ndarray of int64
-        One array a photo, about the lowest first: `n` entries or, where scores are nearer to
-        each other than `MARGIN_NATS`, up to `MAX_NEAR` more; all of an index of fewer.
+        One array per photo, roughly sorted by score: `n` entries or, if scores lie within
+        `MARGIN_NATS`, up to `MAX_NEAR` more; all entries of a smaller index.
     """
     passes = [_Pass(form) for form in forms]
     found = [_Lowest(n) for _ in forms[0].weights]
