@@ -1,1 +1,1 @@
-"""SoundNet, and the mixes of sounds that it hears."""
+"""Hearing: SoundNet, and the mixes of sounds that it listens to."""

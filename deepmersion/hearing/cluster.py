@@ -1,9 +1,9 @@
-"""SoundNet on the workers of a dask.distributed cluster: blocks of mixes out, what is heard back.
+"""Runs SoundNet on the workers of a dask.distributed cluster.
 
-Imported only when a cluster is used, for dask is an extra. What the blocks have in common goes
-to every worker once, as a plugin, and to those that join later: the sounds, and what they are
-listened to with. A task is then a few gains, and a worker that dies costs the blocks that it had;
-the scheduler gives them to another one.
+Imported only when a cluster is used: dask is an optional dependency. A plugin carries what all
+blocks share (the sounds, the level and the device) to every worker once, including those that join
+later. A task is then just a few gains. If a worker dies, the scheduler hands its blocks to another
+one.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from deepmersion.version import __version__
 from deepmersion.weights import specs as weights_specs
 
 CONNECT_TIMEOUT_S = 10.0
-"""Time that a scheduler may take to answer."""
+"""Longest wait for a scheduler's answer."""
 
 WORKERS_TIMEOUT_S = 60.0
-"""Time to wait for a first worker: a cluster that was just asked for may still be starting."""
+"""Longest wait for the first worker: a new cluster may still be starting."""
 
 GO_ON = "what is finished is kept, and the same command with --resume goes on"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The program and SoundNet's weights, which must agree for two machines to hear alike."""
+    """The version and SoundNet's weights, which must agree for two machines to hear alike."""
 
     version: str
     soundnet: str
 
     @classmethod
     def here(cls) -> Origin:
-        """Return that of this process."""
+        """Return the origin of this process."""
         return cls(__version__, weights_specs.SOUNDNET_SHA256)
 
 
 class Hearing(WorkerPlugin):  # type: ignore[misc]
-    """Lets a worker hear mixes; the network is loaded when the first ones come.
+    """Worker plugin that hears mixes; the network is loaded for the first ones.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Hearing(WorkerPlugin):  # type: ignore[misc]
         self._listener: Listener | None = None
 
     def setup(self, worker: Worker) -> None:
-        """Refuse a worker that would hear something else, or nothing."""
+        """Refuse a worker with another version or other weights."""
         found, wanted = Origin.here(), self._origin
         if found.version != wanted.version:
             raise ClusterError(
@@ -84,8 +84,8 @@ class Hearing(WorkerPlugin):  # type: ignore[misc]
         self._lock = threading.Lock()
 
     def hear(self, gains: np.ndarray) -> np.ndarray:
-        """Return what SoundNet hears in mixes; see `Listener.hear`."""
-        with self._lock:  # a worker may have several threads, and needs one network
+        """Return SoundNet's predictions for mixes; see `Listener.hear`."""
+        with self._lock:  # a worker may have several threads, but needs only one network
             if self._listener is None:
                 sounds, level_rms, device = self._arguments
                 self._listener = Listener(load_soundnet(device), sounds, level_rms)
@@ -93,7 +93,7 @@ class Hearing(WorkerPlugin):  # type: ignore[misc]
 
 
 def _hear(name: str, gains: np.ndarray) -> np.ndarray:
-    """Hear mixes on the worker that this runs on."""
+    """Hear mixes on the current worker."""
     worker = get_worker()
     hearing: Any = worker.plugins[name]
     try:
@@ -110,7 +110,7 @@ class Cluster:
         self._name = name
 
     def hear_all(self, blocks: Iterable[Block]) -> Iterator[Heard]:
-        """Yield what SoundNet hears in blocks of mixes, each as soon as it comes, in any order.
+        """Yield SoundNet's predictions for blocks of mixes as they arrive, in any order.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class Cluster:
             When the scheduler is lost, or a block cannot be heard anywhere.
         """
         rows: dict[object, np.ndarray] = {}
-        # Nothing else may refer to the futures: a worker keeps a result for as long.
+        # No other reference to the futures may exist: it would make the worker keep the result.
         coming = as_completed(loop=self._client.loop, with_results=True)
         for block in blocks:
             future = self._client.submit(_hear, self._name, block.gains, pure=False)
@@ -126,7 +126,7 @@ class Cluster:
             coming.add(future)
         try:
             for future, log_probs in coming:
-                if future.cancelled():  # which is all that a lost scheduler leaves
+                if future.cancelled():  # raised when the scheduler is lost
                     raise CancelledError
                 yield Heard(rows.pop(future.key), log_probs)
         except DeepmersionError:
@@ -138,7 +138,7 @@ class Cluster:
                 "several workers died over the same mixes, perhaps for want of memory; give them "
                 f"more of it: {GO_ON}"
             ) from error
-        except Exception as error:  # whatever else a worker may raise
+        except Exception as error:  # anything else that a worker may raise
             raise ClusterError(f"a worker failed ({reason(error)}); {GO_ON}") from error
 
 
@@ -151,15 +151,15 @@ def connected(
     Parameters
     ----------
     address : str
-        Of the scheduler, such as ``tcp://host:8786``.
+        The scheduler's, such as ``tcp://host:8786``.
     sounds, level_rms, device
         As `Listener` and `load_soundnet` take them.
 
     Raises
     ------
     ClusterError
-        When the scheduler cannot be reached, has no workers, or one of them would hear
-        something else.
+        When the scheduler cannot be reached or has no workers, or the version or weights of a
+        worker differ.
     """
     with _quiet(), _client(address) as client:
         hearing = Hearing(sounds, level_rms, device)
@@ -167,15 +167,15 @@ def connected(
             _prepare(client, address, hearing)
             yield Cluster(client, hearing.name)
         finally:
-            if client.status == "running":  # else dask would wait for a scheduler that is lost
-                with suppress(Exception):  # which may be lost meanwhile
+            if client.status == "running":  # else dask would wait for a lost scheduler
+                with suppress(Exception):  # the scheduler may be lost by now
                     client.unregister_worker_plugin(hearing.name)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep dask from printing to standard error what is reported in one line here."""
-    # Several of dask's loggers have handlers and levels of their own.
+    """Keep dask from logging errors that are reported in one line here."""
+    # Several of dask's loggers have their own handlers and levels.
     names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
@@ -191,11 +191,11 @@ def _quiet() -> Iterator[None]:
 
 
 class _Client(Client):  # type: ignore[misc]
-    """A client that is closed whatever happens, and whose closing does not fail.
+    """A client that is always closed, without errors.
 
-    dask leaves one that could not connect half open, and closes it when the garbage is collected.
-    That may happen while the next client holds the lock that closing waits for: a deadlock. One
-    that has lost its scheduler is closed by dask itself, and a second closing that meets the first
+    dask leaves a client that could not connect half open, to be closed by garbage collection. That
+    may happen while the next client holds the lock that closing waits for: a deadlock. A client
+    that has lost its scheduler is closed by dask itself, and closing it a second time meanwhile
     raises.
     """
 
@@ -208,10 +208,10 @@ class _Client(Client):  # type: ignore[misc]
             raise
 
     def close(self, *arguments: Any, **options: Any) -> None:
-        """Disconnect, and end the thread."""
+        """Disconnect and end the thread."""
         with suppress(Exception):  # an error from before, if any, is the one to report
             super().close(*arguments, **options)
-        # Which is left out where dask has closed it halfway.
+        # dask skips this if it has already closed the client halfway.
         if not self._is_finalizing():
             with suppress(Exception):
                 self._loop_runner.stop()

@@ -1,27 +1,25 @@
-"""SoundNet over many mixes of the same sounds, without hearing every mix from its samples.
+"""Runs SoundNet over many mixes of the same sounds without computing each from its samples.
 
-What `soundnet.predict` computes for each mix, in another order, which a processor likes better.
-Let x_i be the sounds, g_i a mix's gains, and W, b the first convolution with its
-batch normalisation folded into it (both are linear).
+The result is that of `soundnet.predict`, computed in an order that suits a processor better. Let
+x_i be the sounds, g_i a mix's gains, and W, b the first convolution with its batch normalisation
+folded in (both are linear).
 
 1. The first layer is linear before its ReLU, and a mix is a sum, so its response to a mix is
-   the sum of its responses to the sounds:  W (s Σ g_i x_i) + b = Σ (s g_i) (W x_i) + b.
-   The W x_i are computed once for many mixes; the sums of all mixes are one matrix product, in
-   which b is the response of one more sound, always at full level.
-2. The factor s that brings a mix to its level needs no mix either: its mean square is
-   g^T G g, where G holds the mean products of all pairs of sounds (their Gram matrix).
-3. Both ReLU and adding a constant keep the order of numbers, so they commute with max-pooling,
-   and an eighth of the work is left when the pooling comes first.
-4. The first two layers' outputs are large (42 MB and 5 MB a minute of mix) and their pooled ones
-   small (0.7 MB). So the time axis is cut into tiles, each of which is taken through both layers
-   and both poolings while it lies in the processor's cache. Neighbouring tiles overlap by what
-   the second convolution sees beyond a tile's ends.
-5. Eight neighbouring columns of the first layer, which are then pooled, come from 78 samples: a
-   matrix product with the kernel shifted eight times (a Toeplitz matrix) gives them in the
-   order that the pooling reads best.
+   the sum of its responses to the sounds:  W (s Σ g_i x_i) + b = Σ (s g_i) (W x_i) + b. The W x_i
+   are computed once for many mixes; the sums for all mixes are one matrix product, in which b is
+   the response to one more sound, always at full level.
+2. The factor s that normalises a mix needs no samples either: the mean square is g^T G g, where G
+holds the mean products of all pairs of sounds (their Gram matrix). 3. ReLU and adding a constant
+are monotonic, so they commute with max-pooling, and pooling first leaves an eighth of the work. 4.
+The first two layers' outputs are large (42 MB and 5 MB per minute of mix), the pooled ones small
+(0.7 MB). So the time axis is cut into tiles, and each goes through both layers and both poolings
+while it is in the processor's cache. Neighbouring tiles overlap by what the second convolution sees
+beyond a tile's ends. 5. Eight neighbouring columns of the first layer, which are then pooled,
+depend on 78 samples: a matrix product with the kernel shifted eight times (a Toeplitz matrix)
+yields them in the best order for the pooling.
 
-Channels come last in memory throughout. Tiles, and then parts of the batch, are shared out to
-threads that compute alone: to divide each small operation among all of them would cost more.
+Channels come last in memory throughout. Tiles, and then parts of the batch, are distributed to
+threads that compute alone: splitting each small operation among all threads would cost more.
 """
 
 from __future__ import annotations
@@ -55,10 +53,10 @@ COLUMN_SAMPLES = STRIDE * POOL
 in columns of pool1."""
 
 COLUMN_WINDOW = KERNEL_1 + STRIDE * (POOL - 1)
-"""Length that one column of pool1 sees, in samples."""
+"""Samples that one column of pool1 sees."""
 
 OVERLAP = KERNEL_2 - STRIDE
-"""Columns of pool1 that a tile needs beyond those that are its own."""
+"""Columns of pool1 that a tile needs beyond its own."""
 
 TILE_COLUMNS = 16
 """Columns of pool2 in a tile, and"""
@@ -77,11 +75,11 @@ class SuperimposedSoundNet:
     Parameters
     ----------
     network : SoundNet
-        The fast path runs where its parameters are.
+        The fast path runs on the device of its parameters.
     sounds : ndarray, shape = (sounds, samples), float32 in [-1, 1]
         Mono at 22,050 Hz; looped up when shorter than `deepmersion.hearing.soundnet.MIN_SAMPLES`.
     level_rms : float
-        The RMS that every mix is brought to.
+        The RMS to which every mix is normalised.
 
     Raises
     ------
@@ -116,18 +114,18 @@ class SuperimposedSoundNet:
         )
 
     def predict(self, gains: np.ndarray) -> Predictions:
-        """Return what SoundNet hears in mixes, on average over time.
+        """Return SoundNet's predictions for mixes, averaged over time.
 
         Parameters
         ----------
         gains : ndarray, shape = (mixes, sounds), float32
-            Linear gains. Some hundred mixes at once share the sounds' responses well; each takes
-            0.7 MB a minute of sound.
+            Linear gains. A few hundred mixes at once share the sounds' responses well; each takes
+            0.7 MB per minute of sound.
 
         Returns
         -------
         Predictions
-            As `soundnet.predict` returns for the mixes' waveforms, but for rounding.
+            Equal to those of `soundnet.predict` for the mixes' waveforms, except for rounding.
 
         Raises
         ------
@@ -151,7 +149,7 @@ class SuperimposedSoundNet:
         return predictions
 
     def _levelled(self, gains: np.ndarray) -> Tensor:
-        """Return the gains at which mixes have their level, and a last column of ones for b."""
+        """Return the gains of normalised mixes, and a last column of ones for b."""
         exact = gains.astype(np.float64)
         power = np.einsum("ms,st,mt->m", exact, self._gram, exact)
         if not (power > 0).all():
@@ -170,7 +168,7 @@ class SuperimposedSoundNet:
         for i in range(0, len(levelled), TILE_MIXES):
             mixed = (levelled[i : i + TILE_MIXES] @ responses).unflatten(1, (POOL, -1))
             pool1 = mixed.amax(dim=1).relu_().unflatten(1, (n_columns, -1))
-            # Beyond the ends there is nothing: the second convolution pads with zeros.
+            # The second convolution pads with zeros beyond the ends.
             pool1[:, : max(0, -first)] = 0
             pool1[:, max(0, self._n_pool1 - first) :] = 0
             conv2 = nn.functional.conv2d(_image(pool1), *self._conv2, stride=(1, STRIDE))
@@ -180,7 +178,7 @@ class SuperimposedSoundNet:
     def _responses(self, start: int, n_columns: int) -> Tensor:
         """Return the first layer's response to every sound, and its bias as the last row.
 
-        [sounds + 1, `POOL` × columns × channels]: those that are pooled together lie far apart.
+        [sounds + 1, `POOL` × columns × channels]: columns that are pooled together lie far apart.
         """
         stop = start + (n_columns - 1) * COLUMN_SAMPLES + COLUMN_WINDOW
         windows = self._sounds[:, start:stop].unfold(1, COLUMN_WINDOW, COLUMN_SAMPLES)
@@ -190,7 +188,7 @@ class SuperimposedSoundNet:
 
     @torch.inference_mode()
     def _conclude(self, pool2: Tensor, predictions: Predictions, part: slice) -> None:
-        """Take pool2 through the other layers to the predictions of a part of the mixes."""
+        """Run pool2 through the other layers; fill in the predictions for a part of the mixes."""
         x = _image(pool2)
         for number, (weight, bias) in enumerate(self._trunk, start=3):
             padding = (0, weight.shape[3] // 2)
@@ -205,10 +203,9 @@ class SuperimposedSoundNet:
 
 
 def _padded(sounds: Tensor, n_pool2: int) -> Tensor:
-    """Return sounds with zeros around them, so that every tile lies within.
+    """Return sounds padded with zeros to hold every tile.
 
-    The first sample is then the first one that the padding column of pool1 farthest to the left
-    would see.
+    The result begins with the first sample that the leftmost padding column of pool1 would see.
     """
     left = KERNEL_1 // 2 + COLUMN_SAMPLES * (KERNEL_2 // 2)
     last_column = COLUMN_SAMPLES * n_pool2 + OVERLAP - 1
@@ -218,7 +215,7 @@ def _padded(sounds: Tensor, n_pool2: int) -> Tensor:
 
 
 def _folded(layer: nn.Sequential) -> tuple[Tensor, Tensor]:
-    """Return weight and bias of a convolution that does its layer's batch normalisation too."""
+    """Return weight and bias of a convolution with its layer's batch normalisation folded in."""
     convolution: Any = layer[0]
     norm: Any = layer[1]
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
@@ -238,19 +235,19 @@ def _toeplitz(kernels: Tensor) -> Tensor:
 
 
 def _planar(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a layer for images of one line: their channels can come last, those of a line not."""
+    """Return a layer for one-line images, which allow channels last, unlike 1-D signals."""
     return weight[:, :, None].contiguous(memory_format=torch.channels_last), bias
 
 
 def _image(columns: Tensor) -> Tensor:
-    """Return [mixes, columns, channels] as [mixes, channels, 1, columns], the memory as it is."""
+    """Return [mixes, columns, channels] viewed as [mixes, channels, 1, columns], without a copy."""
     return columns.transpose(1, 2)[:, :, None]
 
 
 @contextmanager
 def _threads(n_threads: int) -> Iterator[Map]:
-    """Give a way to call a function for each of several arguments, in threads."""
-    # The setting holds for the thread that makes it, and for those that are started later.
+    """Yield a function that maps another over several arguments, in threads."""
+    # The setting holds for the thread that makes it and for threads started later.
     try:
         with ThreadPoolExecutor(n_threads, "soundnet", torch.set_num_threads, (1,)) as pool:
             yield lambda function, arguments: list(pool.map(function, arguments)).clear()

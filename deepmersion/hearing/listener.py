@@ -1,4 +1,4 @@
-"""SoundNet, listening to mixes of the sounds of one bank."""
+"""Lets SoundNet listen to mixes of one bank's sounds."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from deepmersion.sound.bank import BaseSound, SoundBank
 
 WINDOW_S = 60.0
-"""Length of a mix that SoundNet hears, in seconds: one round of the shipped sounds, so that a peal
-of thunder counts by its share of the time and not by whether it falls into a short window."""
+"""Length of each mix that SoundNet hears, in seconds: one round of the shipped sounds. A peal of
+thunder then counts by its share of the time, not by chance of falling into a short window."""
 
 LEVEL_RMS = 0.015
-"""RMS to which a mix is brought for SoundNet (-36 dBFS). It hears loudness as meaning: measured
-on real and rendered sounds, they are told apart best from 0.01 to 0.02, and from 0.04 on more and
-more turn into trains and motorways."""
+"""RMS to which mixes are normalised for SoundNet (-36 dBFS). To SoundNet, loudness has meaning: it
+distinguishes real and rendered sounds best from 0.01 to 0.02, and from 0.04 on hears more and more
+of them as trains and motorways."""
 
 SILENT_RMS = 10 ** (-70 / 20)
-"""Anything below BS.1770's absolute gate is silence, however much it could be amplified."""
+"""BS.1770's absolute gate: anything below counts as silence."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Settings:
     Attributes
     ----------
     window_s : float
-        How much of it SoundNet hears, in seconds.
+        Length that SoundNet hears, in seconds.
     level_rms : float
-        RMS that it is brought to, of full scale 1.
+        RMS after normalisation, of full scale 1.
     """
 
     window_s: float = WINDOW_S
@@ -46,7 +46,7 @@ class Settings:
 
 
 class Block(NamedTuple):
-    """Mixes to be heard together.
+    """Mixes to process together.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class Heard(NamedTuple):
 
 
 def heard_sounds(bank: SoundBank, sample_rate: int, window_s: float) -> np.ndarray:
-    """Return what SoundNet is given of each sound: the beginning of its loop, float32.
+    """Return SoundNet's input for each sound: the beginning of its loop, float32.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def heard_sounds(bank: SoundBank, sample_rate: int, window_s: float) -> np.ndarr
     Raises
     ------
     SoundBankError
-        When a sound cannot be used, or is silent where SoundNet listens.
+        When a sound cannot be used, or is silent in that part.
     """
     n_samples = round(window_s * sample_rate)
     return np.stack([mono_window(sound, sample_rate, n_samples) for sound in bank.sounds])
@@ -110,19 +110,19 @@ def mono_window(sound: BaseSound, sample_rate: int, n_samples: int) -> np.ndarra
 
 
 def load_soundnet(device: str = "cpu", on_fetch: OnProgress | None = None) -> SoundNet:
-    """Return SoundNet, its weights fetched first if need be.
+    """Return SoundNet, downloading its weights if necessary.
 
     Parameters
     ----------
     device : str
-        Where it runs, as torch names it.
+        PyTorch device to run it on.
     on_fetch : callable or None
         Follows the download.
 
     Raises
     ------
     WeightsError
-        When the weights cannot be had.
+        When the weights cannot be obtained.
     """
     from deepmersion.hearing.soundnet import SoundNet
     from deepmersion.weights.store import ensure_soundnet
@@ -139,7 +139,7 @@ class Listener:
     sounds : ndarray, shape = (sounds, samples), float32
         As `heard_sounds` returns them.
     level_rms : float
-        RMS that each mix is brought to.
+        RMS to which each mix is normalised.
     """
 
     def __init__(self, network: SoundNet, sounds: np.ndarray, level_rms: float) -> None:
@@ -148,7 +148,7 @@ class Listener:
         self._network = SuperimposedSoundNet(network, sounds, level_rms)
 
     def hear(self, gains: np.ndarray) -> np.ndarray:
-        """Return what SoundNet hears in some mixes.
+        """Return SoundNet's predictions for mixes.
 
         Parameters
         ----------
@@ -157,11 +157,11 @@ class Listener:
         Returns
         -------
         ndarray, shape = (mixes, 1000 + 401), float32
-            Log-probabilities in nats, the average over time: objects, then scenes.
+            Log-probabilities in nats, averaged over time: objects, then scenes.
         """
         return np.concatenate(self._network.predict(gains), axis=1)
 
     def hear_all(self, blocks: Iterable[Block]) -> Iterator[Heard]:
-        """Yield what SoundNet hears in blocks of mixes, one after the other."""
+        """Yield SoundNet's predictions for blocks of mixes, in order."""
         for block in blocks:
             yield Heard(block.rows, self.hear(block.gains))

@@ -1,4 +1,4 @@
-"""Superimpositions: which base sounds sound together, and at which level."""
+"""Superimpositions: the gains of base sounds that play together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deepmersion.errors import RequestError
 
 
 def count_superimpositions(n_sounds: int, max_layers: int | None = None) -> int:
-    """Return how many mixes of one to `max_layers` of `n_sounds` sounds there are."""
+    """Return the number of mixes of one to `max_layers` out of `n_sounds` sounds."""
     if max_layers is None or max_layers >= n_sounds:
         return (1 << n_sounds) - 1
     return sum(math.comb(n_sounds, k) for k in range(1, max_layers + 1))
@@ -25,7 +25,7 @@ def superimpositions(n_sounds: int, max_layers: int | None = None) -> np.ndarray
     n_sounds : int
         Number of base sounds.
     max_layers : int or None
-        The most sounds in one mix; None for no limit.
+        Maximum number of sounds in one mix; None for no limit.
 
     Returns
     -------

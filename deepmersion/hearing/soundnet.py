@@ -1,9 +1,9 @@
-"""SoundNet: what objects and scenes a sound suggests.
+"""SoundNet, the network that predicts objects and scenes from sound.
 
-The eight-layer network of Aytar, Vondrick and Torralba, *SoundNet: Learning Sound
-Representations from Unlabeled Video* (NIPS 2016), section 3 and table 1, with both of its
-heads. It was trained to predict, from raw sound alone, what image networks see in the video
-that goes with it, by minimising KL(image network ‖ SoundNet).
+The eight-layer network of Aytar, Vondrick and Torralba, *SoundNet: Learning Sound Representations
+from Unlabeled Video* (NIPS 2016), section 3 and table 1, with both of its heads. It was trained to
+predict, from raw sound alone, what image networks see in the accompanying video, by minimising
+KL(image network ‖ SoundNet).
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ INPUT_SCALE = 256.0
 """SoundNet was trained on samples in [-256, 256], not [-1, 1]."""
 
 MIN_SAMPLES = 20 * SAMPLE_RATE
-"""Shorter waveforms are looped up to this, as the paper's were cut: four predictions, and none of
-them mostly of the padding that seven layers add at the edges."""
+"""Shorter waveforms are looped up to the length of the paper's clips: it gives four predictions,
+none dominated by the padding that seven layers add at the edges."""
 
 N_EDGE_COLUMNS = 1
-"""Columns of conv7 at the end that are left out of predictions. The last one looks half into the
-padding, and classes that the training never taught anything (parking garages, hangars) then take
-all the probability."""
+"""Columns at the end of conv7 that predictions ignore. Half of what the last one sees is padding,
+which gives all the probability to classes that the training never covered (parking garages,
+hangars)."""
 
 MIN_FEATURE_SAMPLES = 10 * SAMPLE_RATE
-"""The features of pool5 look less far and are of use from shorter waveforms."""
+"""The features of pool5 see less context, so shorter waveforms suffice."""
 
 N_OBJECTS, N_SCENES = CLASSES["objects"], CLASSES["scenes"]
 
 BATCH_NORM_EPSILON = 1e-5
-"""Torch7's, with which SoundNet was trained."""
+"""Torch7's default, with which SoundNet was trained."""
 
 
 class Predictions(NamedTuple):
@@ -48,7 +48,7 @@ class Predictions(NamedTuple):
     ----------
     objects : ndarray, shape = (..., 1000), float32
     scenes : ndarray, shape = (..., 401), float32
-        The other axes are the batch's and, before the average, the windows' of time.
+        The other axes are the batch and, before averaging, the windows of time.
     """
 
     objects: np.ndarray
@@ -64,7 +64,7 @@ def _layer(n_in: int, n_out: int, kernel: int, padding: int) -> nn.Sequential:
 
 
 class SoundNet(nn.Module):
-    """The network, its layers under the paper's names.
+    """The network, with its layers named as in the paper.
 
     Every convolution has stride 2. ``conv8_objs`` and ``conv8_scns`` are the two heads: one
     prediction about every five seconds.
@@ -94,7 +94,7 @@ class SoundNet(nn.Module):
         path : Path
             Weights as `deepmersion.weights.store.ensure_soundnet` writes them.
         device : str or torch.device
-            Where the network runs.
+            Device for the network.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class SoundNet(nn.Module):
         Parameters
         ----------
         waveforms : Tensor, shape = (batch, 1, samples), float32
-            Samples at 22,050 Hz, already times `INPUT_SCALE`.
+            Samples at 22,050 Hz, already multiplied by `INPUT_SCALE`.
         """
         outputs: dict[str, Tensor] = {}
         x = waveforms
@@ -134,9 +134,9 @@ class SoundNet(nn.Module):
 
 
 def loop_up(waveform: np.ndarray, n_samples: int = MIN_SAMPLES) -> np.ndarray:
-    """Return a waveform repeated to at least `n_samples`; a longer one is returned as it is.
+    """Return a waveform repeated to at least `n_samples`; a longer one is returned unchanged.
 
-    Never padded with silence: SoundNet would hear the silence.
+    It is not padded with silence, which SoundNet would hear.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def _prepare(waveforms: np.ndarray, network: SoundNet, n_samples: int) -> Tensor
 
 @torch.inference_mode()
 def predict_windows(network: SoundNet, waveforms: np.ndarray) -> Predictions:
-    """Return what SoundNet hears in every window of time.
+    """Return SoundNet's predictions for every window of time.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def predict_windows(network: SoundNet, waveforms: np.ndarray) -> Predictions:
     Raises
     ------
     ValueError
-        When the waveforms are not [batch, samples], are empty, or hold values not finite.
+        When the waveforms are not [batch, samples], are empty, or hold values that are not finite.
     """
     conv7 = network.trunk(_prepare(waveforms, network, MIN_SAMPLES))["conv7"]
     objects, scenes = network.heads(conv7[:, :, :-N_EDGE_COLUMNS])
@@ -189,10 +189,10 @@ def predict_windows(network: SoundNet, waveforms: np.ndarray) -> Predictions:
 
 
 def predict(network: SoundNet, waveforms: np.ndarray) -> Predictions:
-    """Return what SoundNet hears on average over time: objects [batch, 1000], scenes [batch, 401].
+    """Return SoundNet's predictions averaged over time: objects [batch, 1000], scenes [batch, 401].
 
-    The average is of the windows' probabilities, so that it is a distribution again; see
-    `predict_windows` for the parameters.
+    Probabilities are averaged, which gives a distribution again; see `predict_windows` for the
+    parameters.
     """
     return Predictions(*(log_mean_probability(x) for x in predict_windows(network, waveforms)))
 
@@ -217,7 +217,7 @@ def log_mean_probability(log_probs: np.ndarray) -> np.ndarray:
 
 @torch.inference_mode()
 def pool5_features(network: SoundNet, waveforms: np.ndarray) -> np.ndarray:
-    """Return the features that the paper's section 5.1 classifies recordings by.
+    """Return the features used to classify recordings in section 5.1 of the paper.
 
     Parameters
     ----------
