@@ -1,1 +1,1 @@
-"""What kind of sound a recording is, and where each kind is at home."""
+"""The kinds of sound, and the places where each is at home."""

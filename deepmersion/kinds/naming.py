@@ -1,4 +1,4 @@
-"""The kind of sound that a recording's name and title speak of."""
+"""Finds the kind of sound that a recording's name and title suggest."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ FILLERS = frozenset(
         "d de des du en et l la le les sur, el il los las y",
     )
 )
-"""Words that names of sounds have or leave out without meaning another sound."""
+"""Words that do not change the meaning of a sound's name."""
 
 NEGATIONS = frozenset({"no", "not", "without", "ohne", "sans", "sin", "senza"})
-"""The word after one of these names what is *not* heard, as in "rain without thunder"."""
+"""The word after one of these names a sound that is *not* heard, as in "rain without thunder"."""
 
 
 def kind_of(name: str, title: str = "") -> Kind | None:
-    """Return the kind that a sound's name and title speak of; None where they name none.
+    """Return the kind that a sound's name and title suggest, or None.
 
-    Case, accents, plurals, digits, hyphens and small words such as "the" do not matter, and
-    words may be written together ("Wind-Chimes 02", "windchime"). Of several kinds, a word for a
-    sound counts before a place or time that only suggests one, then the longer phrase ("wind
-    chime" before "wind"), then what stands first, the name before the title. What follows "no"
-    or "without" does not count.
+    Case, accents, plurals, digits, hyphens and small words such as "the" do not matter, and words
+    may be written together ("Wind-Chimes 02", "windchime"). Of several kinds, a word for a sound
+    beats a place or time that only suggests one, then a longer phrase beats a shorter one ("wind
+    chime" before "wind"), then the first wins, the name before the title. Words after "no" or
+    "without" do not count.
 
     Parameters
     ----------
     name : str
-        What the sound's file or its bank calls it.
+        The sound's name in its file or bank.
     title : str, optional
-        What a person reads.
+        The title shown to people.
     """
     meant = _phrases().meant
     found = [span for span in (*_spans(name), *_spans(title)) if span in meant]
-    # Of equals, max takes the first.
+    # Of equals, max returns the first.
     best = max(found, key=lambda span: (meant[span][0], len(span)), default=None)
     return all_kinds()[meant[best][1]] if best else None
 
 
 @dataclass(frozen=True)
 class _Phrases:
-    meant: Mapping[str, tuple[int, str]]  # 1 of a word for a sound or 0 of a setting; the kind
+    meant: Mapping[str, tuple[int, str]]  # 1 for the word of a sound or 0 for a setting; the kind
     longest: int  # words in one
 
 
@@ -66,7 +66,7 @@ def _phrases() -> _Phrases:
 
 
 def _spans(text: str) -> Iterator[str]:
-    """Yield the words of a text that follow one another, one to some of them, as one word."""
+    """Yield every run of consecutive words of a text, up to a maximum length, as one word."""
     words = _words(text)
     for start in range(len(words)):
         for end in range(start + 1, min(start + _phrases().longest, len(words)) + 1):
@@ -74,7 +74,7 @@ def _spans(text: str) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    """Return the words of a text that say something, without accents and in the singular."""
+    """Return the meaningful words of a text, without accents and in the singular."""
     letters = (c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", "".join(letters))
     words = [w for w in re.findall(r"[^\W\d_]+", apart.casefold()) if w not in FILLERS]
@@ -87,5 +87,5 @@ def _singular(word: str) -> str:
         return word[:-2]
     if word.endswith("ies"):
         return word[:-3] + "y"
-    # "bus" and "glass" are no plurals.
+    # "bus" and "glass" are not plurals.
     return word[:-1] if word.endswith("s") and not word.endswith("ss") and len(word) > 3 else word

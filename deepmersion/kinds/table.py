@@ -1,6 +1,6 @@
-"""The kinds of ambient sound, and where each is at home.
+"""The table of kinds of ambient sound and the places where each is at home.
 
-``data/kinds.toml`` lists some eighty, with the words that people call them by and the scenes,
+``data/kinds.toml`` lists about eighty, with the words that people use for them and the scenes,
 objects and conditions of a photo in which each is usually heard.
 """
 
@@ -38,10 +38,10 @@ CONDITIONS = (
     "people outdoors",
     "traffic",
 )
-"""The conditions of a photo that are heard. Fog and fair weather are silent."""
+"""The audible conditions of a photo. Fog and fair weather are silent."""
 
 RANGE = " ... "
-"""Between two objects in kinds.toml: these, and all between them in ImageNet's order."""
+"""Between two objects in kinds.toml: a range in ImageNet's order, both ends included."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Kind:
     name : str
         As in AudioSet's ontology (Gemmeke et al. 2017) where it has the sound.
     words : tuple of str
-        What else a file name or title calls it.
+        Other names for it in file names and titles.
     settings : tuple of str
-        Places and times that alone suggest it, where no word names a sound.
+        Places and times that suggest it by themselves, if no word names a sound.
     scenes : tuple of str
-        Scenes of SoundNet and Places365 where it is at home, under every name that one has.
+        Scenes of SoundNet and Places365 where it is at home, under all of their names.
     objects : tuple of str
         Objects of ImageNet near which it is heard.
     conditions : tuple of str
@@ -101,7 +101,7 @@ def _objects(part: str) -> tuple[str, ...]:
 
 @cache
 def scene_names() -> Mapping[str, tuple[str, ...]]:
-    """Return every name that a scene can be given by, and the classes that it stands for.
+    """Return every accepted name of a scene, with the classes that it stands for.
 
     A class's own name stands for it and for the same place in the other network's classes;
     "forest" stands for all classes that begin with "forest/".
@@ -117,7 +117,7 @@ def scene_names() -> Mapping[str, tuple[str, ...]]:
 
 
 def every_name(scenes: Sequence[str]) -> tuple[str, ...]:
-    """Return scenes under every name that SoundNet and Places365 have for them.
+    """Return scenes under all names that SoundNet and Places365 have for them.
 
     Parameters
     ----------
@@ -127,27 +127,27 @@ def every_name(scenes: Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     KeyError
-        When there is no such scene.
+        When a scene is unknown.
     """
     return tuple(dict.fromkeys(name for scene in scenes for name in scene_names()[scene]))
 
 
 def at_home(names: Sequence[str], labels: Sequence[str]) -> np.ndarray:
-    """Return which classes are among `names`, bool [classes].
+    """Return True for each class that is among `names`, bool [classes].
 
     Parameters
     ----------
     names : sequence of str
         A kind's scenes, objects or conditions.
     labels : sequence of str
-        The classes of a network, or those that two networks share. A name that stands twice
-        (ImageNet's "crane") is among `names` both times.
+        The classes of a network, or those that two networks share. A name that occurs twice
+        (ImageNet's "crane") matches both times.
     """
     home = set(names)
     return np.array([label in home for label in labels], dtype=bool)
 
 
 def suggestion(unknown: str, names: Iterable[str]) -> str:
-    """Return ``"; did you mean NAME?"`` with the known name nearest to an unknown, or nothing."""
+    """Return ``"; did you mean NAME?"`` with the known name closest to an unknown one, or ""."""
     near = difflib.get_close_matches(unknown, list(names), n=1)
     return f"; did you mean {near[0]}?" if near else ""
