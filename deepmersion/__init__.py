@@ -1,15 +1,15 @@
 """deepmersion: a photo of where you are goes in, an ambient sound that belongs there comes out.
 
-Online (`pipeline`), from a photo to what is heard::
+Online (`pipeline`), from a photo to its sound::
 
     photo ──> vision: objects, scenes ──> matching: the best mix ──> sound: renderer ──> speakers
                                               ^                                          or file
     sound bank ──> sound: recordings ──> hearing: SoundNet ──> index ──┘
 
-Offline (`indexing`), the lower row. ``cli`` and ``web`` stand above both; ``weights`` fetches what
-the networks need; nothing imports what stands above it (``tests/test_layout.py``).
+Offline (`indexing`), the lower row. ``cli`` and ``web`` are above both; ``weights`` fetches what
+the networks need. No module imports one above it (``tests/test_layout.py``).
 
-The public names are imported when first used, so that ``import deepmersion`` is quick.
+Public names are imported on first use, which keeps ``import deepmersion`` fast.
 """
 
 from __future__ import annotations

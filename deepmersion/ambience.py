@@ -33,17 +33,17 @@ class Ambience:
     photo : str
         Its name (`vision.photo.name_of`): its path, ``-`` for standard input, or ``the photo``.
     networks : str
-        Which image networks looked at it: ``"lite"`` or ``"paper"``.
+        The image networks that classified it: ``"lite"`` or ``"paper"``.
     weights : mapping of str to str
         Identities of their weights.
     objects, scenes, conditions : tuple of (str, float)
-        The likeliest classes and their probabilities, the likeliest first.
+        The most probable classes and their probabilities, in descending order.
     matches : tuple of Match
-        The best, then alternatives; see `matching.rule.search`.
+        The best mix, then alternatives; see `matching.rule.search`.
     bank : SoundBank
         The base sounds that the matches mix.
     explanation : Explanation or None
-        Why the best mix was chosen (`matching.explain`), if that was asked for.
+        The reasons for the best mix (`matching.explain`), if requested.
     heatmap : Heatmap or None
         Where in the photo its sounds come from, if that was asked for.
     """
@@ -61,7 +61,7 @@ class Ambience:
 
     @property
     def best(self) -> Match:
-        """The first match: with a chatter level the chatter mix, else the best of the index."""
+        """The first match: the chatter mix if a chatter level was given, else the index's best."""
         return self.matches[0]
 
     @property
@@ -71,7 +71,7 @@ class Ambience:
 
     @property
     def why(self) -> tuple[str, ...]:
-        """Why each sound of the best mix was chosen, in a sentence; empty if that was not asked."""
+        """One sentence per sound of the best mix on why it was chosen; empty if not requested."""
         if self.explanation is None:
             return ()
         reasons = self.explanation.reasons
@@ -84,7 +84,7 @@ class Ambience:
     def blocks(self, **options: Any) -> Iterator[np.ndarray]:
         """Return the best mix as a stream, float32 [samples, 2] a block, at 44,100 Hz.
 
-        The options are those of `deepmersion.sound.renderer.Renderer`.
+        Options are passed to `deepmersion.sound.renderer.Renderer`.
         """
         from deepmersion.sound.renderer import Renderer
 
@@ -96,18 +96,18 @@ class Ambience:
         Parameters
         ----------
         path : Path or str
-            Its suffix chooses the format. It appears there only when it is whole.
+            Its suffix selects the format. The file appears only when it is complete.
         duration_s : float
             In seconds.
         **options
-            Those of `deepmersion.sound.renderer.Renderer`.
+            Passed to `deepmersion.sound.renderer.Renderer`.
 
         Raises
         ------
         OutputError
             When the file cannot be written.
         RequestError
-            When a duration, fade or volume makes no sense.
+            When a duration, fade or volume is invalid.
         SoundBankError
             When a sound cannot be used.
         """

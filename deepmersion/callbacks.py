@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 OnProgress = Callable[[int, int | None], None]
-"""Called with what is done so far and what there is in all, None where that is not known: bytes,
-samples or mixes, whatever is counted."""
+"""Called with the amount done and the total, None if unknown, in bytes, samples or mixes."""
 
 OnShare = Callable[[int, int], None]
-"""The same where what there is in all is always known."""
+"""The same, with a total that is always known."""
 
 
 def ignore(done: int, total: int | None) -> None:
-    """Take no notice of progress."""
+    """Ignore progress."""

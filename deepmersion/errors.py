@@ -1,7 +1,7 @@
-"""The errors deepmersion raises on purpose.
+"""The errors that deepmersion raises on purpose.
 
-Every message is one line that says what is wrong and what to do about it: the
-command prints it behind ``Error: `` and exits with the class's exit code.
+Every message is one line that states what is wrong and what to do about it. The command prints it
+after ``Error: `` and exits with the class's exit code.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import os
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return an error's message without line breaks, or its kind if it has none."""
+    """Return an error's message without line breaks, or its class if it has none."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def reason(error: BaseException) -> str:
-    """Return why something failed, for the parentheses of a message: in the system's own words.
+    """Return the cause of an error in the system's own words, for the parentheses of a message.
 
-    An error without a number of the system's gives its own message, in one line.
+    An error without a system error number gives its own message, in one line.
     """
     number, words = getattr(error, "errno", None), getattr(error, "strerror", None)
-    # h5py gives Python's own errors a number of the system's, and words of its own. What libraries
-    # derive from OSError (gaierror, SSLError) has numbers of its own.
+    # h5py raises Python's own errors with a system error number and its own message. Classes that
+    # libraries derive from OSError (gaierror, SSLError) have other numbers.
     if number and type(error).__module__ == "builtins":
         return os.strerror(number)
     return (words or in_one_line(error)).rstrip(".")
@@ -54,7 +54,7 @@ class IndexFileError(DeepmersionError):
 
 
 class ClusterError(DeepmersionError):
-    """A dask cluster cannot be reached, or its workers cannot do what is asked of them."""
+    """A dask cluster cannot be reached, or its workers cannot do the work."""
 
 
 class OutputError(DeepmersionError):
@@ -70,6 +70,6 @@ class ServerError(DeepmersionError):
 
 
 class RequestError(DeepmersionError):
-    """A request makes no sense or is out of bounds (exit code 2)."""
+    """A request is invalid or out of bounds (exit code 2)."""
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""Writing files: whether one can be written, and how it gets its name whole or not at all."""
+"""Writes files completely or not at all, and checks beforehand that they can be written."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from deepmersion.errors import DeepmersionError, reason
 
 
 def real_path(path: Path) -> Path:
-    """Return what a link leads to, which is what is to be written; other paths as they are."""
-    # A Path's own is_symlink raises where a name is too long.
+    """Return the target of a link, which is the file to write; other paths unchanged."""
+    # Path.is_symlink raises if a name is too long.
     return Path(os.path.realpath(path)) if os.path.islink(path) else path  # noqa: PTH114
 
 
 def check_place(path: Path, kind: type[DeepmersionError]) -> None:
-    """Refuse a file that could not be written, before any work is done for it.
+    """Check that a file can be written, before any work is done for it.
 
     Parameters
     ----------
     path : Path
         The file, which may exist already.
     kind : type
-        What to raise.
+        The class of error to raise.
 
     Raises
     ------
     DeepmersionError
-        Of that kind, when the path is a folder, a device or a named pipe, its folder is missing
-        or not writable, or its name is none that a file can have.
+        Of that class, when the path is a folder, a device or a named pipe, its folder is missing or
+        not writable, or its name is invalid.
     """
     try:
         real = real_path(path)
@@ -49,23 +49,23 @@ def check_place(path: Path, kind: type[DeepmersionError]) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file that appears under its name whole, or not at all.
+    """Write a file that appears under its name complete or not at all.
 
     Parameters
     ----------
     path : Path
-        Replaced if it exists; if it is a link, what it leads to.
+        Replaced if it exists; if it is a link, its target is.
 
     Yields
     ------
     Path
-        A temporary name beside it. The file written there gets the name when the block ends
-        without an error (see `install`), and is deleted otherwise.
+        A temporary path beside it. The file written there is renamed when the block ends without an
+        error (see `install`), and deleted otherwise.
 
     Raises
     ------
     OSError
-        When the file cannot be written to the disk, or not have that name.
+        When the file cannot be written to disk or renamed.
     """
     real = real_path(path)
     temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
@@ -78,24 +78,24 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def install(temporary: Path, path: Path) -> None:
-    """Give a finished file its final name, so that no reader ever sees half of it.
+    """Give a finished file its final name: no reader ever sees half of it.
 
-    Not even after a power failure: what it holds is on the disk before it has the name. It
-    gets the permissions of an older file of that name.
+    This survives a power failure: the contents are on disk before the rename. The file gets the
+    permissions of an older file of that name.
 
     Raises
     ------
     OSError
-        When it cannot be written to the disk, or not have that name.
+        When the file cannot be written to disk or renamed.
     """
     # Windows refuses this for a file that was opened for reading.
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
-    with suppress(OSError):  # such as that there is no older one
+    with suppress(OSError):  # for example, no older file exists
         shutil.copymode(path, temporary)
     temporary.replace(path)
-    # The name itself is on the disk when its folder is. Windows cannot open a folder, and some
-    # file systems cannot do this; an older file of that name may then come back.
+    # The name is on disk once its folder is. Windows cannot open a folder, and some file systems
+    # cannot sync one; a power failure may then bring back an older file of that name.
     with suppress(OSError):
         descriptor = os.open(path.parent, os.O_RDONLY)
         try:

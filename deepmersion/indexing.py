@@ -1,4 +1,4 @@
-"""From a sound bank to its index: superimpositions, SoundNet over each of them, one HDF5 file."""
+"""Builds the index of a sound bank: SoundNet's predictions for its superimpositions."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.torch_device import require_device
 
 MAX_SUPERIMPOSITIONS = 100_000
-"""More than these take hours on a desk computer, so they have to be asked for by max_layers."""
+"""More than this takes hours on a desktop computer, so it must be requested with max_layers."""
 
 
 BATCH_SIZE = 128
-"""Mixes that go through the network together: what is computed once for all of them (see
-`hearing.fast_soundnet`) is then a small part, and an interrupted build loses seconds."""
+"""Mixes that go through the network together: enough to make the work shared by all of them (see
+`hearing.fast_soundnet`) a small part; an interrupted build loses only seconds."""
 
 
 ROWS_AT_ONCE = 1024
-"""Rows that are copied from the journal to the index at once: 6 MB."""
+"""Rows copied from the journal to the index at once: 6 MB."""
 
 
 def build_index(
@@ -60,31 +60,31 @@ def build_index(
     Parameters
     ----------
     output : Path or str
-        The HDF5 file to write. Until it is whole, finished rows are kept beside it in
+        The HDF5 file to write. Until it is complete, finished rows are kept beside it in
         ``OUTPUT.partial``.
     soundbank : Path, str or None
         Folder of base sounds; None for the shipped ones.
     max_layers : int or None
-        The most sounds in one mix; None for no limit. Only the rule of 2018 chooses mixes of more
-        than `deepmersion.matching.rule.MAX_SOUNDS`.
+        Maximum number of sounds in one mix; None for no limit. Only the rule of 2018 chooses mixes
+        of more than `deepmersion.matching.rule.MAX_SOUNDS`.
     resume : bool
-        Go on with an earlier build of the same index that was interrupted.
+        Continue an interrupted build of the same index.
     device : str
-        Where SoundNet runs, as torch names it.
+        PyTorch device to run SoundNet on.
     dask : str or None
-        Address of a dask.distributed scheduler, on whose workers SoundNet then runs.
+        Address of a dask.distributed scheduler, to run SoundNet on its workers.
     settings : Settings or None
-        How SoundNet listens; None for what the shipped index was made with.
+        SoundNet's listening settings; None for those of the shipped index.
     on_progress : callable or None
-        Called with the number of finished mixes and of all mixes.
+        Called with the number of finished mixes and the total.
     on_fetch : callable or None
-        Follows the download of SoundNet's weights, if they have yet to be fetched.
+        Called with the progress of downloading SoundNet's weights, if necessary.
 
     Raises
     ------
     SoundBankError, RequestError, WeightsError, ClusterError, IndexFileError
-        When the bank cannot be used, would make too many mixes, SoundNet's weights cannot be
-        had, the cluster cannot be used, or the file cannot be written, or is being built already.
+        When the bank cannot be used or makes too many mixes, SoundNet's weights cannot be obtained,
+        the cluster cannot be used, or the file cannot be written or is already being built.
     """
     output = Path(output)
     settings = settings or Settings()
@@ -121,7 +121,7 @@ def build_index(
 
 
 def require_feasible(n_sounds: int, max_layers: int | None = None) -> None:
-    """Raise RequestError when there would be more mixes than were asked for or an index holds."""
+    """Raise RequestError if there are more mixes than the request or an index allows."""
     n_entries = count_superimpositions(n_sounds, max_layers)
     asked_for = max_layers is not None
     if (n_entries > MAX_SUPERIMPOSITIONS and not asked_for) or n_entries * n_sounds > MAX_GAINS:

@@ -1,4 +1,4 @@
-"""The class names of the networks, and the space of classes that two networks share."""
+"""The class names of the networks, and the classes that two networks share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from deepmersion.shipped import DATA
 
 CLASSES = {"objects": 1000, "scenes": 401}
-"""How many classes SoundNet's heads have: ImageNet's, and those of Places2's first release."""
+"""Number of classes of SoundNet's heads: ImageNet's, and those of Places2's first release."""
 
 LABELS = DATA / "labels"
 
@@ -40,16 +40,16 @@ SAME_PLACE = {
     "waterfall/plunge": "waterfall",
     "woodland": "forest/broadleaf",
 }
-"""SoundNet's scenes that another network knows under another name, or does not tell apart.
+"""SoundNet's scenes that another network has under another name, or does not distinguish.
 
 SoundNet's classes are the 401 of Places2's first release; Places365 (Zhou et al. 2017) merged,
-renamed and dropped some of them. Listed is only what is the same place: a sea cliff is not any
-cliff, a cathedral not any church, and such classes stay without a counterpart.
+renamed and dropped some of them. Only identical places are listed: a sea cliff is not just any
+cliff, nor a cathedral any church, and such classes have no counterpart.
 """
 
 
 def likeliest(probs: np.ndarray, labels: Sequence[str], n: int) -> tuple[tuple[str, float], ...]:
-    """Return the `n` likeliest classes and their probabilities, the likeliest first.
+    """Return the `n` most probable classes and their probabilities, in descending order.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def likeliest(probs: np.ndarray, labels: Sequence[str], n: int) -> tuple[tuple[s
 
 @dataclass(frozen=True)
 class SharedClasses:
-    """The classes that two networks both know, and how each network's own classes map there.
+    """The classes that two networks share, and how each network's own classes map to them.
 
     Attributes
     ----------
@@ -81,16 +81,16 @@ class SharedClasses:
 
     @property
     def identical(self) -> bool:
-        """Whether both networks have the same classes in the same order."""
+        """True if both networks have the same classes in the same order."""
         one_to_one = np.arange(len(self.names))
         return np.array_equal(self.sound, one_to_one) and np.array_equal(self.image, one_to_one)
 
 
 def shared_scenes(image_labels: Sequence[str]) -> SharedClasses:
-    """Return the scenes that SoundNet shares with a network of the scenes `image_labels`.
+    """Return the scenes that SoundNet shares with a network whose scenes are `image_labels`.
 
-    A class counts for the one of its own name; failing that, for the one that `SAME_PLACE`
-    gives it. Several classes that map to one are added up.
+    A class maps to the one of its own name, else to the one that `SAME_PLACE` gives. Several
+    classes that map to the same one are added up.
     """
     known = set(image_labels)
     targets = [name if name in known else SAME_PLACE.get(name) for name in soundnet_scene_labels()]
@@ -105,13 +105,13 @@ def shared_scenes(image_labels: Sequence[str]) -> SharedClasses:
 
 
 def shared_objects() -> SharedClasses:
-    """Return ImageNet's objects, which all networks know in the same order."""
+    """Return ImageNet's objects, which all networks have in the same order."""
     one_to_one = np.arange(len(object_labels()))
     return SharedClasses(object_labels(), one_to_one, one_to_one)
 
 
 def project(probs: np.ndarray, mapping: np.ndarray, n_shared: int) -> np.ndarray:
-    """Return distributions over shared classes: like classes added up, the rest left out.
+    """Return distributions over shared classes: equal classes added up, others left out.
 
     Parameters
     ----------
@@ -125,8 +125,7 @@ def project(probs: np.ndarray, mapping: np.ndarray, n_shared: int) -> np.ndarray
     Returns
     -------
     ndarray, shape = (rows, n_shared), float64
-        Renormalised: each row sums to 1. Where nothing is left, nothing is known: such a row is
-        uniform.
+        Renormalised: each row sums to 1. A row without any shared class is uniform.
     """
     kept = np.flatnonzero(mapping >= 0)
     assign = np.zeros((len(kept), n_shared))
@@ -150,8 +149,8 @@ def _read(file_name: str) -> tuple[str, ...]:
 def object_labels() -> tuple[str, ...]:
     """Return the 1000 object classes of ImageNet's challenge.
 
-    Two names stand twice, as ImageNet has them: a crane is a bird and a machine, a maillot two
-    kinds of swimsuit. A position says which is meant, a name alone does not.
+    Two names occur twice, as in ImageNet: a crane is a bird and a machine, a maillot two kinds of
+    swimsuit. Only the position tells them apart.
     """
     return _read("imagenet1000.txt")
 
@@ -162,14 +161,14 @@ def places365_labels() -> tuple[str, ...]:
 
 
 def miniplaces_labels() -> tuple[str, ...]:
-    """Return the 100 scene classes of MiniPlaces, which the embedded network knows."""
+    """Return the 100 scene classes of MiniPlaces, those of the embedded network."""
     return _read("miniplaces100.txt")
 
 
 def condition_labels() -> tuple[str, ...]:
     """Return the 14 conditions that a photo may show: weather, time of day, fire, water, people.
 
-    They change what is heard in one and the same place. Those that are heard themselves are
+    They change the sound of one and the same place. Those that are themselves audible are
     `deepmersion.kinds.table.CONDITIONS`.
     """
     return _read("conditions.txt")

@@ -1,4 +1,4 @@
-"""The whole way from photos to the sounds that belong there."""
+"""The pipeline from photos to the sounds that belong there."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ from deepmersion.vision.read_ahead import read_ahead
 from deepmersion.weights.specs import SOUNDNET_SHA256
 
 N_LABELS = 5
-"""How many of the likeliest objects and scenes an ambience names."""
+"""Number of most probable objects and scenes in an ambience."""
 
 PHOTOS_AT_ONCE = 4
-"""Photos that are decoded and go through the networks together. The paper's networks take them at
-full size, some 36 MB each, and must stay below 2 GB of memory."""
+"""Photos decoded and classified together. The paper's networks need them at full size, about 36 MB
+each, and must stay below 2 GB of memory."""
 
 
 class Matcher:
@@ -52,22 +52,22 @@ class Matcher:
     Parameters
     ----------
     networks : {"auto", "lite", "paper"}
-        ``auto`` takes the paper's if their weights are there, else lite.
+        ``auto`` chooses the paper's if their weights are present, else lite.
     index : Path, str or None
         Index file; None for the one that ships for the bank, if it is a shipped or a named one.
     soundbank : Path, str or None
         The base sounds that the index was made for, as `open_bank` takes them; None for the
         shipped ones.
     device : str
-        Where the networks run, as torch names it.
+        PyTorch device to run the networks on.
     on_choice : callable, optional
-        Called with a line that says which networks ``auto`` took, and why.
+        Called with a line that states which networks ``auto`` chose, and why.
 
     Raises
     ------
     SoundBankError, IndexFileError, WeightsError, RequestError
         When one of them cannot be used, the index was made for another sound bank or with other
-        weights of SoundNet, or there are no such networks or device.
+        weights of SoundNet, or the networks or the device are unknown.
     """
 
     def __init__(
@@ -144,11 +144,11 @@ class Matcher:
         ----------
         photo : Path, str or binary file
         request : Request, optional
-            What is wanted; by default the best mix.
+            By default, a request for the best mix.
         name : str, optional
-            What the ambience calls the photo; by default as `vision.photo.name_of` does.
+            The photo's name in the ambience; by default that of `vision.photo.name_of`.
         **options
-            Fields of the request that differ from it, such as ``top=3``.
+            Fields that replace those of the request, such as ``top=3``.
 
         Raises
         ------
@@ -172,9 +172,9 @@ class Matcher:
         Raises
         ------
         RequestError
-            When an option is out of its bounds; before a photo is opened.
+            When an option is out of bounds; raised before a photo is opened.
         IndexFileError
-            When the index is damaged where it is read.
+            When a part of the index that is read is damaged.
         """
         return self._match_all(photos, _request(request, options))
 
@@ -191,7 +191,7 @@ class Matcher:
                 yield next(found) if photo.error is None else photo.error
 
     def _match_opened(self, photos: Sequence[Opened], request: Request) -> list[Ambience]:
-        """Return the ambiences of photos; raises the error of one that could not be opened."""
+        """Return the ambiences of photos; raise the error of one that could not be opened."""
         if not photos:
             return []
         seen = self.networks.classify([photo.pixels() for photo in photos])
@@ -225,7 +225,7 @@ class Matcher:
         ]
 
     def _asked(self, request: Request) -> dict[str, np.ndarray]:
-        """Return where the sounds are at home, by the label sets that the request asks."""
+        """Return the homes of the sounds for the label sets in the request."""
         if request.rule == "2018":
             return {}
         label_sets = [*request.label_sets] if "kinds" in request.listen else []
@@ -235,7 +235,7 @@ class Matcher:
     def _rank(
         self, evidence: Mapping[str, Evidence], known: np.ndarray | None, request: Request
     ) -> tuple[list[list[Match]], list[list[Match]]]:
-        """Return each photo's matches, and the ranking whose first place is to be explained."""
+        """Return each photo's matches, and the ranking whose first place to explain."""
         if request.rule == "2018":
             best = search_as_in_2018(self._index, evidence, request.top)
             return best, best

@@ -1,4 +1,4 @@
-"""A request: what a matcher is asked for, besides the photo."""
+"""The request to a matcher: everything besides the photo."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ LABEL_SETS = ("objects", "scenes")
 """ImageNet's objects, and the scenes of the Places networks."""
 
 WITNESSES = ("soundnet", "kinds", "conditions")
-"""What SoundNet hears, where a sound's kind is at home, and the conditions it is heard in: see
+"""SoundNet's predictions, the places of a sound's kind, and its conditions: see
 `matching.witnesses`. SoundNet alone is the system as published."""
 
 Rule = Literal["centred", "2018"]
-"""What mixes are ranked by: see `matching.rule` and `matching.rule_2018`."""
+"""The ranking of mixes: see `matching.rule` and `matching.rule_2018`."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is wanted for a photo; the same request may serve many photos.
+    """A request for mixes; the same one may serve many photos.
 
     Attributes
     ----------
     top : int
         Number of mixes: the best one and alternatives of other sounds (`matching.rule.search`).
     explain : bool
-        Whether to say why the best mix came before the runner-up.
+        Whether to explain why the best mix came before the runner-up.
     chatter : float or None
-        A level from 0 to 1 puts the mix of all sounds (`matching.chatter.chatter`) first, before
-        the mixes that would be first without it. What is explained is then why its loudest sound
-        came before the next one.
+        A level from 0 to 1 puts the mix of all sounds (`matching.chatter.chatter`) before the
+        others. The explanation is then why its loudest sound came before the next one.
     rule : {"centred", "2018"}
     label_sets : sequence of str
-        Those over which SoundNet and the kinds decide: ``"objects"``, ``"scenes"`` or both.
+        Label sets that SoundNet and the kinds decide by: ``"objects"``, ``"scenes"`` or both.
     listen : sequence of str
-        The witnesses that decide, of `WITNESSES`. The rule of 2018 listens to SoundNet alone.
+        The deciding witnesses, from `WITNESSES`. The rule of 2018 uses SoundNet alone.
     heatmap : bool
         Whether to find where in the photo the sounds come from; what decided is said then, too.
 
     Raises
     ------
     RequestError
-        When a value is out of its bounds, or the rule of 2018 is to explain or to chatter.
+        When a value is out of bounds, or the rule of 2018 is combined with an explanation or
+        chatter.
     """
 
     top: int = 1
@@ -69,7 +69,7 @@ class Request:
         if not self.listen or not set(self.listen) <= set(WITNESSES):
             raise RequestError(f"witnesses must be one or more of {', '.join(WITNESSES)}")
         if self.rule == "2018" and "soundnet" not in self.listen:
-            raise RequestError("the rule 2018 listens to SoundNet alone; leave --listen out")
+            raise RequestError("the rule 2018 uses SoundNet alone; leave --listen out")
         if not self.label_sets or not set(self.label_sets) <= set(LABEL_SETS):
             raise RequestError(f"label sets must be {' or '.join(LABEL_SETS)}, or both")
 

@@ -1,4 +1,4 @@
-"""Where the data that ships with deepmersion lies.
+"""Paths of the data that ships with deepmersion.
 
 In an installed package the sound bank and the index are below ``deepmersion/data``; in a
 checkout they are the folders ``soundbank/`` and ``index/`` at its top.

@@ -1,8 +1,8 @@
-"""One sound for scenes that change: photos in turn, or a place that a camera looks at.
+"""One continuous sound for changing scenes: photos in turn, or a watched camera.
 
-The next scene is matched and prepared in a thread of its own, so that the stream never waits for a
-network. The stream decides by the number of samples delivered when to change over, so that the
-content of a pipe does not depend on how fast it is read.
+The next scene is matched and prepared in its own thread, so the stream never waits for a network.
+The time of a change is measured in delivered samples, so the content of a pipe does not depend on
+how fast it is read.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
     from deepmersion.ambience import Ambience
 
 CROSSFADE_S = 5.0
-"""Seconds that one scene's sound takes to become the next one's: slow enough not to startle."""
+"""Crossfade from one scene to the next, in seconds: slow enough not to startle."""
 
 LEAVE_S = 0.1
-"""Seconds that the end waits for a photo that is still being matched, and no longer needed."""
+"""Longest wait at the end for a photo that is still being matched but no longer needed."""
 
 _END = object()
-"""Comes after the last scene."""
+"""Marks the end of the scenes."""
 
 
 def crossfade_length(each_s: float | None, crossfade_s: float | None) -> float:
-    """Return how long a crossfade is, in seconds.
+    """Return the length of a crossfade in seconds.
 
     Parameters
     ----------
     each_s : float or None
-        Time that a scene plays, in seconds; None plays it until the next one comes.
+        Time that a scene plays, in seconds; None plays it until the next one is ready.
     crossfade_s : float or None
         The requested length; None takes the default, shortened if scenes are short.
 
     Raises
     ------
     RequestError
-        When it is longer than a scene.
+        When the crossfade is longer than a scene.
     """
     if crossfade_s is None:
         return CROSSFADE_S if each_s is None else min(CROSSFADE_S, MAX_FADE_SHARE * each_s)
@@ -57,32 +57,32 @@ def crossfade_length(each_s: float | None, crossfade_s: float | None) -> float:
 
 
 class Following:
-    """A stream of sound that goes over from one scene to the next.
+    """A stream of sound that crossfades from scene to scene.
 
-    A context: leaving it ends the thread that looks ahead.
+    A context manager: leaving it ends the thread that prepares scenes.
 
     Parameters
     ----------
     renderer : Renderer
-        Plays the first scene already.
+        Set up with the first scene.
     scenes : iterator of Ambience
-        The scenes after the first; taken from another thread, and may wait for what comes.
+        The scenes after the first; consumed in another thread, where they may block.
     each_s : float or None
         Time that each scene plays, in seconds; the sound ends with the last one. None changes to
-        every scene as soon as it comes.
+        each scene as soon as it is ready.
     crossfade_s, fade_out_s : float
-        Between scenes, and at the end, in seconds.
+        Crossfade between scenes and fade-out at the end, in seconds.
     on_scene : callable
-        Called from that other thread with every scene when its sound begins.
+        Called in that other thread with every scene when its sound begins.
     patient : bool
-        Whether to wait for a scene that is due and not ready, as a pipe can. A sound card cannot,
-        so the scene before it goes on.
+        Whether to wait for a scene that is due but not ready, as a pipe can. A sound card cannot
+        wait, so the previous scene plays on.
     stop : threading.Event or None
-        Set at the end: `scenes` that wait for something stop then.
+        Set at the end, to stop `scenes` that block.
     """
 
     n_samples = None
-    """Its length in samples: unknown."""
+    """Length in samples: unknown."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Following:
         self._patient = patient
         self._n_each = 0 if each_s is None else round(each_s * SAMPLE_RATE)
         self._due = self._n_each
-        # The fade of the last scene lies within its time, so it must be known to be the last.
+        # The last scene fades out within its own time, so it must be known to be the last.
         self._n_notice = round(fade_out_s * SAMPLE_RATE) + 2 * BLOCK_SAMPLES
         self._coming: object = None
 
@@ -116,11 +116,11 @@ class Following:
 
     @property
     def busy(self) -> bool:
-        """Whether a photo that is no longer wanted is still being matched."""
+        """True if a photo that is no longer needed is still being matched."""
         return self._ahead.is_alive()
 
     def finish(self, fade_out_s: float) -> None:
-        """Fade out from the next block on, and end; may be called from another thread."""
+        """Fade out from the next block on and end; may be called from another thread."""
         self._renderer.finish(fade_out_s)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -129,7 +129,7 @@ class Following:
         Raises
         ------
         DeepmersionError
-            After the sound has faded out, when what comes next cannot be had.
+            After the sound has faded out, if the next scene failed.
         """
         position = 0
         for block in self._renderer.blocks():
@@ -140,7 +140,7 @@ class Following:
             raise self._ahead.failure
 
     def _direct(self, position: int) -> None:
-        """Go over to what comes next, if it is there and its time has come."""
+        """Change to the next scene if it is ready and due."""
         if self._coming is None:
             self._coming = self._ahead.get(
                 wait=self._patient and self._n_each > 0 and position >= self._due - self._n_notice
@@ -151,7 +151,7 @@ class Following:
             self._renderer.change_to(self._coming, self._crossfade_s)
             self._ahead.taken()
             self._coming = None
-            # One that came late has its whole time all the same.
+            # A late scene still gets its full time.
             late = position - self._due > BLOCK_SAMPLES
             self._due = (position if late else self._due) + self._n_each
 
@@ -163,12 +163,12 @@ class Following:
 
 
 class _Ahead(threading.Thread):
-    """Looks one scene ahead.
+    """Prepares one scene ahead.
 
     Attributes
     ----------
     failure : Exception or None
-        Why there are no more scenes, when something went wrong.
+        The error that ended the scenes, if any.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class _Ahead(threading.Thread):
         self.failure: Exception | None = None
 
     def run(self) -> None:
-        """Make scene after scene ready, each when the one before is heard."""
+        """Prepare scene after scene, each once the one before is playing."""
         try:
             for scene in self._scenes:
                 self._ready.put(self._prepare(scene.best.gains))
@@ -202,18 +202,18 @@ class _Ahead(threading.Thread):
             self._ready.put(_END)
 
     def get(self, *, wait: bool) -> object:
-        """Return a `Change` that is ready, `_END`, or None when there is neither and no waiting."""
+        """Return a ready `Change` or `_END`; None if neither is ready and `wait` is false."""
         try:
             return self._ready.get(block=wait)
         except Empty:
             return None
 
     def taken(self) -> None:
-        """Say that the change that was got is heard now."""
+        """Signal that the last change from `get` is now playing."""
         self._taken.release()
 
     def leave(self) -> None:
-        """Say that nothing more is wanted."""
+        """Signal that no more scenes are needed."""
         self._stopped.set()
         self._taken.release()
         self.join(LEAVE_S)

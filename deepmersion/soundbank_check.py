@@ -1,4 +1,4 @@
-"""Measures a recording as a base sound, lets SoundNet hear it, and warns of what is wrong."""
+"""Measures recordings as base sounds, runs SoundNet on them, and warns of problems."""
 
 from __future__ import annotations
 
@@ -30,43 +30,43 @@ if TYPE_CHECKING:
     from deepmersion.hearing.soundnet import SoundNet
 
 N_NAMED = 5
-"""How many of the likeliest scenes are named."""
+"""Number of most probable scenes reported."""
 
 SHORT_S = 20.0
-"""A loop shorter than this is soon noticed to repeat, and SoundNet, which needs as much for its
-four predictions, hears it more than once."""
+"""A shorter loop repeats noticeably, and SoundNet, which needs this much for its four predictions,
+hears it more than once."""
 
 FULL_SCALE = 0.999
-"""Magnitude from which a sample counts as clipped; lossy codecs move it a little."""
+"""Magnitude from which a sample counts as clipped; lossy codecs shift it slightly."""
 
 MIN_CLIPPED_RUN = 3
-"""Neighbouring samples at full scale that make a clipped peak: a rounded one touches it once."""
+"""Consecutive samples at full scale that make a clipped peak; an intact peak touches it once."""
 
 MAX_CLIPPED_RUNS = 3
-"""More clipped peaks than these are no accident."""
+"""More clipped peaks than this are not an accident."""
 
 MAX_RANGE_LU = 15.0
 """Loudness range (EBU Tech 3342) beyond which one part of a sound is too loud for a background, or
-another is lost in the noise of a room. Ten recordings have 1 to 10 LU (rain 4, waves and a
-storm 10), and one of birds, with near and far ones, 17."""
+another drowns in the noise of a room. Ten recordings have 1 to 10 LU (rain 4, waves and a storm
+10), and one of birds, with near and far ones, 17."""
 
 MAX_SEAM_RANK = 0.99
-"""A loop point that stands out more than this share of the other places is warned of. Two figures
-are looked at: from the 95th percentile on, one good loop in ten would be warned of by chance."""
+"""Rank from which a loop point gets a warning. Two figures are checked: at the 95th percentile, one
+good loop in ten would get a warning by chance."""
 
 FLAT_SCENES = 150.0
-"""SoundNet takes white noise for any of 150 scenes. A sound that could come from as many tells it
-no more of a place. Recordings that it hears well lie far below, waves at 27 and birds at 42; a
-café, a storm and traffic lie above, and are matched by their kinds alone."""
+"""To SoundNet, white noise could be any of 150 scenes, and a sound with as many says no more about
+a place. Recordings that it recognises well lie far below, waves at 27 and birds at 42; a café, a
+storm and traffic lie above, and are matched by their kinds alone."""
 
 MIN_RANGE_S = 1.5
-"""A shorter recording has no loudness range: the time of a first short-term loudness (3 s) would
-hold more of the silence that follows it than of itself."""
+"""A shorter recording has no loudness range: its first short-term loudness (3 s) would include more
+of the silence after it than of itself."""
 
 
 @dataclass(frozen=True)
 class Measures:
-    """A sound in figures.
+    """Measurements of a sound.
 
     Attributes
     ----------
@@ -81,17 +81,17 @@ class Measures:
     range_lu : float
         Loudness range, in LU.
     n_clipped : int
-        Clipped peaks.
+        Number of clipped peaks.
     stereo : bool
-        Whether the channels differ.
+        True if the channels differ.
     centroid_hz, flatness : float
         Of its spectrum; see `Spectrogram`.
     events_per_s : float
-        How many things begin in a second.
+        Onsets per second.
     seam : Seam or None
-        The loop point of a file that says that it is a loop.
+        The loop point, if the file is declared as a loop.
     cuts : Cuts
-        Where it may be cut unheard.
+        Spans in which a cut is inaudible.
     """
 
     duration_s: float
@@ -114,7 +114,7 @@ def measure(sound: BaseSound) -> Measures:
     Raises
     ------
     SoundBankError
-        When it cannot be used.
+        When the sound cannot be used.
     """
     loop = load_loop(sound)
     samples, rate = decode(sound)
@@ -138,8 +138,8 @@ def measure(sound: BaseSound) -> Measures:
 def loudness_range(samples: np.ndarray, sample_rate: int) -> float:
     """Return the loudness range of samples [samples, channels] in LU (EBU Tech 3342).
 
-    0 for silence. It includes the end of the recording, where the sound stops: below half a
-    minute this adds up to 3 LU.
+    0 for silence. The abrupt end of the recording is included, which adds up to 3 LU if it is
+    shorter than half a minute.
     """
     import pyloudnorm
 
@@ -151,12 +151,12 @@ def loudness_range(samples: np.ndarray, sample_rate: int) -> float:
 
 
 def count_clipped(samples: np.ndarray) -> int:
-    """Return how many peaks of samples [samples, channels] in [-1, 1] are cut off."""
+    """Return the number of clipped peaks of samples [samples, channels] in [-1, 1]."""
     full = np.abs(samples) >= FULL_SCALE
     inside = full[: -MIN_CLIPPED_RUN + 1].copy()
     for i in range(1, MIN_CLIPPED_RUN):
         inside &= full[i : len(full) - MIN_CLIPPED_RUN + 1 + i]
-    # A longer peak is one, not several: only the beginning of each counts.
+    # Only the beginning of a peak counts, so a long one is counted once.
     return int(inside[0].sum() + (inside[1:] & ~inside[:-1]).sum()) if len(inside) else 0
 
 
@@ -166,7 +166,7 @@ def hear_alone(network: SoundNet, sound: BaseSound) -> np.ndarray:
     Raises
     ------
     SoundBankError
-        When the sound is silent where SoundNet listens.
+        When the sound is silent in the part that SoundNet hears.
     """
     from deepmersion.hearing import soundnet
 
@@ -177,9 +177,9 @@ def hear_alone(network: SoundNet, sound: BaseSound) -> np.ndarray:
 
 
 def known_scenes(bank: SoundBank, index: Path) -> dict[str, np.ndarray]:
-    """Return by name what an index says SoundNet hears in each sound alone; see `Ear.hear`.
+    """Return SoundNet's scene probabilities for each single sound in an index, by name.
 
-    Nothing when the index is another bank's.
+    Empty if the index belongs to another bank.
 
     Raises
     ------
@@ -196,25 +196,25 @@ def known_scenes(bank: SoundBank, index: Path) -> dict[str, np.ndarray]:
 
 
 def likeliest_scenes(probs: np.ndarray) -> tuple[tuple[str, float], ...]:
-    """Return the likeliest scenes and their probabilities, the likeliest first."""
+    """Return the most probable scenes and their probabilities, in descending order."""
     return likeliest(probs, soundnet_scene_labels(), N_NAMED)
 
 
 def effective_scenes(probs: np.ndarray) -> float:
-    """Return from how many equally likely scenes a sound could come: the exponential of entropy."""
+    """Return the effective number of scenes, the exponential of the distribution's entropy."""
     p = probs[probs > 0].astype(np.float64)
     return float(np.exp(-(p * np.log(p)).sum()))
 
 
 def warnings(measures: Measures, scenes: np.ndarray | None) -> list[str]:
-    """Return in words why a sound will match badly, or not sound well.
+    """Return warnings about why a sound will match badly or sound bad.
 
     Parameters
     ----------
     measures : Measures
     scenes : ndarray, shape = (401,), or None
-        What SoundNet hears; None where that is unknown, or does not matter because the sound's
-        kind says where it belongs.
+        SoundNet's probabilities; None if unknown, or irrelevant because the sound's kind determines
+        its places.
     """
     seam_rank = measures.seam.rank if measures.seam else 0.0
     found = {

@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from deepmersion.sound.bank import BaseSound
 
 N_COLUMNS = 800
-"""Columns of a spectrogram, at most: about the pixels it is drawn with."""
+"""Most columns of a spectrogram: about its width in pixels."""
 
 SHOWN_DB = 60.0
-"""Range of the colours; what is softer is not heard beside the rest."""
+"""Range of the colours; anything softer is masked by the rest."""
 
 MAX_SOUNDS = 100
-"""Sounds in one picture: more would be higher than picture viewers like."""
+"""Most sounds in one picture: with more, it would be too tall for image viewers."""
 
 ROW_INCHES, WIDTH_INCHES = 2.2, 12.0
 DPI = 100
 FREQUENCIES_HZ = (250, 1000, 2000, 4000, 8000, 16_000)
 EVENTS_FROM = 0.93
-"""Where the ticks of events begin, as a share of the height of a spectrogram."""
+"""Bottom of the event ticks, as a share of the height of a spectrogram."""
 
 EVENT_COLOUR, LOOP_COLOUR = "white", "cyan"
 
 
 @dataclass(frozen=True)
 class _Picture:
-    """What is drawn of a sound; levels in dB against its loudest column and band."""
+    """Plot data of a sound; levels in dB relative to its loudest column and band."""
 
     levels: np.ndarray  # [bands, columns]
     seconds: np.ndarray  # [columns], middles
@@ -55,12 +55,12 @@ class _Picture:
 
 
 def require_plot(path: Path, n_sounds: int) -> None:
-    """Refuse a plot that could not be drawn, before any work is done for it.
+    """Check that a plot can be drawn, before any work is done for it.
 
     Raises
     ------
     OutputError
-        When matplotlib is missing, the sounds are too many, or the file cannot be written.
+        When matplotlib is missing, there are too many sounds, or the file cannot be written.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise OutputError("--plot needs matplotlib; install it with: pip install matplotlib")
@@ -75,8 +75,8 @@ def require_plot(path: Path, n_sounds: int) -> None:
 def plot_sounds(path: Path, sounds: Sequence[BaseSound]) -> None:
     """Draw sounds into a PNG file, one below the other.
 
-    Of each the mel spectrogram, with ticks at its events, and beside it the spectrum over the
-    whole time. A loop is drawn from half a round before its loop point to half a round after.
+    Each sound gets a mel spectrogram with ticks at its events, and next to it the long-term
+    spectrum. A loop is drawn from half a round before its loop point to half a round after.
 
     Parameters
     ----------

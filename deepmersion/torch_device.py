@@ -1,4 +1,4 @@
-"""The device that networks run on."""
+"""Checks the device for networks."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from deepmersion.errors import RequestError
 
 
 def require_device(name: str) -> None:
-    """Refuse a device that PyTorch cannot use on this machine, before anything is loaded.
+    """Check that PyTorch can use a device on this machine, before anything is loaded.
 
     Parameters
     ----------
     name : str
-        As PyTorch names it: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        PyTorch's name: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
 
     Raises
     ------
     RequestError
         When the device does not exist, or cannot compute.
     """
-    if name == "cpu":  # which is everywhere, and PyTorch need not be imported to know it
+    if name == "cpu":  # always available; no need to import PyTorch
         return
     import torch
 
