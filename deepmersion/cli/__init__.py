@@ -29,14 +29,14 @@ COMMANDS = {
     "index": "deepmersion.cli.index",
     "weights": "deepmersion.cli.weights",
 }
-"""Command to the module that defines it under the same name; imported when it is run."""
+"""Maps each command to the module that defines it under the same name, imported on use."""
 
 OUT_OF_MEMORY = "failed to map segment"
-"""Part of the loader's message when a library of PyTorch does not fit into memory."""
+"""Part of the loader's message when one of PyTorch's libraries does not fit into memory."""
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is run, and shows errors in one line."""
+    """A group that imports commands on use and shows errors in one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the commands' names, in the order of `COMMANDS`."""
@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
         except OSError as error:  # caught here: help and the version are printed before `invoke`
             discard_stdout()
             shown = system_error(error)
-            with suppress(OSError):  # standard error itself may be what cannot be written
+            with suppress(OSError):  # standard error itself may be unwritable
                 shown.show()
             sys.exit(shown.exit_code)
 
@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt:
             raise Stopped from None
         except BrokenPipeError:
-            # The reader of the pipe has gone, which is how an endless stream is meant to end.
+            # The reader of the pipe has gone: the normal end of an endless stream.
             discard_stdout()
             ctx.exit(0)
         except (MemoryError, ImportError) as error:
@@ -102,9 +102,9 @@ def main() -> None:
             signal.signal(number, _terminated)
     # Python's last garbage collection would walk all of PyTorch, which takes most of a second.
     atexit.register(gc.freeze)
-    # Pillow warns of trifles such as odd EXIF data. Set once for the whole process, because a
-    # temporary filter would apply to all threads that decode.
+    # Pillow warns about trifles such as odd EXIF data. The filter is set once for the whole
+    # process, because a temporary one would affect all decoding threads.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    # File names need not be valid text, and terminals need not have every letter.
+    # File names may be invalid text, and terminals may lack characters.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""``deepmersion build-index``: a sound bank in, its index out."""
+"""``deepmersion build-index``: build the index of a sound bank."""
 
 from __future__ import annotations
 

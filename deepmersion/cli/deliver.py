@@ -1,4 +1,4 @@
-"""Delivers a sound: into a file, into a pipe, or to the speakers."""
+"""Delivers a sound to a file, a pipe or the speakers."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ if TYPE_CHECKING:
     from deepmersion.sound.renderer import Renderer
 
 STOP_S = 0.7
-"""Seconds for the fade to get through a pipe, whose reader may have stopped."""
+"""Seconds for the fade to pass through a pipe, whose reader may have stopped."""
 
 
 class Sound(Protocol):
-    """A sound to be played: a `deepmersion.sound.renderer.Renderer`, or several scenes in one."""
+    """A playable sound: a `deepmersion.sound.renderer.Renderer`, or several scenes in one."""
 
     @property
     def n_samples(self) -> int | None:
-        """Its length in samples, if that is known."""
+        """Length in samples, if known."""
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yield it block by block, float32 [samples, 2]."""
+        """Yield the samples block by block, float32 [samples, 2]."""
 
     def finish(self, fade_out_s: float) -> None:
-        """Fade out, and end."""
+        """Fade out and end."""
 
 
 def renderer(
     bank: SoundBank, gains: np.ndarray, options: SoundOptions, *, endless: bool = False
 ) -> Renderer:
-    """Return the renderer of a mix, as the options ask for it.
+    """Return the renderer of a mix with the given options.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def renderer(
     gains : ndarray, shape = (sounds,), float32
     options : SoundOptions
     endless : bool
-        Whether the sound goes on until it is told to finish, as the first of several does.
+        True if the sound plays until `finish` is called, as the first of several does.
     """
     from deepmersion.sound.renderer import Renderer
 
@@ -74,7 +74,7 @@ def deliver(sound: Sound, options: SoundOptions) -> None:
     Raises
     ------
     OutputError, PlaybackError, SoundBankError
-        When it cannot be written, played or rendered.
+        When the sound cannot be written, played or rendered.
     """
     if options.output is None:
         _play(sound, options)
@@ -144,6 +144,6 @@ def _play(sound: Sound, options: SoundOptions) -> None:
         with quiet_libraries():
             ended = play(sound.blocks(), SAMPLE_RATE, options.output_device)
     except KeyboardInterrupt:
-        return  # Ctrl-C before anything was heard; later ones fade out
+        return  # Ctrl-C before any sound; later ones fade out
     if options.verbose:
         click.echo(f"Underruns: {ended.n_underruns}", err=True)

@@ -1,4 +1,4 @@
-"""Matches in words, for people."""
+"""Describes matches in plain text."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 BAR_WIDTH = 16
 
 INDENT = " " * 14
-"""Under what stands behind the first word of a line."""
+"""Aligns with the text after the first word of a line."""
 
 N_SHOWN = 3
-"""Number of objects and scenes that are named."""
+"""Number of objects and scenes shown."""
 
 
 def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> str:
-    """Return a few lines: what is seen in the photo, and the mixes that fit it.
+    """Return a few lines with the classes seen in the photo and the mixes that fit it.
 
     Parameters
     ----------
     ambience : Ambience
     bars : bool
-        Whether each sound's gain is drawn as a bar, for a terminal.
+        True to draw each sound's gain as a bar, for a terminal.
     verbose : bool
-        Whether divergences and scores are shown, in nats.
+        True to show divergences and scores, in nats.
     """
     lines = [
         ambience.photo,
@@ -85,7 +85,7 @@ def _tables(explanation: Explanation) -> list[str]:
 
 
 def in_words(match: Match, bank: SoundBank) -> str:
-    """Return a mix as a person says it, such as ``Waves and wind``."""
+    """Return a mix in plain English, such as ``Waves and wind``."""
     titles = {sound.name: sound.title for sound in bank.sounds}
     named = [titles[name] for name in named_gains(match.gains, bank.names)]
     words = [named[0], *(title[:1].lower() + title[1:] for title in named[1:])]

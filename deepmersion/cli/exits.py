@@ -1,4 +1,4 @@
-"""Failures of the command: each ends it with one line, without a traceback."""
+"""Turns failures of the command into one line, without a traceback."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from deepmersion.errors import DeepmersionError, in_one_line, reason
 
 
 class WrongRequest(click.ClickException):
-    """A request that cannot be met; shown without click's reminder of the usage."""
+    """A request that cannot be met; shown without click's usage hint."""
 
     exit_code = 2
 
 
 class Stopped(click.ClickException):
-    """The command was stopped (`stopping_signals`) before it was done: exit code 1."""
+    """The command was stopped (`stopping_signals`) before it finished: exit code 1."""
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
@@ -38,13 +38,13 @@ def stopping_signals() -> tuple[signal.Signals, ...]:
 
 
 def one_line_error(error: DeepmersionError) -> click.ClickException:
-    """Return a deepmersion error as click shows it."""
+    """Convert a deepmersion error for click."""
     kind = WrongRequest if error.exit_code == WrongRequest.exit_code else click.ClickException
     return kind(in_one_line(error))
 
 
 def system_error(error: OSError) -> click.ClickException:
-    """Return an unexpected error of the operating system as click shows it."""
+    """Convert an unexpected error of the operating system for click."""
     what = f"{error.filename}" if error.filename else "standard output"
     return click.ClickException(
         f"{what}: {reason(error)}; check the path, the permissions and the free space"
@@ -55,7 +55,7 @@ _abandoned = False
 
 
 def abandon_threads() -> None:
-    """Let the program exit without waiting for threads that still run."""
+    """Let the program exit without waiting for running threads."""
     global _abandoned
     _abandoned = True
 
@@ -63,7 +63,7 @@ def abandon_threads() -> None:
 def leave(code: int) -> None:
     """Exit at once if threads were abandoned; else do nothing.
 
-    A usual exit would wait for a photo to be decoded, or crash in a running network.
+    A normal exit would wait for a photo to be decoded, or crash in a running network.
     """
     if not _abandoned:
         return

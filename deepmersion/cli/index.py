@@ -1,4 +1,4 @@
-"""``deepmersion index``: show what an index file holds."""
+"""``deepmersion index``: show the contents of an index file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def index() -> None:
 @index.command()
 @click.argument("file", required=False, type=PATH)
 def info(file: Path | None) -> None:
-    """Print how FILE was made and what it holds (default: the shipped index)."""
+    """Print the contents and origin of FILE (default: the shipped index)."""
     from deepmersion.index.file import open_index
     from deepmersion.shipped import shipped_index
 

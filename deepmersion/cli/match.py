@@ -1,4 +1,4 @@
-"""``deepmersion match``: photos in, mixes out."""
+"""``deepmersion match``: find and play the mixes for photos."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     "--explain",
     "explain",
     is_flag=True,
-    help="Say why the best mix was chosen; with -v also in nats, class by class.",
+    help="Explain why the best mix was chosen; with -v also in nats, class by class.",
 )
 @click.option(
     "--heatmap",
@@ -113,7 +113,7 @@ def match(
     device: str,
     **sound: Any,
 ) -> None:
-    """Find the ambient sound that belongs to each PHOTO, and play it or write it.
+    """Find the ambient sound that belongs to each PHOTO, and play or write it.
 
     Without -o or --json the sound plays until Ctrl-C, or for --duration. Several photos play one
     after another, each for --duration (default 5m). A folder stands for the photos in it, '-' for
@@ -166,9 +166,9 @@ def _expanded(photos: Sequence[str]) -> list[str]:
 
     expanded: list[str] = []
     for photo in photos:
-        # A Path's own is_dir raises where a name is too long or a folder may not be entered.
+        # Path.is_dir raises if a name is too long or a folder may not be entered.
         inside = photos_in(Path(photo)) if os.path.isdir(photo) else []  # noqa: PTH112
-        # An empty folder stays in the list, and is reported when its turn comes.
+        # An empty folder stays in the list and is reported in its turn.
         expanded += map(str, inside) if inside else [photo]
     return expanded
 

@@ -37,7 +37,7 @@ _OPTIONS = [
 
 
 def matcher_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `deepmersion.pipeline.Matcher` takes under the same names."""
+    """Add the options that `deepmersion.pipeline.Matcher` accepts under the same names."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

@@ -1,4 +1,4 @@
-"""Types of options: from text to values."""
+"""Option types: parse text into values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deepmersion.sound.blanket import NAME
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 PATH = click.Path(path_type=Path, readable=False)
-"""A path that click does not check: a missing file is an error, not wrong usage."""
+"""A path unchecked by click: a missing file is an error, not a mistake in usage."""
 
 
 class _SoundBank(click.Path):
@@ -56,7 +56,7 @@ def positive_duration(text: str) -> float:
 
 
 def witnesses(text: str) -> tuple[str, ...]:
-    """Return the witnesses that a text such as ``soundnet,kinds`` names."""
+    """Return the witnesses named in a text such as ``soundnet,kinds``."""
     chosen = tuple(part.strip() for part in text.split(","))
     if not set(chosen) <= set(WITNESSES):
         raise click.BadParameter(f"{text!r}: choose one or more of {','.join(WITNESSES)}")
@@ -64,7 +64,7 @@ def witnesses(text: str) -> tuple[str, ...]:
 
 
 def label_sets(text: str) -> tuple[str, ...]:
-    """Return the label sets of ``objects``, ``scenes`` or ``objects,scenes``."""
+    """Return the label sets named in ``objects``, ``scenes`` or ``objects,scenes``."""
     chosen = tuple(part.strip() for part in text.split(","))
     if not set(chosen) <= set(LABEL_SETS):
         raise click.BadParameter(f"{text!r}: choose objects, scenes or objects,scenes")

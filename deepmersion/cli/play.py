@@ -1,4 +1,4 @@
-"""``deepmersion play``: a mix by name, without a photo."""
+"""``deepmersion play``: play a mix given as text, without a photo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress for people: a bar on a terminal, one line at the end anywhere else."""
+"""Shows progress: a bar on a terminal, else one line at the end."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from deepmersion.callbacks import OnProgress
 def progress_bar(description: str, unit: str, *, unit_scale: bool = False) -> Iterator[OnProgress]:
     """Show progress, rate and remaining time on standard error.
 
-    If standard error is not a terminal, one line is printed at the end, unless it failed. Nothing
-    is shown if no progress was reported.
+    If standard error is not a terminal, one line is printed at the end unless the work failed.
+    Nothing is shown if no progress was reported.
 
     Parameters
     ----------
@@ -32,8 +32,8 @@ def progress_bar(description: str, unit: str, *, unit_scale: bool = False) -> It
     Yields
     ------
     callable
-        To be called with the amount done and the total, None if unknown. The first call sets
-        the start: earlier work does not count for the rate.
+        To be called with the amount done and the total, None if unknown. The first call sets the
+        start: earlier work does not count towards the rate.
     """
     # It may have been closed when the program was started.
     show = _bar if sys.stderr is not None and sys.stderr.isatty() else _last_line
@@ -57,7 +57,7 @@ def _bar(description: str, unit: str, unit_scale: bool) -> Iterator[OnProgress]:
                 total=total,
                 initial=done,
                 file=sys.stderr,
-                # Left to itself, tqdm shows nothing on terminals that do not tell their size.
+                # By default, tqdm shows nothing on terminals that do not report their size.
                 ncols=shutil.get_terminal_size().columns,
                 nrows=shutil.get_terminal_size().lines,
             )

@@ -1,4 +1,4 @@
-"""Results on the terminal: words for people, or one JSON record a line for programs."""
+"""Prints results: text for people, or one JSON record per line for programs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """Shows results and failures.
+    """Prints results and failures.
 
     Attributes
     ----------
     as_json : bool
     to_stderr : bool
-        Whether standard output carries the sound.
+        True if standard output carries the sound.
     verbose : bool
-        Whether divergences and scores are shown, in nats.
+        True to show divergences and scores, in nats.
     """
 
     as_json: bool
@@ -39,13 +39,13 @@ class Report:
             click.echo(json.dumps(ambience.record(output)))
         else:
             stream = sys.stderr if self.to_stderr else sys.stdout
-            if stream is not None:  # it may have been closed from outside
+            if stream is not None:  # may have been closed from outside
                 click.echo(
                     describe(ambience, bars=stream.isatty(), verbose=self.verbose), file=stream
                 )
 
     def fail(self, photo: str, error: Exception) -> None:
-        """Show why a photo has no result."""
+        """Show the error of a photo without a result."""
         message = in_one_line(error)
         if self.as_json:
             click.echo(json.dumps({"photo": photo, "error": message}))

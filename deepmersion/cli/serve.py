@@ -1,4 +1,4 @@
-"""``deepmersion serve``: the page, served from the user's own machine."""
+"""``deepmersion serve``: serve the page from the user's own machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.errors import ServerError
 
 PORT = 8017
-"""Not known to be used by other programs."""
+"""Not used by any common program."""
 
 OPEN_TO_OTHERS = (
     "Everyone who can reach this address can use the page and this machine's processor. Photos are "
@@ -26,14 +26,14 @@ OPEN_TO_OTHERS = (
     default="127.0.0.1",
     show_default=True,
     metavar="HOST",
-    help="Address to listen on. All but 127.0.0.1, ::1 and localhost admit other machines.",
+    help="Address to listen on. Any other than 127.0.0.1, ::1 and localhost admits other machines.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=PORT,
     show_default=True,
-    help="Port to listen on; 0 takes a free one.",
+    help="Port to listen on; 0 picks a free one.",
 )
 @click.option("--open", "open_page", is_flag=True, help="Open the page in your browser.")
 @matcher_options
@@ -81,7 +81,7 @@ def serve(
                 click.launch(address)
 
         serve(matcher, listener, host, Limits(), on_ready)
-    # A network may still be at work on a large photo whose result is no longer wanted.
+    # A network may still be processing a large photo whose result is no longer needed.
     abandon_threads()
 
 

@@ -1,4 +1,4 @@
-"""Several photos in turn, or a folder that is watched, as one sound."""
+"""Plays several photos in turn, or a watched folder, as one sound."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deepmersion.cli.sound_options import SoundOptions
 
 PHOTO_DURATION_S = 300.0
-"""Seconds that each of several photos plays by default."""
+"""Default time that each of several photos plays, in seconds."""
 
 Look = Callable[[str], "Ambience"]
 """Matches one photo; raises PhotoError when it cannot be opened."""
@@ -36,7 +36,7 @@ class ChangingScenes:
         Played in turn; empty when a folder is watched.
     watched : Path or None
     each_s : float or None
-        Time that each photo plays, in seconds; None plays it until the next one comes.
+        Time that each photo plays, in seconds; None plays it until the next one is ready.
     crossfade_s : float
         In seconds.
     """
@@ -54,7 +54,7 @@ class ChangingScenes:
         options: SoundOptions,
         crossfade_s: float | None,
     ) -> ChangingScenes:
-        """Return the sequence that the options ask for; `watched` has precedence over `photos`.
+        """Return the requested sequence; `watched` has precedence over `photos`.
 
         Raises
         ------

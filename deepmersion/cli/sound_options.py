@@ -19,12 +19,12 @@ from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recording import SAMPLE_RATE
 
 VOLUME_DB = (-60.0, 40.0)
-"""Below is silence; above only drives the limiter harder."""
+"""Below this is silence; above it, the limiter only works harder."""
 
 PIPE = "-"
 
 SEED_BITS = 32
-"""Of a seed that nobody chose: more evenings than anybody has."""
+"""Range of random seeds: more than a lifetime of evenings."""
 
 _OPTIONS = [
     click.option(
@@ -68,13 +68,13 @@ _OPTIONS = [
         default=EBB,
         show_default=True,
         metavar="0..1",
-        help=f"How much every sound ebbs and swells: at 1 up to {MOST_DB:g} dB either way.",
+        help=f"Ebb and swell of each sound: at 1, up to {MOST_DB:g} dB either way.",
     ),
     click.option(
         "--seed",
         type=click.IntRange(min=0),
         metavar="N",
-        help="Draws what comes after what.  [default: 0 for files and pipes, else any]",
+        help="Seed for the order of stretches.  [default: 0 for files and pipes, else random]",
     ),
     click.option(
         "--output-device",
@@ -107,9 +107,9 @@ class SoundOptions:
         In seconds; None for the default.
     volume_db : float
     ebb : float
-        See `deepmersion.sound.ebb`.
+        Amount of ebb and swell; see `deepmersion.sound.ebb`.
     seed : int or None
-        None for what is usual.
+        None for the default.
     output_device : str, int or None
     verbose : bool
     """
@@ -126,38 +126,38 @@ class SoundOptions:
 
     @property
     def is_pipe(self) -> bool:
-        """Whether the sound goes to standard output."""
+        """True if the sound goes to standard output."""
         return self.output == PIPE
 
     @property
     def is_file(self) -> bool:
-        """Whether the sound goes into a file."""
+        """True if the sound goes to a file."""
         return self.output is not None and not self.is_pipe
 
     @property
     def drawn_seed(self) -> int:
-        """The seed: what is written is the same each time, what is played is another evening."""
+        """The seed: fixed for files and pipes, random for the speakers."""
         if self.seed is not None:
             return self.seed
         return secrets.randbits(SEED_BITS) if self.output is None else 0
 
     @property
     def lasting_s(self) -> float | None:
-        """Length of the sound in seconds; None if it has no end."""
+        """Length of the sound in seconds; None if endless."""
         return FILE_DURATION_S if self.duration_s is None and self.is_file else self.duration_s
 
     def checked(self, each_s: float | None = None) -> SoundOptions:
-        """Return the options with their fades filled in, if a sound can be delivered by them.
+        """Return the options with the fades filled in, after checking that they can be met.
 
         Parameters
         ----------
         each_s : float or None
-            How long one of several sounds lasts, in seconds, if that is not `lasting_s`.
+            Length of one of several sounds, in seconds, if it differs from `lasting_s`.
 
         Raises
         ------
         RequestError, PlaybackError, OutputError
-            When it cannot; before anything slow begins.
+            When they cannot be met; raised before anything slow begins.
         """
         from deepmersion.sound.renderer import fade_lengths
 

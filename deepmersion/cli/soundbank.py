@@ -85,7 +85,7 @@ def _file(sound: BaseSound) -> str:
 
 
 def _kind(sound: BaseSound) -> str:
-    """Return a sound's kind in words, and how it is known."""
+    """Return a sound's kind in words, with its source."""
     kind = sound.known_kind
     if kind is None:
         return "kind unknown"
@@ -96,7 +96,7 @@ def _kind(sound: BaseSound) -> str:
 
 
 def _say_how_to_name_kinds(bank: SoundBank) -> None:
-    """Say which line to write for the sounds of unknown kind, if there are any."""
+    """Print the line to add for sounds of unknown kind, if any."""
     from deepmersion.kinds.table import all_kinds
     from deepmersion.sound.bank import DESCRIPTION
 

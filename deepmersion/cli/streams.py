@@ -16,14 +16,14 @@ def quiet_libraries() -> Iterator[None]:
 
     This program's own messages still go there.
     """
-    if sys.stderr is None:  # closed from outside, and so quiet already
+    if sys.stderr is None:  # closed from outside, so already quiet
         yield
         return
     sys.stderr.flush()
     before, ours = sys.stderr, os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        # In this order, nothing is lost that another thread writes meanwhile.
+        # In this order, nothing that another thread writes meanwhile is lost.
         sys.stderr = os.fdopen(ours, "w", 1, before.encoding, "backslashreplace", closefd=False)
         os.dup2(nowhere, 2)
         yield
@@ -36,7 +36,7 @@ def quiet_libraries() -> Iterator[None]:
 
 
 def discard_stdout() -> None:
-    """Discard what standard output still holds, which Python would complain about at exit."""
+    """Discard what is left in standard output's buffer, which Python would report at exit."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -44,6 +44,6 @@ def discard_stdout() -> None:
 
 
 def require_stdout() -> None:
-    """Raise if standard output is closed, before any work is done in vain."""
+    """Raise if standard output is closed, before any work is done."""
     if sys.stdout is None:
         raise click.ClickException("standard output is closed; send it to a file or a pipe")
