@@ -5,5 +5,5 @@
                                ├─> downloads (mixes) ──> sound.renderer
                                └─> static (the page itself)
 
-Photos are not written to a disk or a log, and nothing leaves the machine.
+Photos are not written to disk or to a log, and nothing leaves the machine.
 """

@@ -1,4 +1,4 @@
-"""``POST /api/match``: a photo in, what ``match --json`` prints out."""
+"""``POST /api/match``: takes a photo and returns the record that ``match --json`` prints."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from deepmersion.web.limits import Limits, announced_bytes, check_pixels, discar
 from deepmersion.web.turns import Turns, in_thread
 
 MAX_TOP = 100
-"""The most mixes that an answer lists."""
+"""Most mixes in a response."""
 
 USES = (",".join(LABEL_SETS), ",".join(reversed(LABEL_SETS)), *LABEL_SETS)
 
 FLAGS = ("false", "true")
 
 PHOTO = "-"
-"""The photo's name in answers, as ``match - --json`` prints it."""
+"""The photo's name in responses, as in ``match - --json``."""
 
 
 class Matching:
@@ -49,7 +49,7 @@ class Matching:
         )
 
     async def match(self, request: HTTPRequest) -> Response:
-        """Answer a photo with its record."""
+        """Respond to a photo with its record."""
         async with AsyncExitStack() as held:
             try:
                 wanted = await self._accept(request, held)
@@ -57,7 +57,7 @@ class Matching:
                 await discard(request, self._limits)
                 raise
             photo = await read_upload(request, self._limits)
-            # Not earlier: slow uploads would take the places of photos that have arrived.
+            # Not earlier: slow uploads would occupy the places of photos that have arrived.
             working = await held.enter_async_context(self._turns.place())
             await request.is_disconnected()  # from now on the server notices
             async with working:
@@ -70,7 +70,7 @@ class Matching:
         return JSONResponse(record)
 
     async def _accept(self, request: HTTPRequest, held: AsyncExitStack) -> Request:
-        """Check all that can be checked before the photo is read, and reserve memory for it."""
+        """Check everything possible before the photo is read, and reserve memory for it."""
         wanted = _wanted(request)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if not kind.startswith("image/") and kind != "application/octet-stream":

@@ -1,4 +1,4 @@
-"""The server's routes, and its errors as JSON."""
+"""The server's routes, with errors as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from deepmersion.web.openapi import description
 from deepmersion.web.safety import Guard, report
 from deepmersion.web.sounds import Sounds
 
-# The system's own table may know other types or none; browsers refuse scripts of another type.
+# The system's own table may have other types or none; browsers refuse scripts of the wrong type.
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("audio/flac", ".flac")
 
@@ -34,7 +34,7 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
     Parameters
     ----------
     matcher : Matcher
-        Stays the caller's to close.
+        Closed by the caller.
     folder : Path
         An empty folder for rendered sounds. Photos are never written there.
     host : str

@@ -1,4 +1,4 @@
-"""``GET /api/mix``: a mix as a file, rendered as the command renders it."""
+"""``GET /api/mix``: a mix as a file, rendered as by the command."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from deepmersion.web.sent_file import SentFile
 from deepmersion.web.turns import Turns, in_thread
 
 TYPES = {"flac": "audio/flac", "wav": "audio/wav", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
-"""By the suffix of `deepmersion.sound.output.FORMATS` without its dot; the first is usual."""
+"""By suffix, as in `deepmersion.sound.output.FORMATS` without the dot; the first is the default."""
 
 POLL_S = 0.2
 """Seconds between checks that the client is still connected."""
 
 
 class _AbandonedError(Exception):
-    """The client has gone."""
+    """The client has disconnected."""
 
 
 class Downloads:
-    """Renders mixes into files, each of which holds its place until it is sent and deleted.
+    """Renders mixes into files; each holds a place until it is sent and deleted.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Downloads:
         self._turns = Turns(limits.downloads_at_once, 0, limits.retry_after_s)
 
     async def send(self, request: Request) -> Response:
-        """Answer with a file."""
+        """Respond with a file."""
         query = request.query_params
         gains = queries.mix(query, self._bank.names)
         most_s = self._limits.download_s

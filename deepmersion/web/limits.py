@@ -12,10 +12,10 @@ from starlette.requests import ClientDisconnect, Request
 from deepmersion.vision.photo import FORMATS
 
 CLOSE = {"Connection": "close"}
-"""Sent with a refusal that leaves a part of the request unread."""
+"""Sent with a refusal that leaves part of the request unread."""
 
 DISCARD_BYTES = 256 * 2**20
-"""The most of a refused upload that is read and discarded: most clients read the answer only after
+"""Most bytes of a refused upload to read and discard: most clients read the response only after
 they have sent everything."""
 
 
@@ -26,27 +26,27 @@ class Limits:
     Attributes
     ----------
     upload_bytes : int
-        Size of a photo's file. Phones' full-size JPEGs have some 20 MB.
+        Size of a photo's file. Full-size JPEGs from phones have about 20 MB.
     pixels : int
-        Of a photo, checked before it is decoded: phones' 50 megapixels, and a little more.
+        Size of a photo, checked before it is decoded: a little more than phones' 50 megapixels.
     photos_at_once : int
-        Being looked at by the networks; one photo uses several cores.
+        Photos in the networks; a single one uses several cores.
     photos_waiting : int
-        Photos that may wait for these: two or three seconds of work.
+        Photos that may wait: two or three seconds of work.
     waiting_bytes : int
-        Memory for all of these and for uploads in progress.
+        Memory for all of these photos and for uploads in progress.
     downloads_at_once : int
-        Mixes being rendered, which takes a core each, or sent, which takes disk space each.
+        Mixes being rendered, which take a core each, or sent, which take disk space each.
     download_s : float
         Length of a rendered mix; three hours of WAV are 1.9 GB.
     upload_timeout_s : float
-        For a whole photo to arrive.
+        Time for a whole photo to arrive.
     header_timeout_s : float
-        For a request's header, from when the connection is opened or reused.
+        Time for a request's header, from when the connection is opened or reused.
     stall_timeout_s : float
-        For a client to read some of an answer.
+        Time for a client to read some of a response.
     connections : int
-        Open at once. A browser opens at most six.
+        Open connections. A browser opens at most six.
     retry_after_s : int
         Retry-After of a refusal when all places are taken.
     """
@@ -66,7 +66,7 @@ class Limits:
 
 
 def announced_bytes(request: Request, limits: Limits) -> int:
-    """Return how much memory an upload needs: its announced length, or the most allowed."""
+    """Return the memory that an upload needs: its announced length, or the maximum allowed."""
     announced = request.headers.get("content-length", "")
     n_bytes = int(announced) if announced.isdecimal() else limits.upload_bytes
     return min(n_bytes, limits.upload_bytes)
@@ -80,7 +80,7 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
     HTTPException
         413 when it is larger than allowed, 408 when it arrives too slowly.
     ClientDisconnect
-        When the client goes before all of it is here.
+        When the client disconnects before the whole body has arrived.
     """
     too_large = HTTPException(
         413,
@@ -113,7 +113,7 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
 
 async def discard(request: Request, limits: Limits) -> None:
     """Read the rest of a body, within bounds, and discard it."""
-    if "expect" in request.headers:  # the client asked first (100-continue), and has sent nothing
+    if "expect" in request.headers:  # the client asked first (100-continue) and has sent nothing
         return
     n_read = 0
     try:
@@ -128,7 +128,7 @@ async def discard(request: Request, limits: Limits) -> None:
 
 
 def check_pixels(photo: bytes, limits: Limits) -> None:
-    """Refuse a photo with too many pixels, from its header alone.
+    """Refuse a photo with too many pixels, judging by its header alone.
 
     A photo that cannot be read passes: opening it gives the better error.
 

@@ -1,4 +1,4 @@
-"""The interface described in OpenAPI 3.1, as ``GET /api/openapi.json`` answers it."""
+"""The OpenAPI 3.1 description of the interface, served as ``GET /api/openapi.json``."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SOUND_TYPES = (*sorted(set(TYPES_BY_SUFFIX.values())), OTHER_TYPE)
 PHOTO_TYPES = ("image/jpeg", "image/png", "image/webp", "application/octet-stream")
 
 GAIN = r"(?:[1-9][0-9]{0,2}(?:\.[0-9]{1,24})?|0?\.[0-9]{0,23}[1-9]0{0,24})"
-"""A gain above zero, as a mix is written: ``1``, ``0.50``, ``.25``. As many decimals as a float64
-above a hundredth may have, and some more; a float32 holds the least of them."""
+"""Pattern for a gain above zero: ``1``, ``0.50``, ``.25``. Allows more decimals than a float64
+above a hundredth has; a float32 can represent even the smallest."""
 
 Described = dict[str, Any]
 
@@ -70,12 +70,12 @@ def _match() -> Described:
     return {
         "operationId": "match",
         "summary": "What is seen in a photo, and the mixes that fit it.",
-        "description": "Answers with what `deepmersion match --json` prints.",
+        "description": "Returns the record that `deepmersion match --json` prints.",
         "parameters": [
             _parameter(
                 "top",
                 {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": 1},
-                "How many mixes: the best one and others of other sounds.",
+                "Number of mixes: the best one and alternatives of other sounds.",
             ),
             _parameter(
                 "use", {"enum": list(USES), "default": USES[0]}, "The label sets that decide."
@@ -83,12 +83,12 @@ def _match() -> Described:
             _parameter(
                 "explain",
                 {"enum": list(FLAGS), "default": FLAGS[0]},
-                "Whether to say which classes decided.",
+                "Whether to explain which classes decided.",
             ),
             _parameter(
                 "chatter",
                 {"type": "number", "minimum": 0, "maximum": 1},
-                "First a mix of all sounds, as loud as each fits: from one (0) to all alike (1).",
+                "Adds a mix of all sounds, each as loud as it fits: one (0) to all alike (1).",
             ),
         ],
         "requestBody": {
@@ -109,8 +109,8 @@ def _match() -> Described:
 
 
 def _sounds() -> Described:
-    level = {"type": "number", "description": "What brings it to the loudness of a mix, in dB."}
-    samples = {"type": ["integer", "null"], "description": "At 44,100 Hz, where it is known."}
+    level = {"type": "number", "description": "Gain to the loudness of a mix, in dB."}
+    samples = {"type": ["integer", "null"], "description": "At 44,100 Hz, if known."}
     file = _object({"url": TEXT, "type": TEXT, "level_db": level, "samples": samples})
     sound = _object(
         {
@@ -138,7 +138,7 @@ def _sounds() -> Described:
                 "description": "The sounds, in the order of the bank.",
                 "content": {"application/json": {"schema": listed}},
             },
-            "304": {"description": "As it was (If-None-Match)."},
+            "304": {"description": "Unchanged (If-None-Match)."},
             **_refusals(),
         },
     }
@@ -191,7 +191,7 @@ def _file(names: Sequence[str], summary: str, kinds: Sequence[str]) -> Described
                 "description": "The file.",
                 "content": {kind: {"schema": _binary()} for kind in kinds},
             },
-            "304": {"description": "As it was (If-None-Match)."},
+            "304": {"description": "Unchanged (If-None-Match)."},
             **_ranges(),
             "404": _json("There is no such sound.", "Error"),
             "507": _json("The disk is full.", "Error"),
@@ -202,7 +202,7 @@ def _file(names: Sequence[str], summary: str, kinds: Sequence[str]) -> Described
 
 def _cuts(names: Sequence[str]) -> Described:
     return {
-        "summary": "Where a sound may be cut unheard.",
+        "summary": "Spans in which a cut is inaudible.",
         "parameters": [
             {"name": "name", "in": "path", "required": True, "schema": {"enum": list(names)}},
         ],
@@ -223,9 +223,9 @@ def _ambience() -> Described:
         {
             "rank": {"type": "integer"},
             "sounds": _by_name(NUMBER) | {"description": "Linear gains, the loudest first."},
-            "mix": TEXT | {"description": "The same, as `GET /api/mix` takes it."},
+            "mix": TEXT | {"description": "The same, in the form for `GET /api/mix`."},
             "kl": NUMBER | {"description": "KL(photo ‖ mix), the label sets added up, in nats."},
-            "score": NUMBER | {"description": "What an index is ranked by, lowest first, in nats."},
+            "score": NUMBER | {"description": "Ranks the entries, lowest first, in nats."},
         },
         {f"kl_{label_set}": NUMBER for label_set in LABEL_SETS},
     )

@@ -1,4 +1,4 @@
-"""Values from a request's query: strict, with one clear sentence for what is wrong."""
+"""Parses a request's query strictly, with one clear sentence for each error."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def number(
 
 
 def one_of(query: QueryParams, name: str, choices: Sequence[str]) -> str:
-    """Return a parameter that is one of some words; the first when it is not given.
+    """Return a parameter that is one of `choices`; the first if it is missing.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
-    "Cache-Control": "no-cache",  # unless an answer says otherwise: browsers ask whether it changed
+    "Cache-Control": "no-cache",  # unless a response says otherwise: browsers check for changes
     "Content-Security-Policy": (
         "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "object-src 'none'"
@@ -33,7 +33,7 @@ FROM_HERE = ("same-origin", "none")
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a name or address can only be reached from this machine."""
+    """Return True if a name or address is reachable only from this machine."""
     if host == "localhost":
         return True
     address = _address(host)
@@ -54,7 +54,7 @@ def machine_names() -> frozenset[str]:
 
 
 class Guard:
-    """Passes on requests that are meant for this server, and come from its page or from no page.
+    """Passes on requests that are addressed to this server and come from its page or no page.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class Guard:
             self._names |= machine_names() | {host.lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse to."""
+        """Pass a request on or refuse it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -114,7 +114,7 @@ def _without_port(host: str) -> str:
 
 
 def _follows_a_link(scope: Scope, headers: Headers) -> bool:
-    """Return whether the page was opened by a link, such as a shared mix."""
+    """Return True if the page was opened by a link, such as a shared mix."""
     return (
         scope["path"] == "/"
         and scope["method"] in ("GET", "HEAD")

@@ -1,4 +1,4 @@
-"""Files as answers."""
+"""Responses that send files."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ REASONS = {
     400: "the Range header is malformed; give it as bytes=FIRST-LAST",
     416: "the file has no such part",
 }
-"""In place of Starlette's own refusals, which are plain text."""
+"""Replace Starlette's own refusals, which are plain text."""
 
 
 class SentFile(FileResponse):
-    """A file or a range of it, whose refusals are JSON like all others.
+    """A response with a file or a range of it, with refusals as JSON like all others.
 
     Parameters
     ----------
     *arguments, **options
-        As `FileResponse` takes them.
+        Passed to `FileResponse`.
     held : AsyncExitStack, optional
-        Closed when the answer has been sent or has failed.
+        Closed when the response has been sent or has failed.
     """
 
     def __init__(self, *arguments: Any, held: AsyncExitStack | None = None, **options: Any) -> None:

@@ -24,7 +24,7 @@ from deepmersion.web.app import make_app
 from deepmersion.web.limits import Limits
 
 HEADER_BYTES = 16 * 1024
-"""The most a request's header may take; browsers need some hundred bytes."""
+"""Largest request header; browsers need a few hundred bytes."""
 
 ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses outside this machine: those reserved for examples (RFC 5737, RFC 3849)."""
@@ -34,18 +34,18 @@ BACKLOG = 128
 WARM_UP_SIDE = 64
 
 IDLE_S = 30
-"""Seconds that a browser may keep a connection open between requests."""
+"""Seconds that a browser may keep an idle connection open between requests."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
+    """Return a listening socket.
 
     Raises
     ------
     RequestError
         When this machine does not have that address.
     ServerError
-        When the port is in use or may not be used.
+        When the port is in use or not permitted.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -137,7 +137,7 @@ class _Deadline:
 
 
 class PunctualProtocol(H11Protocol):
-    """Uvicorn's HTTP with timeouts for slow requests and for clients that stop reading."""
+    """Uvicorn's HTTP protocol with timeouts for slow requests and for clients that stop reading."""
 
     patience = Limits()
 
@@ -187,7 +187,7 @@ class PunctualProtocol(H11Protocol):
 
 
 def warm_up(matcher: Matcher) -> None:
-    """Match a grey photo, because the networks are slower with their first."""
+    """Match a grey photo, because the networks are slow on their first one."""
     photo = io.BytesIO()
     Image.new("RGB", (WARM_UP_SIDE, WARM_UP_SIDE), "grey").save(photo, "PPM")
     photo.seek(0)
@@ -206,9 +206,9 @@ def serve(
     Parameters
     ----------
     matcher : Matcher
-        Stays the caller's to close.
+        Closed by the caller.
     listener : socket
-        As `bind` returns it.
+        The result of `bind`.
     host : str
         The name or address that it was bound to.
     limits : Limits

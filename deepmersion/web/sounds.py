@@ -1,4 +1,4 @@
-"""The sound bank for browsers: the list of sounds, their files, and loops made from them."""
+"""Serves the sound bank to browsers: the list of sounds, their files, and loops made from them."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ TYPES = {
 OTHER_TYPE = "application/octet-stream"
 
 EXACT = frozenset({".flac", ".oga", ".ogg", ".wav"})
-"""Formats that browsers decode to exactly the samples of the file, so that loops stay seamless."""
+"""Formats that browsers decode to exactly the file's samples, which keeps loops seamless."""
 
 LOOP_HEADROOM_DB = 12.0
-"""Loops are stored this much softer, because a sound's peaks may exceed full scale in a mix."""
+"""Loops are stored this much softer because a sound's peaks may exceed full scale in a mix."""
 
 ONE_YEAR = "public, max-age=31536000, immutable"
 """Cache-Control of URLs that contain a version."""
@@ -49,13 +49,13 @@ ONE_YEAR = "public, max-age=31536000, immutable"
 
 @dataclass(frozen=True)
 class Sounds:
-    """Serves the sounds of a bank, and no other file.
+    """Serves the sounds of a bank and no other files.
 
     Parameters
     ----------
     bank : SoundBank
     folder : Path
-        Holds the loops that have to be made.
+        Holds the generated loops.
     """
 
     bank: SoundBank
@@ -65,7 +65,7 @@ class Sounds:
 
     @cached_property
     def version(self) -> str:
-        """A hash of everything that answers depend on: files, descriptions and this program."""
+        """A hash of everything that responses depend on: files, descriptions and this program."""
         bank = self.bank
         described = [
             (sound.title, sound.licence, sound.loudness_lufs, sound.loops, sound.cuts)
@@ -75,7 +75,7 @@ class Sounds:
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     async def listed(self, request: Request) -> Response:
-        """Answer with the sounds and how to play them."""
+        """Respond with the sounds and how to play them."""
         etag = f'"{self.version}"'
         headers = {"ETag": etag}
         if request.headers.get("if-none-match") == etag:
@@ -122,14 +122,14 @@ class Sounds:
         return [own, loop]
 
     async def file(self, request: Request) -> Response:
-        """Answer with a sound's own file."""
+        """Respond with a sound's own file."""
         sound = self._named(request)
         suffix = sound.path.suffix.lower()
         media_type = TYPES.get(suffix, OTHER_TYPE)
         return await self._send(request, sound.path, media_type, suffix)
 
     async def loop(self, request: Request) -> Response:
-        """Answer with a sound as a seamless loop, 44.1 kHz stereo FLAC."""
+        """Respond with a sound as a seamless loop, 44.1 kHz stereo FLAC."""
         sound = self._named(request)
         number = self.bank.names.index(sound.name)
         path = self.folder / f"{number}.flac"
@@ -140,7 +140,7 @@ class Sounds:
         return await self._send(request, path, "audio/flac", "loop")
 
     async def cuts(self, request: Request) -> Response:
-        """Answer with the spans in which a sound may be cut, in seconds."""
+        """Respond with the spans in which a sound may be cut, in seconds."""
         sound = self._named(request)
         if sound.cuts is not None:
             return JSONResponse(sound.cuts)
@@ -178,7 +178,7 @@ class Sounds:
 
 
 def _samples_of_loop(sound: BaseSound) -> int | None:
-    """Return the number of samples of a file that can be looped as it is, else None."""
+    """Return the number of samples of a file that loops as it is, else None."""
     if not sound.loops or sound.path.suffix.lower() not in EXACT:
         return None
     import soundfile

@@ -20,13 +20,13 @@ class Turns:
     Parameters
     ----------
     at_once : int
-        How many may work.
+        Requests that may work.
     waiting : int
-        How many more may wait.
+        Further requests that may wait.
     retry_after_s : int
-        Retry-After of a refusal.
+        Retry-After header of a refusal.
     n_bytes : int
-        Memory that all of them together may hold.
+        Memory for all of them together.
     """
 
     def __init__(self, at_once: int, waiting: int, retry_after_s: int, n_bytes: int = 0) -> None:
@@ -42,7 +42,7 @@ class Turns:
         Raises
         ------
         HTTPException
-            503 when there is not enough.
+            503 if there is not enough.
         """
         if n_bytes > self._free_bytes:
             raise self._busy()
@@ -59,7 +59,7 @@ class Turns:
         Raises
         ------
         HTTPException
-            503 when all places are taken.
+            503 if all places are taken.
         """
         if not self._free:
             raise self._busy()
@@ -78,7 +78,7 @@ class Turns:
 
 
 async def in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Return what a function returns when a worker thread runs it.
+    """Run a function in a worker thread and return its result.
 
     A caller that is cancelled does not wait for the thread.
     """
