@@ -1,10 +1,10 @@
-"""Measure what deepmersion does fast, each beside the plain way of doing it.
+"""Measure what deepmersion does fast against the plain way of doing it.
 
     python tools/benchmark.py --output docs/performance.md
 
-Every figure is the median of several repeats, in which the two ways take turns, and the ratio is
-that of each turn: what else the machine does meanwhile disturbs both alike. Whatever is measured
-runs in a process of its own (`tools/benchmark_cases.py`).
+Every figure is the median of several repeats in which the two ways take turns, and ratios are
+computed per turn: other load on the machine affects both alike. Each measurement runs in its own
+process (`tools/benchmark_cases.py`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ COMMAND = str(Path(sysconfig.get_path("scripts")) / "deepmersion")
 PACKAGES = ("torch", "onnxruntime", "numpy", "h5py", "pillow", "distributed")
 
 MAX_DIFFERENCE_NATS = 1e-3
-"""By how much the fast way's log-probabilities may differ from the plain one's."""
+"""Largest difference allowed between the two ways' log-probabilities."""
 
 
 WINDOW_S = 20
-"""How much is heard of each mix where only the ways to build an index are compared."""
+"""Length of each mix where only the ways to build an index are compared."""
 
 N_BEST = 5
-"""How many mixes are searched for."""
+"""Number of mixes to search for."""
 
 KIB_BYTES = 1024
 MB_BYTES = 1_000_000
@@ -48,7 +48,7 @@ MB_BYTES = 1_000_000
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured; `sounds` is how many of the shipped ones an index is built of."""
+    """Extent of the measurements; `sounds` is the number of shipped sounds to index."""
 
     repeats: int
     photos: int
@@ -64,7 +64,7 @@ class Size:
 
 FULL = Size(3, 500, 2, 10, 8, 128, (10_000, 100_000, 1_000_000), 10, 2, "processes")
 SMALL = Size(1, 3, 1, 2, 1, 3, (200, 400), 2, 1, "threads")
-"""Enough to see that it works."""
+"""Enough to check that everything works."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ class Row:
     ----------
     case, plain_way, unit : str
     plain, own : list of float
-        What was measured in each repeat, the plain way and deepmersion's.
+        The figures of each repeat, the plain way's and deepmersion's.
     more_is_better : bool
-        Whether the figures are rates, not times or sizes.
+        True if the figures are rates, not times or sizes.
     """
 
     case: str
@@ -88,12 +88,12 @@ class Row:
     more_is_better: bool = False
 
     def ratios(self) -> list[float]:
-        """Return how many times better deepmersion's way is, in each repeat."""
+        """Return the factor by which deepmersion's way is better, in each repeat."""
         pairs = zip(self.plain, self.own, strict=True)
         return [own / plain if self.more_is_better else plain / own for plain, own in pairs]
 
     def markdown(self) -> str:
-        """Return the row as Markdown has it."""
+        """Return the row as Markdown."""
         ratios = self.ratios()
         plain, own = (f"{median(x):.3g} {self.unit}" for x in (self.plain, self.own))
         spread = f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
@@ -102,10 +102,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a process took and printed.
+    """Time, memory and output of a process.
 
-    Linux counts the memory of the process that started it as its own until it runs a program of
-    its own, so this one stays small and leaves large things to others.
+    On Linux, a process counts its parent's memory as its own until it runs its own program, so this
+    one stays small and leaves large data to others.
     """
 
     wall_s: float
@@ -115,13 +115,13 @@ class Spent:
 
     @property
     def measured(self) -> dict[str, Any]:
-        """What a case printed last: its figures."""
+        """The figures, which a case prints last."""
         figures: dict[str, Any] = json.loads(self.printed.splitlines()[-1])
         return figures
 
 
 def spend(*command: str | Path) -> Spent:
-    """Run a command to its end and return what it took; a failure is an error."""
+    """Run a command to its end and return what it spent; a failure is an error."""
     with tempfile.TemporaryFile("w+") as output:
         start = time.perf_counter()
         process = subprocess.Popen([str(part) for part in command], stdout=output)
@@ -147,7 +147,7 @@ def match(*photos: Path) -> Spent:
 
 
 def match_rows(size: Size, folder: Path) -> Iterator[Row]:
-    """Measure `match`: of one photo in a new process, and of many."""
+    """Measure `match` on one photo in a new process, and on many."""
     photo = folder / "photo.jpg"
     case("make-photo", photo)
     match(photo)  # the first use compiles the networks
@@ -176,7 +176,7 @@ def match_rows(size: Size, folder: Path) -> Iterator[Row]:
 
 
 def build_rows(size: Size) -> Iterator[Row]:
-    """Measure how fast mixes are heard."""
+    """Measure the speed of running SoundNet on mixes."""
     sizes = (size.repeats, size.sounds, size.plain_mixes, size.mixes)
     measured = case("listen", WINDOW_S, *sizes).measured
     difference = measured["difference_nats"]
@@ -201,7 +201,7 @@ def build_rows(size: Size) -> Iterator[Row]:
 
 
 def search_rows(size: Size, folder: Path) -> Iterator[Row]:
-    """Measure the search of indexes of growing size."""
+    """Measure the search in indexes of growing size."""
     per_entry: list[list[float]] = []
     for n in size.entries:
         path = folder / "index.h5"
@@ -226,7 +226,7 @@ def search_rows(size: Size, folder: Path) -> Iterator[Row]:
 
 
 def dask_rows(size: Size) -> Iterator[Row]:
-    """Measure what a cluster on this machine makes of building an index."""
+    """Measure building an index on a cluster on this machine."""
     sizes = (size.repeats, size.sounds, size.dask_layers)
     measured = case("dask", WINDOW_S, *sizes, size.dask_workers).measured
     name = "`build-index --dask`"
@@ -236,7 +236,7 @@ def dask_rows(size: Size) -> Iterator[Row]:
 
 
 def machine() -> str:
-    """Return what this ran on, in a sentence."""
+    """Return a sentence about this machine."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.is_file():
@@ -251,7 +251,7 @@ def machine() -> str:
 
 
 def _load() -> str:
-    """Say how busy the machine was: other programs make times longer and ratios less sure."""
+    """Return how busy the machine was: other programs make times longer and ratios less certain."""
     if not hasattr(os, "getloadavg"):
         return ""
     return f"load average {os.getloadavg()[2]:.1f}, "
@@ -263,11 +263,12 @@ def page(rows: list[Row], size: Size, command: str) -> str:
         [
             "# Performance",
             "",
-            "Each case beside the plain way of doing it, measured in the same run, in turns:",
-            f"medians of {size.repeats}. The ratio says how many times better deepmersion's way",
-            "is, as the median of the turns and, in brackets, the least and the greatest. Times",
-            "differ from machine to machine, ratios less so. Both ways find the same mixes, and",
-            f"hear the same in them to {MAX_DIFFERENCE_NATS:g} nats; otherwise there is no table.",
+            "Each case is compared with the plain way of doing it. Both take turns in the same",
+            f"run, and each figure is the median of {size.repeats} turns. The ratio is the factor",
+            "by which deepmersion's way is better: the median over the turns, with the lowest and",
+            "the highest in parentheses. Times differ between machines, ratios less so. The",
+            "benchmark fails unless both ways find the same mixes, with SoundNet's predictions",
+            f"equal to {MAX_DIFFERENCE_NATS:g} nats.",
             "",
             "| case | plain way | plain | deepmersion | ratio |",
             "| --- | --- | --- | --- | --- |",
@@ -275,8 +276,8 @@ def page(rows: list[Row], size: Size, command: str) -> str:
             "",
             f"Machine: {machine()}.",
             "",
-            f"Made by `{command}`, which needs the extra `dev`. How a larger index or more",
-            "machines change the picture is in [scale.md](scale.md).",
+            f"Generated by `{command}`, which needs the extra `dev`.",
+            "For larger indexes and more machines, see [scale.md](scale.md).",
             "",
         ]
     )
@@ -288,7 +289,7 @@ def page(rows: list[Row], size: Size, command: str) -> str:
     "-o", "--output", type=click.Path(path_type=Path), help="Page to write.  [default: print it]"
 )
 def main(small: bool, output: Path | None) -> None:
-    """Measure deepmersion beside the plain ways, and write the table as Markdown."""
+    """Measure deepmersion against the plain ways, and write the table as Markdown."""
     size = SMALL if small else FULL
     rows = []
     with tempfile.TemporaryDirectory() as folder:
