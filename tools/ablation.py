@@ -1,13 +1,13 @@
-"""Measure how well matches fit photos: the rule as it is, and what it would be otherwise.
+"""Measure how well matches fit photos, for the rule in use and for variants of it.
 
     python tools/ablation.py photos.tar expectations.csv [--soundbank FOLDER --index FILE]
 
-Prints a table in Markdown: for each variant of the rule the hit rate (see `tools/hits.py`) with its
-95 % interval, the kind of photo that does worst, the mean number of sounds in a mix and how many
-different mixes were chosen: first each witness by itself and together, then other constants. Then
-the rates by kind of photo, and those of choices that look at no photo, for scale. Last two checks:
-the constants chosen on half of the kinds of photo and measured on the other half, both ways; and
-how far the choice survives changes to a photo that change nothing about the place.
+Prints a Markdown table with, for each variant, the hit rate (see `tools/hits.py`) with its 95 %
+interval, the worst kind of photo, the mean number of sounds in a mix and the number of distinct
+mixes chosen: first each witness alone and all together, then other constants. The rates by kind of
+photo follow, with those of choices that ignore the photo, for scale. Two checks come last: the
+constants chosen on half of the kinds of photo and measured on the other half, both ways; and the
+stability of the choice under edits to a photo that leave the place unchanged.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ from deepmersion.vision.lite import Lite
 KIND_NATS = (2.0, 3.0, 4.0, 6.0)
 CONDITION_NATS = (2.0, 4.0, 6.0, 8.0)
 TEMPERATURES = (0.8, 1.2, 1.6)
-"""What L and τ are chosen from in the check on kinds of photo left out."""
+"""Values of L and τ to choose from in the check on kinds of photo left out."""
 
 ALIKE_NATS = 0.1
-"""Two mixes whose scores for a photo are this near are alike to it."""
+"""Two mixes whose scores for a photo are this close count as equivalent."""
 
 
 def nats(kinds: float, conditions: float) -> dict[str, float]:
-    """Return L by label set, without those where it is 0."""
+    """Return L by label set, without zeros."""
     by_set = {"objects": kinds, "scenes": kinds, "conditions": conditions}
     return {name: value for name, value in by_set.items() if value}
 
@@ -98,7 +98,7 @@ OTHERS = (
 
 
 def row(variant: Variant, sounds: Sounds, photos: Photos) -> str:
-    """Return a variant's line of the table."""
+    """Return a variant's row of the table."""
     chosen = scores(variant, sounds, photos).argmin(axis=0)
     hit = hits(sounds.mixes(chosen), photos.expected)
     low, high = interval(hit, photos.expected)
@@ -113,7 +113,7 @@ def row(variant: Variant, sounds: Sounds, photos: Photos) -> str:
 
 
 def for_scale(sounds: Sounds, photos: Photos) -> list[str]:
-    """Return lines on each kind of photo, and on choices that look at no photo."""
+    """Return lines on each kind of photo, and on choices that ignore the photo."""
     chosen = scores(IN_USE, sounds, photos).argmin(axis=0)
     kinds = by_kind(hits(sounds.mixes(chosen), photos.expected), photos.expected)
     best_first = sorted(kinds.items(), key=lambda item: -item[1])
@@ -130,7 +130,7 @@ def for_scale(sounds: Sounds, photos: Photos) -> list[str]:
 
 
 def halves(sounds: Sounds, photos: Photos) -> list[str]:
-    """Return lines on L and τ chosen on every other kind of photo and measured on the rest."""
+    """Return lines on L and τ chosen on alternate kinds of photo and measured on the rest."""
     grid = [
         Variant(f"L = {k:g} and {c:g}, τ = {t}", home_nats=nats(k, c), temperature_nats=t)
         for k, c, t in itertools.product(KIND_NATS, CONDITION_NATS, TEMPERATURES)
@@ -185,7 +185,7 @@ CHANGES = {
 
 
 def robustness(sounds: Sounds, photos: Photos, look: Callable[[Change], Photos]) -> list[str]:
-    """Return lines on how often a changed photo keeps its best mix, or gets one that is alike."""
+    """Return lines on how often an edited photo keeps its best mix, or gets an equivalent one."""
     score = scores(IN_USE, sounds, photos)
     before, at = score.argmin(axis=0), np.arange(score.shape[1])
     lines = []
@@ -212,7 +212,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 def main(
     tar: Path, expectations: Path, index: Path | None, soundbank: Path | None, checks: bool
 ) -> None:
-    """Measure variants of the rule on the photos of TAR, of which EXPECTATIONS are known."""
+    """Measure variants of the rule on the photos of TAR against EXPECTATIONS."""
     expected, networks = read_expectations(expectations), Lite.load()
     photos = read_photos(tar, networks, expected)
     with open_index(index or shipped_index()) as opened:

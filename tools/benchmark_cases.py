@@ -1,9 +1,9 @@
-"""What `tools/benchmark.py` measures: each case in a process of its own.
+"""Run one case of `tools/benchmark.py` in its own process.
 
     python tools/benchmark_cases.py CASE [ARGUMENT...]
 
-prints what it measured as one JSON object. A plain way and deepmersion's own stand side by side
-for every case: the plain one is what the few obvious lines do.
+prints the measurements as one JSON object. Every case exists in deepmersion's way and in a plain
+way, which takes the few obvious lines.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from typing import Any
 import numpy as np
 
 PHOTO_SIZE = (4000, 3000)
-"""Twelve megapixels, as phones deliver."""
+"""Twelve megapixels, as from a phone."""
 
 N_INDEX_SOUNDS = 20
-"""All mixes of twenty sounds are 1,048,575: the made indexes are the first of these."""
+"""Twenty sounds have 1,048,575 mixes: the generated indexes hold the first of these."""
 
 MATRIX_SIDE = 2048
-"""Of the matrix product that says what the processor can do."""
+"""Size of the matrix product that measures the processor."""
 
 Measured = dict[str, Any]
 
 
 def make_photo(path: str) -> Measured:
-    """Write a large JPEG of a photo that scikit-learn carries."""
+    """Write a large JPEG of a photo that scikit-learn includes."""
     from PIL import Image
     from sklearn import datasets
 
@@ -43,7 +43,7 @@ def make_photo(path: str) -> Measured:
 
 
 def match_plain(*photos: str) -> Measured:
-    """Match photos with PyTorch alone, each decoded whole, one after the other."""
+    """Match photos with PyTorch alone, each decoded in full, one after the other."""
     from deepmersion.index.file import open_index
     from deepmersion.labels import shared_objects, shared_scenes
     from deepmersion.matching.rule import Evidence, search
@@ -67,7 +67,7 @@ def match_plain(*photos: str) -> Measured:
 
 
 def make_index(n_entries: str, path: str) -> Measured:
-    """Write an index of random log-probabilities, spread about as SoundNet's are."""
+    """Write an index of random log-probabilities with about the spread of SoundNet's."""
     from deepmersion.index.file import Header, write_index
     from deepmersion.labels import CLASSES
 
@@ -81,12 +81,12 @@ def make_index(n_entries: str, path: str) -> Measured:
     def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         objects, scenes = (some(1000, n_classes) for n_classes in CLASSES.values())
         for start in range(0, n, 1000):
-            # Other classes for the same numbers: to draw them anew would take most of the time.
+            # The same numbers, permuted over classes: drawing new ones would take most of the time.
             part = slice(min(1000, n - start))
             shift = start // 1000
             yield np.roll(objects[part], shift, axis=1), np.roll(scenes[part], shift, axis=1)
 
-    # Of as many sounds as there are entries of one sound each among so many mixes.
+    # The number of sounds that has this many mixes.
     n_sounds = min(N_INDEX_SOUNDS, n.bit_length())
     numbers = np.arange(1, n + 1)[:, None] >> np.arange(n_sounds)
     header = Header("0" * 64, "0" * 64, 22_050, 60.0, 0.015, "2025-01-01T00:00:00+00:00")
@@ -113,7 +113,7 @@ def _search(path: str, find: Callable[..., list[int]]) -> Measured:
 
 
 def search(path: str, n_best: str) -> Measured:
-    """Find the best mixes for one photo as `match` does."""
+    """Find the best mixes for one photo in the way of `match`."""
     from deepmersion.matching import rule as matching
 
     def find(index: Any, evidence: Any) -> list[int]:
@@ -123,7 +123,7 @@ def search(path: str, n_best: str) -> Measured:
 
 
 def search_plain(path: str, n_best: str) -> Measured:
-    """Find them by the definition, some thousand entries at a time."""
+    """Find them by the definition, a few thousand entries at a time."""
     from deepmersion.matching import rule as matching
 
     def find(index: Any, evidence: Any) -> list[int]:
@@ -166,7 +166,7 @@ def _alternatives(scores: np.ndarray, gains: np.ndarray, n: int, rival_nats: flo
 
 @contextmanager
 def _some_sounds(n: str) -> Iterator[Path]:
-    """Yield a folder with the first shipped sounds, described as they are there."""
+    """Yield a folder with the first `n` shipped sounds and their descriptions."""
     from deepmersion.shipped import shipped_soundbank
 
     head, *entries = (shipped_soundbank() / "soundbank.toml").read_text("utf-8").split("[[sound]]")
@@ -180,7 +180,7 @@ def _some_sounds(n: str) -> Iterator[Path]:
 
 
 def listen(window_s: str, n_repeats: str, n_sounds: str, n_plain: str, n_mixes: str) -> Measured:
-    """Hear mixes of shipped sounds, and multiply two matrices; all in turn."""
+    """Hear mixes of shipped sounds in both ways, and multiply two matrices, in turn."""
     import torch
 
     from deepmersion.hearing.listener import LEVEL_RMS, Listener, heard_sounds, load_soundnet
@@ -247,7 +247,7 @@ class _PlainListener:
         return np.stack(rows)
 
     def macs(self) -> int:
-        """Return the multiplications that the network's convolutions need for one mix."""
+        """Return the number of multiplications in the network's convolutions for one mix."""
         import torch
 
         from deepmersion.hearing.soundnet import SAMPLE_RATE
@@ -276,7 +276,7 @@ def dask(
     from deepmersion import indexing
     from deepmersion.hearing.listener import Settings
 
-    indexing.BATCH_SIZE = 16  # so that there is something to share out
+    indexing.BATCH_SIZE = 16  # enough blocks for two workers
     measured: Measured = {"here": [], "one": [], "two": []}
     processes = in_processes == "processes"
 

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 EXPECTED_ACCURACY = 0.91
-"""A point below the paper's, for the choice of the SVM's constant and of the resampler."""
+"""A percentage point below the paper's, to allow for the SVM's constant and the resampler."""
 
 SVM_C = 0.01
-"""Weak regularisation overfits 320 clips of 512 features; from 0.001 to 0.1 it matters little."""
+"""Weak regularisation overfits 320 clips with 512 features; from 0.001 to 0.1 it matters little."""
 
 N_FOLDS = 5
 
 
 def read_archive(archive: Path) -> Iterator[tuple[PurePosixPath, np.ndarray, int]]:
-    """Yield name, samples [samples, channels] and rate in Hz of every .ogg of a tar, by name."""
+    """Yield name, samples [samples, channels] and rate in Hz of every .ogg in a tar, in order."""
     import soundfile
 
     with tarfile.open(archive) as tar:
@@ -52,7 +52,7 @@ def read_archive(archive: Path) -> Iterator[tuple[PurePosixPath, np.ndarray, int
 
 
 def mono(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Return samples [samples, channels] as SoundNet takes them: float32 [samples], 22,050 Hz."""
+    """Convert samples [samples, channels] for SoundNet: float32 [samples] at 22,050 Hz."""
     import soxr
 
     return np.asarray(soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE), dtype=np.float32)
@@ -65,7 +65,7 @@ def clips(archive: Path) -> Iterator[tuple[str, int, np.ndarray]]:
 
 
 def linear_svm(class_weight: str | None = None) -> Pipeline:
-    """Return the paper's classifier, yet to be fitted: a linear SVM on standardised features."""
+    """Return the paper's classifier, unfitted: a linear SVM on standardised features."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC

@@ -1,7 +1,7 @@
-"""What the embedded backbone sees of photos for training, in several views, kept in a cache.
+"""Features of training photos from the embedded backbone, in several views, with a cache.
 
-The tars hold photos as ``CLASS/NAME.jpg``. What the backbone sees of each view is computed once,
-so that a second run trains at once and a killed one goes on.
+The tars hold photos as ``CLASS/NAME.jpg``. The features of each view are computed once: a second
+run trains at once, and an interrupted one resumes.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ View = Literal["plain", "mirrored", "varied", "reduced"]
 SEED = 2026
 
 REDUCED_SIDE = 110
-"""Pixels on each side of the reduced views: about the smallest photos of the training sets were
-100 pixels, and how blurred a photo is must say nothing about its class."""
+"""Side of the reduced views in pixels: about the smallest photos in the training sets had 100
+pixels, and blur must not reveal a photo's class."""
 
 CHUNK = 2000
-"""Photos to a file of the cache; a killed run loses at most one."""
+"""Photos per file of the cache; an interrupted run loses at most one file."""
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Encoded photos, in the order of their names, and the positions of their classes."""
+    """Encoded photos, sorted by name, and the positions of their classes."""
 
     names: list[str]
     jpegs: list[bytes]
@@ -53,7 +53,7 @@ class Photos:
 
 
 def read_photos(tar: Path, classes: Sequence[str]) -> Photos:
-    """Return the photos of a tar of ``CLASS/NAME.jpg``, whose folders are named in `classes`."""
+    """Return the photos in a tar of ``CLASS/NAME.jpg``, with folders named as in `classes`."""
     with tarfile.open(tar) as archive:
         members = sorted((m for m in archive if m.isfile()), key=lambda m: m.name)
         jpegs = [file.read() for m in members if (file := archive.extractfile(m))]
@@ -63,10 +63,10 @@ def read_photos(tar: Path, classes: Sequence[str]) -> Photos:
 
 
 def vary(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Return a random crop of a photo, perhaps mirrored, crisper, and of other light.
+    """Return a random crop of a photo, possibly mirrored, sharpened, and in different light.
 
-    Photos from a camera are crisper at the network's input than the enlarged training photos,
-    which is why half of the views are sharpened.
+    Photos from a camera are sharper at the network's input than the enlarged training photos, so
+    half of the views are sharpened.
     """
     area, aspect = rng.uniform(0.4, 1.0), np.exp(rng.uniform(-0.3, 0.3))
     width = min(1.0, np.sqrt(area * aspect)) * photo.width
@@ -105,7 +105,7 @@ def look(jpeg: bytes, view: View, seed: list[int]) -> np.ndarray:
 def see(backbone: torch.nn.Module, jpegs: list[bytes], view: View, chunk: int) -> np.ndarray:
     """Return `lite_network.extract` of one view of photos, [photos, 2128] float16.
 
-    `chunk` and a photo's place in it are what its random view depends on.
+    A photo's random view depends on `chunk` and its position in it.
     """
     images = (look(jpeg, view, [SEED, chunk, place]) for place, jpeg in enumerate(jpegs))
     parts = []
@@ -116,9 +116,9 @@ def see(backbone: torch.nn.Module, jpegs: list[bytes], view: View, chunk: int) -
 
 
 def features(photos: Photos, view: View, cache: Path, title: str) -> Tensor:
-    """Return the features of one view of all photos, float16, by way of the cache.
+    """Return the features of one view of all photos, float16, through the cache.
 
-    The cache knows photos by their bytes; empty it after a change to `vary`.
+    The cache identifies photos by their bytes; empty it after a change to `vary`.
     """
     backbone = load_backbone().to(memory_format=torch.channels_last)
     chunks = []

@@ -1,4 +1,4 @@
-"""Training, calibrating and measuring a head on the features of the embedded backbone."""
+"""Trains, calibrates and measures a head on the features of the embedded backbone."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ WEIGHT_DECAY = 0.05
 DROPOUT = (0.2, 0.5)
 LABEL_SMOOTHING = 0.1
 MIXUP = 0.2
-"""Parameter of the beta distribution by which two photos' features are mixed."""
+"""Parameter of the beta distribution for mixing the features of two photos (mixup)."""
 
 TEXTURE_DEVIATION = 0.4
-"""Standard deviation that textures are scaled to: about that of the last layer's features, which
-are left as they are, since standardising them makes rare channels too loud (51.8 % against
-53.3 % of the scenes with a linear head)."""
+"""Standard deviation to which textures are scaled: about that of the last layer's features. Those
+are left as they are, since standardising them overweights rare channels (51.8 % against 53.3 % of
+the scenes with a linear head)."""
 
 HINT_WEIGHT = 0.3
-"""What a photo of which only the possible classes are known counts beside one whose class is."""
+"""Weight of a photo with only its possible classes known, relative to one with a known class."""
 
 N_BINS = 15
 """Bins of the expected calibration error (Guo et al. 2017)."""
@@ -38,14 +38,14 @@ N_BINS = 15
 
 @dataclass(frozen=True)
 class Recipe:
-    """The shape of a head, and how it is trained.
+    """The shape of a head and its training.
 
     Attributes
     ----------
     n_classes, n_hidden : int
     epochs : int
     balanced : bool
-        Whether photos are drawn so that every class is seen alike often, however many it has.
+        True to draw photos of every class equally often, however many it has.
     """
 
     n_classes: int
@@ -54,7 +54,7 @@ class Recipe:
     balanced: bool = False
 
     def order(self, classes: Tensor) -> Tensor:
-        """Return the positions of an epoch's photos, as many as there are photos."""
+        """Return the positions of an epoch's photos, as many as there are photos in all."""
         if not self.balanced:
             return torch.randperm(len(classes))
         counts = torch.bincount(classes, minlength=self.n_classes)
@@ -63,7 +63,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Hints:
-    """Photos of which only the classes that they may be of are known.
+    """Photos with only their possible classes known.
 
     Attributes
     ----------
@@ -75,9 +75,9 @@ class Hints:
     possible: Tensor
 
     def loss(self, head: Head) -> Tensor:
-        """Return minus the mean logarithm of what a head gives the possible classes together.
+        """Return the negative mean log of a head's total probability of the possible classes.
 
-        Of a random batch: the likelihood of what is known (Jin and Ghahramani 2002).
+        Over a random batch: the likelihood of what is known (Jin and Ghahramani 2002).
         """
         chosen = torch.randint(len(self.features), (TRAINING_BATCH,))
         shares = head(self.features[chosen].float()).log_softmax(dim=1)
@@ -128,7 +128,7 @@ def train(recipe: Recipe, views: Tensor, classes: Tensor, hints: Hints | None = 
 
 @torch.inference_mode()
 def predict(head: Head, plain: Tensor, mirrored: Tensor, temperature: float = 1.0) -> Tensor:
-    """Return the mean of the probabilities of photos and of their mirror images."""
+    """Return the probabilities of photos, averaged with those of their mirror images."""
     return (
         sum(
             ((head(x.float()) / temperature).softmax(dim=1) for x in (plain, mirrored)),
@@ -139,12 +139,12 @@ def predict(head: Head, plain: Tensor, mirrored: Tensor, temperature: float = 1.
 
 
 def find_temperature(predicted: Callable[[float], Tensor], classes: Tensor) -> float:
-    """Return the temperature of least negative log-likelihood, to a hundredth.
+    """Return the temperature with the lowest negative log-likelihood, to a hundredth.
 
     Parameters
     ----------
     predicted : callable
-        Takes a temperature to probabilities [photos, classes].
+        Maps a temperature to probabilities [photos, classes].
     classes : Tensor, shape = (photos,), int64
     """
 
@@ -174,9 +174,9 @@ def measure(probabilities: Tensor, classes: Tensor) -> dict[str, float]:
 def save(
     head: Head, label_set: str, temperature: float, about: dict[str, object], path: Path
 ) -> None:
-    """Write the parameters in float16, the temperature worked into the last layer.
+    """Write the parameters in float16, with the temperature folded into the last layer.
 
-    In the file the last layer is called after its label set.
+    In the file, the last layer is named after its label set.
     """
     parameters = {name: tensor.detach().clone() for name, tensor in head.state_dict().items()}
     for name in ("classes.weight", "classes.bias"):
@@ -185,6 +185,6 @@ def save(
         name.replace("classes.", f"{label_set}."): tensor.half().contiguous()
         for name, tensor in parameters.items()
     }
-    # One entry only: safetensors writes several in an order that changes from run to run.
+    # A single entry: safetensors writes several in an order that varies between runs.
     save_file(halves, path, metadata={"about": json.dumps(about, sort_keys=True)})
-    path.chmod(0o644)  # safetensors leaves it to its owner alone
+    path.chmod(0o644)  # safetensors makes it readable by its owner only

@@ -1,10 +1,9 @@
-"""How well chosen mixes fit photos: expectations, hits, and a rate that weighs kinds alike.
+"""Measures how well chosen mixes fit photos.
 
-A photo is a hit when its mix holds at least one sound that fits its scene and none that jars. The
-hit rate is the mean over kinds of scene (sea, woods, crowd, …) of the share of hits, so that no
-kind outweighs another. Photos come from a tar of ``SCENE/NAME.jpg``; what fits and what jars from
-a CSV file with the columns ``scene,kind,fits,jars``, the last two names of sounds with spaces
-between.
+A photo is a hit if its mix has at least one sound that fits its scene and none that jars. The hit
+rate is the share of hits, averaged over kinds of scene (sea, woods, crowd, …), so all kinds count
+equally. Photos come from a tar of ``SCENE/NAME.jpg``, fitting and jarring sounds from a CSV file
+with the columns ``scene,kind,fits,jars``, the last two with names separated by spaces.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ from deepmersion.vision.networks import Distributions
 from deepmersion.vision.photo import load_photo
 
 BATCH = 64
-"""Photos that are in memory at once."""
+"""Photos in memory at once."""
 
 N_RESAMPLES = 1000
-"""Of the bootstrap that the intervals come from."""
+"""Resamples of the bootstrap for the intervals."""
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a scene is expected to sound like.
+    """Expected sounds of a scene.
 
     Attributes
     ----------
     kind : str
         Kind of scene.
     fits, jars : frozenset of str
-        Names of sounds that belong there, and that would spoil it.
+        Names of sounds that belong there, and of sounds that would spoil it.
     """
 
     kind: str
@@ -50,19 +49,19 @@ class Expectation:
 NOTHING = Expectation("", frozenset(), frozenset())
 
 Change = Callable[[bytes], bytes]
-"""From a photo's file to another one."""
+"""Edits the bytes of a photo's file."""
 
 
 @dataclass(frozen=True)
 class Photos:
-    """Photos of scenes of which something is expected, and what is seen in them.
+    """Photos of scenes, with the expected sounds and the networks' predictions.
 
     Attributes
     ----------
     scenes : tuple of str
         The scene of each photo.
     expected : tuple of Expectation
-        What each photo's scene is expected to sound like.
+        The expectation for each photo's scene.
     seen : Distributions
     """
 
@@ -72,7 +71,7 @@ class Photos:
 
 
 def read_expectations(path: Path) -> dict[str, Expectation]:
-    """Return what is expected of each scene."""
+    """Return the expectation for each scene."""
     with path.open(newline="", encoding="utf-8") as file:
         return {
             row["scene"]: Expectation(
@@ -89,18 +88,18 @@ def read_photos(
     change: Change = lambda photo: photo,
     every: int = 1,
 ) -> Photos:
-    """Return photos in a tar as the networks see them.
+    """Return the photos in a tar with the networks' predictions.
 
     Parameters
     ----------
     tar : Path
     networks : Lite
     expectations : dict of str to Expectation, optional
-        Only photos of its scenes are taken; without it all are, and nothing is expected of them.
+        Limits the photos to its scenes; without it, all are used, with empty expectations.
     change : callable
-        What is done to each photo's file before it is looked at.
+        Applied to each photo's file before it is classified.
     every : int
-        Only one photo of so many is taken.
+        Use only every such photo.
     """
     scenes: list[str] = []
     parts: list[Distributions] = []
@@ -135,7 +134,7 @@ def _rows(seen: Distributions) -> tuple[np.ndarray, ...]:
 
 
 def hits(mixes: Sequence[frozenset[str]], expected: Sequence[Expectation]) -> np.ndarray:
-    """Return whether each photo's mix, as the names of its sounds, is a hit, bool [photos]."""
+    """Return True for each photo whose mix (the names of its sounds) is a hit, bool [photos]."""
     pairs = zip(mixes, expected, strict=True)
     return np.array([bool(mix & e.fits) and not mix & e.jars for mix, e in pairs])
 

@@ -1,10 +1,10 @@
-"""Load the page's server: many uploads at once, none of which may go without an answer.
+"""Load-test the page's server: many uploads at once, all of which must be answered.
 
     python tools/load.py photo.jpg [photo.jpg ...] --uploads 100 --clients 20
 
-Starts the installed command on this machine and lets clients post photos to it. A client that is
-told to come again (503) does so after as long as it was told. Printed are how long an upload took
-from the first try to its record, how often clients were sent away, and the server's memory.
+Starts the installed command on this machine and lets clients post photos to it. A client that gets
+a 503 retries after the time in Retry-After. The report has the time of an upload from the first try
+to its record, the number of 503 responses, and the server's memory.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ import numpy as np
 COMMAND = Path(sysconfig.get_path("scripts")) / "deepmersion"
 
 TIMEOUT_S = 120
-"""For one answer; a client that waits longer counts as lost."""
+"""Timeout of a request; a client that waits longer counts as lost."""
 
 MAX_TRIES = 200
 
 
 @dataclass
 class Report:
-    """What became of the uploads.
+    """Outcome of the uploads.
 
     Attributes
     ----------
     took_s : list of float
-        From each upload's first try to its record, in seconds.
-    n_sent_away : int
-        Answers 503.
+        Time from each upload's first try to its record, in seconds.
+    n_busy : int
+        Number of 503 responses.
     lost : list of str
-        What went wrong with uploads that got no proper answer.
+        Errors of uploads without a proper response.
     memory_before_mib, memory_peak_mib : float
-        Resident memory of the server when it was ready, and the most that it was.
+        Resident memory of the server once ready, and at its peak.
     """
 
     took_s: list[float] = field(default_factory=list)
-    n_sent_away: int = 0
+    n_busy: int = 0
     lost: list[str] = field(default_factory=list)
     memory_before_mib: float = 0.0
     memory_peak_mib: float = 0.0
@@ -56,8 +56,8 @@ class Report:
     def __str__(self) -> str:
         median, slow = np.percentile(self.took_s, [50, 95]) if self.took_s else (np.nan, np.nan)
         return (
-            f"{len(self.took_s)} answered, {len(self.lost)} lost, {self.n_sent_away} times sent "
-            f"away; median {median:.2f} s, 95th percentile {slow:.2f} s; memory "
+            f"{len(self.took_s)} answered, {len(self.lost)} lost, {self.n_busy} times "
+            f"busy; median {median:.2f} s, 95th percentile {slow:.2f} s; memory "
             f"{self.memory_before_mib:.0f} MiB, at most {self.memory_peak_mib:.0f} MiB"
         )
 
@@ -70,7 +70,7 @@ def load(photos: Sequence[Path], n_uploads: int, n_clients: int) -> Report:
     photos : sequence of Path
         Sent in turn.
     n_uploads, n_clients : int
-        Uploads in all, and clients that share them.
+        Total number of uploads, and of clients that share them.
     """
     contents = [photo.read_bytes() for photo in photos]
     report = Report()
@@ -106,7 +106,7 @@ def _port(process: subprocess.Popen[str]) -> int:
 
 
 def _memory_mib(process: subprocess.Popen[str], name: str) -> float:
-    """Return a figure of Linux's about a process's memory; not a number elsewhere."""
+    """Return a memory figure of a process from Linux; NaN on other systems."""
     try:
         status = Path(f"/proc/{process.pid}/status").read_text("ascii")
     except OSError:
@@ -118,16 +118,16 @@ def _memory_mib(process: subprocess.Popen[str], name: str) -> float:
 def _client(
     port: int, contents: list[bytes], left: Iterator[int], lock: threading.Lock, report: Report
 ) -> None:
-    """Take uploads from those that are left until there is none."""
+    """Process the remaining uploads until none is left."""
     while True:
         with lock:
             number = next(left, None)
         if number is None:
             return
         start = time.perf_counter()
-        n_sent_away, failure = _upload(port, contents[number % len(contents)])
+        n_busy, failure = _upload(port, contents[number % len(contents)])
         with lock:
-            report.n_sent_away += n_sent_away
+            report.n_busy += n_busy
             if failure:
                 report.lost.append(failure)
             else:
@@ -135,23 +135,23 @@ def _client(
 
 
 def _upload(port: int, photo: bytes) -> tuple[int, str]:
-    """Post a photo until it is answered; return how often it was sent away, and what failed."""
-    for n_sent_away in range(MAX_TRIES):
+    """Post a photo until it is accepted; return the number of 503 responses, and any error."""
+    for n_busy in range(MAX_TRIES):
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
         try:
             connection.request("POST", "/api/match", photo, {"Content-Type": "image/jpeg"})
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            return n_sent_away, repr(error)
+            return n_busy, repr(error)
         finally:
             connection.close()
         if answer.status == 200:
-            return n_sent_away, ""
+            return n_busy, ""
         if answer.status != 503:
-            return n_sent_away, f"{answer.status} {body!r}"
+            return n_busy, f"{answer.status} {body!r}"
         time.sleep(float(answer.headers["Retry-After"]))
-    return MAX_TRIES, "sent away too often"
+    return MAX_TRIES, "busy too often"
 
 
 def main() -> None:

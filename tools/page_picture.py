@@ -1,9 +1,9 @@
-"""Make the README's picture of the page, as the tests look at it.
+"""Make the README's picture of the page, in the browser of the tests.
 
     python tools/page_picture.py docs/page.png [--photo photo.jpg]
 
-Without a photo the page is shown the painted beach that ships as an example. Needs Debian's
-chromium and the development packages.
+Without a photo, the page gets the painted beach that ships as an example. Needs Debian's chromium
+and the development packages.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from deepmersion.shipped import EXAMPLES
 WIDTH, HEIGHT = 1280, 800
 
 N_COLOURS = 128
-"""Few enough for a small file, enough that a photo still looks like one."""
+"""Few enough for a small file, enough for a photo to look like one."""
 
 SETTLE_MS = 1_500
 
 
 def picture(photo: Path) -> Image.Image:
-    """Return the page with a photo on it and the mix that was found for it."""
+    """Return a picture of the page with a photo and its mix."""
     with served() as address, chromium() as browser:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
         page.goto(address)

@@ -2,9 +2,8 @@
 
     python tools/paint_examples.py [NAME...] [-o FOLDER]
 
-They are painted, so that no photo of somebody else's goes into the project, and simple enough that
-the embedded networks see in them what they show (`tests/test_examples.py`). The same seed gives the
-same picture.
+They are painted, so the project needs no photos by others, and simple enough for the embedded
+networks to recognise (`tests/test_examples.py`). The same seed gives the same picture.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ from PIL import Image, ImageDraw, ImageFilter
 FOLDER = Path(__file__).resolve().parent.parent / "deepmersion/data/examples"
 
 WIDTH, HEIGHT = 960, 720
-"""In pixels: enough for the page on a desk, some 100 KB as JPEG."""
+"""In pixels: enough for the page on a desktop, about 100 KB as JPEG."""
 
 QUALITY = 85
 
 X, Y = np.meshgrid(np.linspace(0, 1, WIDTH), np.linspace(0, 1, HEIGHT))
-"""Where each pixel lies: from the left, and from the top."""
+"""Position of each pixel, from the left and from the top."""
 
 Canvas = np.ndarray
 """RGB from 0 to 255, float64 [HEIGHT, WIDTH, 3]."""
@@ -36,12 +35,12 @@ def colour(*rgb: float) -> np.ndarray:
 
 
 def blend(a: np.ndarray, b: np.ndarray, share: np.ndarray) -> Canvas:
-    """Return `a` painted over with `b`, as opaque as `share` says, [HEIGHT, WIDTH]."""
+    """Return `a` painted over with `b` at an opacity of `share` [HEIGHT, WIDTH]."""
     return np.asarray(a + (b - a) * np.clip(share, 0, 1)[..., None])
 
 
 def noise(rng: np.random.Generator, across: float, down: float) -> np.ndarray:
-    """Return soft noise [HEIGHT, WIDTH] of unit deviation, with grains of so many pixels."""
+    """Return soft noise [HEIGHT, WIDTH] of unit deviation, with grains of the given size."""
     rough = rng.standard_normal((max(2, int(HEIGHT / down)), max(2, int(WIDTH / across))))
     image = Image.fromarray(rough.astype(np.float32))
     soft = np.asarray(image.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
@@ -49,7 +48,7 @@ def noise(rng: np.random.Generator, across: float, down: float) -> np.ndarray:
 
 
 def texture(rng: np.random.Generator, across: float, down: float, octaves: int = 4) -> np.ndarray:
-    """Return noise of several sizes [HEIGHT, WIDTH], each half as large and strong as the last."""
+    """Return noise [HEIGHT, WIDTH] of several grain sizes, each half as large and strong."""
     layers = [noise(rng, across / 2**i, down / 2**i) / 2**i for i in range(octaves)]
     return np.asarray(np.sum(layers, axis=0) / 1.2)
 
@@ -93,7 +92,7 @@ def beach() -> Canvas:
 
 
 def forest() -> Canvas:
-    """Return a wood in summer: trunks one behind the other, leaves, light from above."""
+    """Return a wood in summer: trunks in depth, leaves, light from above."""
     rng = np.random.default_rng(11)
     canvas = blend(colour(196, 214, 150), colour(92, 122, 60), Y)
     canvas = canvas + 26 * texture(rng, 60, 60)[..., None] * colour(0.8, 1, 0.5)
@@ -122,7 +121,7 @@ def _trunks(rng: np.random.Generator, canvas: Canvas, depth: float) -> Canvas:
 
 
 def campfire() -> Canvas:
-    """Return a fire of logs at night, and the ground that it lights."""
+    """Return a log fire at night on lit ground."""
     rng = np.random.default_rng(5)
     canvas = blend(colour(10, 14, 30), colour(22, 20, 26), Y)
     stars = rng.random(X.shape) > 0.9993
@@ -189,7 +188,7 @@ def mountains() -> Canvas:
 
 
 def rainy_window() -> Canvas:
-    """Return a window with drops of rain on it, and the blurred lights of a street behind."""
+    """Return a window with raindrops, and the blurred lights of a street behind."""
     rng = np.random.default_rng(2)
     canvas = blend(colour(50, 62, 78), colour(24, 28, 34), Y) + 8 * noise(rng, 200, 200)[..., None]
     for _ in range(40):

@@ -1,9 +1,9 @@
-"""Which conditions a photo of a scene may show: all that scene photos say about conditions.
+"""The conditions that photos of each scene may show.
 
-A photo of a bamboo wood was taken by day and in the dry, whatever else it shows; a photo of a
-bar shows a room, with people or without. So a head may learn from photos whose condition
-nobody noted. The lists are general knowledge about what collections of scene photos hold; a
-scene that could be anything is left out.
+A photo of a bamboo wood was taken by day and in dry weather, whatever else it shows; a photo of a
+bar shows a room, with or without people. So a head can learn from photos without a condition label.
+The lists are general knowledge about collections of scene photos; scenes that could show any
+condition are left out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Rules by which mixes could be ranked for a photo: the one in use, and variants of it.
+"""Rules for ranking mixes: the one in use, and variants of it.
 
-They work on a small index that is wholly in memory, and on arrays; what the product ranks by, and
-why, is in `deepmersion.matching.rule` and `deepmersion.matching.witnesses`.
+They work on arrays and on a small index in memory. The rule in use is explained in
+`deepmersion.matching.rule` and `deepmersion.matching.witnesses`.
 """
 
 from __future__ import annotations
@@ -40,21 +40,22 @@ from deepmersion.sound.bank import SoundBank
 
 @dataclass(frozen=True)
 class Variant:
-    """A rule: the one in use unless stated otherwise.
+    """A rule; by default the one in use.
 
     Attributes
     ----------
     name : str
     soundnet : float
-        How much what SoundNet hears counts.
+        Weight of SoundNet's predictions.
     home_nats : mapping of str to float
-        L by label set; a label set that is left out says nothing.
+        L by label set; one that is left out has no say.
     reversed : bool
-        KL(mix ‖ photo) instead of KL(photo ‖ mix), as in 2018; nothing else then applies.
+        KL(mix ‖ photo) instead of KL(photo ‖ mix), as in 2018; the other parameters then do not
+        apply.
     centring : float
-        How much of KL(u ‖ q) is subtracted.
+        Share of KL(u ‖ q) to subtract.
     sounds_share, temperature_nats, max_sounds
-        α, τ and the most sounds in a mix.
+        α, τ and the maximum number of sounds in a mix.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Sounds:
-    """A small index, all of it in memory, over the classes it shares with the networks.
+    """A small index in memory, over the classes that it shares with the networks.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class Sounds:
         By label set, in nats.
     classes : dict of str to SharedClasses
     home : dict of str to ndarray, shape = (sounds, classes), bool
-        Where the sounds are at home, by label set.
+        Homes of the sounds, by label set.
     """
 
     names: tuple[str, ...]
@@ -93,7 +94,7 @@ class Sounds:
 
     @classmethod
     def of(cls, index: SoundIndex, bank: SoundBank) -> Sounds:
-        """Return what an index holds, and what is known of the bank's sounds."""
+        """Return the contents of an index, with the homes of the bank's sounds."""
         classes = {"objects": shared_objects(), "scenes": shared_scenes(miniplaces_labels())}
         labels = {
             "objects": object_labels(),
@@ -117,7 +118,7 @@ class Sounds:
 
 
 def scores(variant: Variant, sounds: Sounds, photos: Photos) -> np.ndarray:
-    """Return what a variant ranks entries by, the lowest best, [entries, photos]."""
+    """Return a variant's scores of entries, the lowest best, [entries, photos]."""
     seen = asdict(photos.seen)
     heard = np.sum(
         [

@@ -1,7 +1,7 @@
-"""Measures of an ambient sound: what tells it from a recording, and what would spoil it.
+"""Measures of an ambient sound: similarity to a recording, and flaws.
 
-Every function takes samples [samples, channels] of float64 in [-1, 1] at `SAMPLE_RATE`. Loops
-are taken as rings: what comes after the end is the beginning.
+Every function takes samples [samples, channels] of float64 in [-1, 1] at `SAMPLE_RATE`. Loops are
+treated as rings: the end leads into the beginning.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ BANDS_HZ = 1000.0 * 2.0 ** (np.arange(-14, 13) / 3)
 """Centres of the third-octave bands from 40 Hz to 16 kHz (IEC 61260, base two)."""
 
 MODULATIONS_HZ = 0.125 * 2.0 ** np.arange(9)
-"""Lower edges of the octaves in which an envelope's modulation is added up, up to 64 Hz."""
+"""Lower edges of the octaves over which an envelope's modulation is summed, up to 64 Hz."""
 
 FRAME_S = 0.01
 """Step of envelopes, in seconds."""
 
 SIDES_HZ = (500.0, 2000.0)
-"""Where the three bands meet in which left and right are compared."""
+"""Edges between the three bands in which left and right are compared."""
 
 MOMENT = 8192
-"""Half of a moment, in samples: two of them are 0.37 s."""
+"""Half a moment in samples: two of them are 0.37 s."""
 
 RESOLUTION = 16_384
 """Length of the long-term spectra, in samples: lines 2.7 Hz apart."""
 
 
 def a_weighting(frequencies: np.ndarray) -> np.ndarray:
-    """Return the linear gain of the A-weighting (IEC 61672) at frequencies in Hz; 0 Hz has none."""
+    """Return the linear gain of the A-weighting (IEC 61672) at frequencies in Hz; 0 at 0 Hz."""
     with np.errstate(divide="ignore"):
         return np.asarray(librosa.db_to_amplitude(librosa.A_weighting(frequencies)))
 
 
 def a_weighted(x: np.ndarray) -> np.ndarray:
-    """Return a ring [samples, channels] weighted as the ear does."""
+    """Return a ring [samples, channels] with A-weighting."""
     from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
     n = x.shape[0]
@@ -50,7 +50,7 @@ def a_weighted(x: np.ndarray) -> np.ndarray:
 
 
 def long_term_spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return frequencies [lines] in Hz and the mean power in them, over time and channels."""
+    """Return frequencies [lines] in Hz and their mean power over time and channels."""
     from scipy.signal import welch
 
     f, power = welch(x, SAMPLE_RATE, nperseg=RESOLUTION, axis=0)
@@ -58,7 +58,7 @@ def long_term_spectrum(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def third_octaves(x: np.ndarray) -> np.ndarray:
-    """Return the level [bands] in dB in each of `BANDS_HZ`, against that of all together."""
+    """Return the level [bands] in dB in each of `BANDS_HZ`, relative to the total."""
     f, power = long_term_spectrum(x)
     edges = np.append(BANDS_HZ / 2 ** (1 / 6), BANDS_HZ[-1] * 2 ** (1 / 6))
     cumulative = np.interp(edges, f, np.cumsum(power))
@@ -67,16 +67,16 @@ def third_octaves(x: np.ndarray) -> np.ndarray:
 
 
 def envelope(x: np.ndarray) -> np.ndarray:
-    """Return the A-weighted amplitude [frames] every `FRAME_S`, of all channels together."""
+    """Return the A-weighted amplitude [frames] of all channels together, every `FRAME_S`."""
     size = round(FRAME_S * SAMPLE_RATE)
     parts = librosa.feature.rms(y=a_weighted(x).T, frame_length=size, hop_length=size, center=False)
     return np.asarray(np.sqrt(np.mean(parts[:, 0] ** 2, axis=0)))
 
 
 def modulation(x: np.ndarray) -> np.ndarray:
-    """Return how deep the envelope moves [octaves] at each of `MODULATIONS_HZ`.
+    """Return the modulation depth of the envelope [octaves] at each of `MODULATIONS_HZ`.
 
-    In dB: 0 is a deviation as large as the mean.
+    In dB: 0 means a deviation equal to the mean.
     """
     from scipy.signal import welch
 
@@ -88,17 +88,17 @@ def modulation(x: np.ndarray) -> np.ndarray:
 
 
 def crest_db(x: np.ndarray) -> float:
-    """Return the crest factor: the greatest magnitude against the RMS, in dB."""
+    """Return the crest factor, the largest magnitude over the RMS, in dB."""
     return float(20 * np.log10(np.abs(x).max() / np.sqrt(np.mean(x**2))))
 
 
 def events_per_second(x: np.ndarray) -> float:
-    """Return how many things begin in a second; see `Spectrogram.events_s`."""
+    """Return the number of onsets per second; see `Spectrogram.events_s`."""
     return len(spectrogram(x, SAMPLE_RATE).events_s) / (len(x) / SAMPLE_RATE)
 
 
 def side_correlations(x: np.ndarray) -> np.ndarray:
-    """Return the correlation of left and right in three bands that meet at `SIDES_HZ`."""
+    """Return the correlation of left and right in three bands with edges at `SIDES_HZ`."""
     from scipy.signal import csd
 
     if x.shape[1] == 1:
@@ -112,9 +112,9 @@ def side_correlations(x: np.ndarray) -> np.ndarray:
 
 
 def click_ratio(x: np.ndarray) -> float:
-    """Return how sharply a loop bends at its loop point: 1 is as sharply as anywhere else.
+    """Return the sharpness of a loop's bend at the loop point, 1 being the sharpest elsewhere.
 
-    A jump from one sample to the next, which is what a click is, is a large second difference.
+    A click is a jump from one sample to the next, which has a large second difference.
     """
     ring = np.take(x, np.arange(-2, x.shape[0]), axis=0, mode="wrap")
     bends = np.abs(np.diff(ring, 2, axis=0))
@@ -122,10 +122,10 @@ def click_ratio(x: np.ndarray) -> float:
 
 
 def tonal_peak_db(x: np.ndarray) -> float:
-    """Return how far the highest line of the long-term spectrum stands above its surroundings.
+    """Return the height of the long-term spectrum's most prominent line above its surroundings.
 
-    In dB, from 60 Hz to 15 kHz, against the median of a third of an octave: noise has a dB or
-    two, a faint whistle has ten.
+    In dB, from 60 Hz to 15 kHz, relative to the median of a third of an octave: noise has one or
+    two, a faint whistle ten.
     """
     f, power = long_term_spectrum(x)
     level = 10 * np.log10(np.maximum(power, 1e-20))
@@ -136,10 +136,10 @@ def tonal_peak_db(x: np.ndarray) -> float:
 
 
 def loneliest_event_db(x: np.ndarray) -> float:
-    """Return how far the loudest moment of a loop is above the third loudest, in dB.
+    """Return the level of a loop's loudest moment above the third loudest, in dB.
 
-    Moments of 0.4 s, two seconds and more apart, in each octave from 125 Hz to 8 kHz that is
-    heard at all (A-weighted, at most 25 dB below the loudest); the worst octave counts.
+    Moments last 0.4 s and are at least two seconds apart. The worst octave counts, from 125 Hz to 8
+    kHz, of those that are audible (A-weighted, at most 25 dB below the loudest).
     """
     lines = np.abs(librosa.stft(x.mean(axis=1), n_fft=MOMENT, hop_length=MOMENT)) ** 2
     f = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=MOMENT)

@@ -1,4 +1,4 @@
-"""Plots of rendered sounds beside real ones."""
+"""Plots rendered sounds next to real ones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ DPI = 80
 RENDERED, REAL = "tab:blue", "tab:orange"
 
 SHOWN_S = 20.0
-"""How much of a sound a spectrogram shows."""
+"""Length of a sound shown in a spectrogram."""
 
 N_ROWS = 96
 HIGHEST_HZ = 16_000.0
-"""Mel bands of a spectrogram, and where they end."""
+"""Mel bands of a spectrogram, and their upper limit."""
 
 N_COLOURS = 24
 
@@ -85,7 +85,7 @@ def _grid(
 def plot_spectrograms(
     path: Path, rendered: dict[str, np.ndarray], real: dict[str, np.ndarray]
 ) -> None:
-    """Draw spectrograms of the sounds' beginnings, real ones beside those there are."""
+    """Draw spectrograms of the sounds' beginnings, next to real ones if there are any."""
     figure = Figure(figsize=(10, 1.5 * len(rendered)))
     grid = figure.subplots(len(rendered), 2, sharex=True)
     for row, (name, x) in zip(grid, rendered.items(), strict=True):
@@ -98,7 +98,7 @@ def plot_spectrograms(
         axes.set_xlabel("s")
     figure.tight_layout()
     figure.savefig(path, dpi=DPI)
-    # Noise hardly compresses; in few colours it takes a third.
+    # Noise hardly compresses; few colours reduce it to a third.
     with Image.open(path) as image:
         few = image.convert("RGB").quantize(N_COLOURS)
     few.save(path, optimize=True)

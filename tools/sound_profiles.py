@@ -1,4 +1,4 @@
-"""The measures of one sound in one record, and how near two of them are."""
+"""Profiles of sounds, and the distances between them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from sound_recognition import ESC_KINDS, RECORDING_KINDS
 from deepmersion.sound.recording import SAMPLE_RATE
 
 COMPARED_HZ = (60.0, 11_000.0)
-"""Bands between these are compared: below, recordings hold handling noise and rumble cut away to
-various degrees; above, many were low-passed."""
+"""Range of the compared bands: below, recordings have handling noise, and rumble filtered to
+varying degrees; above, many were low-passed."""
 
 SHORTEST_S = 2.0
-"""What is left of a clip without the silence it was padded with must last so long."""
+"""Minimum length of a clip without its silent padding."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What `sound_measures` finds in one sound."""
+    """The measures of one sound by `sound_measures`."""
 
     bands_db: np.ndarray
     modulation_db: np.ndarray
@@ -48,7 +48,7 @@ def profile(x: np.ndarray) -> Profile:
 
 
 def spectrum_distance_db(a: Profile, b: Profile) -> float:
-    """Return the RMS difference of two spectra over the bands of `COMPARED_HZ`, level aside."""
+    """Return the RMS difference of two spectra over `COMPARED_HZ`, with levels equalised."""
     compared = slice(*np.searchsorted(BANDS_HZ, COMPARED_HZ))
     return float(np.std(a.bands_db[compared] - b.bands_db[compared]))
 
@@ -56,7 +56,7 @@ def spectrum_distance_db(a: Profile, b: Profile) -> float:
 def modulation_distance_db(a: Profile, b: Profile) -> float:
     """Return the RMS difference of two modulation spectra from 0.5 Hz up.
 
-    Slower than that, a clip of a few seconds says nothing.
+    Clips of a few seconds do not show slower modulation.
     """
     return float(np.sqrt(np.mean((a.modulation_db - b.modulation_db)[2:] ** 2)))
 

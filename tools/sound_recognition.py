@@ -1,8 +1,8 @@
-"""Whether a classifier of real recordings calls rendered sounds by their names.
+"""Classifies rendered sounds by a classifier trained on real recordings.
 
-A linear SVM on the features of SoundNet's layer pool5, as in `esc10`, trained on real sounds
-alone: the clips of ESC-10 and crops of Blanket's recordings. Everything is cut to five seconds
-and brought to one level, so that loudness tells nothing.
+A linear SVM on the features of SoundNet's layer pool5, as in `esc10`, trained on real sounds alone:
+the clips of ESC-10 and crops of Blanket's recordings. Everything is cut to five seconds and
+normalised to one level, which makes loudness uninformative.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 ESC_KINDS = {"rain": "rain", "sea-waves": "waves", "fire-crackling": "fire"}
-"""What ESC-10's kinds are called here, where a base sound is of the kind; the others keep their
-names, and are what a rendered sound may be mistaken for."""
+"""ESC-10's kinds that correspond to a base sound; the others keep their names, and are what a
+rendered sound could be mistaken for."""
 
 RECORDING_KINDS = {
     "birds": "birds",
@@ -43,7 +43,7 @@ RECOGNISED = tuple(sorted(RECORDING_KINDS.values()))
 
 CROP_S = 5.0
 TRAINING_HOP_S, TESTING_HOP_S = 1.0, 2.5
-"""Steps between crops. Some recordings last a quarter of a minute and need all they can give."""
+"""Steps between crops. Some recordings last only 15 s, so their crops overlap."""
 
 BATCH = 16
 
@@ -65,7 +65,7 @@ def features(network: SoundNet, waveform: np.ndarray, hop_s: float) -> np.ndarra
 
 
 def train(network: SoundNet, recordings: Path, esc10: Path) -> Pipeline:
-    """Return the classifier, fitted to both archives; every kind weighs the same."""
+    """Return the classifier, fitted to both archives; all kinds have equal weight."""
     rows, kinds = [], []
     real = [(ESC_KINDS.get(kind, kind), waveform) for kind, _, waveform in clips(esc10)]
     for path, samples, rate in read_archive(recordings):
@@ -78,6 +78,6 @@ def train(network: SoundNet, recordings: Path, esc10: Path) -> Pipeline:
 
 
 def recognise(network: SoundNet, svm: Pipeline, samples: np.ndarray, rate: int) -> Counter[str]:
-    """Return what the classifier calls the crops of a sound [samples, channels]."""
+    """Return the classifier's names for the crops of a sound [samples, channels]."""
     found = features(network, mono(samples, rate), TESTING_HOP_S)
     return Counter(str(kind) for kind in svm.predict(found))

@@ -3,8 +3,8 @@
     python tools/sound_report.py recordings.tar esc10.tar
 
 The first archive holds Blanket's recordings (NAME.ogg), the second ESC-10 (KIND/FOLD-CLIP.ogg).
-Renews the tables in docs/sound.md and the plots in docs/sound/, and returns 1 when a sound is
-not as good as it has to be.
+Updates the tables in docs/sound.md and the plots in docs/sound/, and returns 1 if a sound fails a
+requirement.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from render import MAX_SEAM_RANK, PEAK_DBTP  # noqa: E402
 
 RECOGNISED_SHARE = 0.9
 HIGHEST_DC_DBFS = -80.0
-"""A mean this far down is under the rounding of 16-bit players."""
+"""A mean this low is below the rounding of 16-bit players."""
 
 NOISES = ("fire", "rain", "stream", "train", "waves", "white-noise", "wind")
 HIGHEST_TONE_DB = 6.0
-"""In these, a line further above its surroundings would be heard as a tone. Thunder is left out:
-ten strikes are too few for their long-term spectrum to be smooth."""
+"""In these sounds, a line further above its surroundings would be heard as a tone. Thunder is left
+out: ten strikes are too few for a smooth long-term spectrum."""
 
 LONELIEST_DB = 10.0
-"""A moment further above the third loudest would be known again each time the loop comes round."""
+"""A moment further above the third loudest would be recognised in every round of the loop."""
 
 N_SCENES = 5
 
@@ -77,7 +77,7 @@ def measure_loops(sounds: dict[str, np.ndarray]) -> Loops:
 
 
 def failures(loops: Loops, calls: dict[str, Counter[str]]) -> list[str]:
-    """Return what is not as good as it has to be, one sentence each."""
+    """Return the requirements that fail, one sentence each."""
     found = []
     for name, called in calls.items():
         if called[name] < RECOGNISED_SHARE * sum(called.values()):
@@ -99,7 +99,7 @@ def failures(loops: Loops, calls: dict[str, Counter[str]]) -> list[str]:
 
 
 def hear(network: SoundNet, bank: SoundBank) -> dict[str, str]:
-    """Return SoundNet's likeliest scenes for each sound of a bank, as the index hears it."""
+    """Return SoundNet's most probable scenes for each sound of a bank, as in the index."""
     labels = soundnet_scene_labels()
     sounds = heard_sounds(bank, SOUNDNET_RATE, WINDOW_S)
     listener = Listener(network, sounds, LEVEL_RMS)
@@ -112,7 +112,7 @@ def hear(network: SoundNet, bank: SoundBank) -> dict[str, str]:
 
 
 def hear_both(network: SoundNet, bank: SoundBank, recordings: Path) -> dict[str, tuple[str, str]]:
-    """Return what SoundNet hears in each sound, and in Blanket's recording of the same."""
+    """Return SoundNet's scenes for each sound, and for Blanket's recording of the same."""
     with tempfile.TemporaryDirectory() as folder:
         import soundfile
 
@@ -125,7 +125,7 @@ def hear_both(network: SoundNet, bank: SoundBank, recordings: Path) -> dict[str,
 
 
 def report(bank: SoundBank, recordings: Path, esc10: Path, docs: Path) -> list[str]:
-    """Renew the tables and plots under a documentation folder; return what fails."""
+    """Update the tables and plots in a documentation folder; return the failures."""
     sounds = {sound.name: read_sound(sound.path) for sound in bank.sounds}
     real = real_sounds(recordings, esc10)
     rendered = {name: profile(x) for name, x in sounds.items()}

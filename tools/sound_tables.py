@@ -1,4 +1,4 @@
-"""The tables of `docs/sound.md`: rows of measures in, Markdown out."""
+"""Formats the tables of `docs/sound.md`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def comparison(rendered: Mapping[str, Profile], real: Mapping[str, Sequence[Profile]]) -> str:
-    """Return how far each rendered sound is from Blanket's recording, and how far others are."""
+    """Return the distances of rendered and of other real sounds from Blanket's recordings."""
     head = ["sound", "spectrum, dB", "modulation, dB", "crest factor, dB", "events a second"]
     head.append("left and right: below 500 Hz, to 2 kHz, above")
     rows = []
@@ -55,7 +55,7 @@ def _list(values: np.ndarray) -> str:
 
 
 def recognition(calls: Mapping[str, Counter[str]]) -> str:
-    """Return how many crops of each sound are called by its name, and what the others are."""
+    """Return the share of each sound's crops recognised, and the names given to the others."""
     rows = []
     for name, called in calls.items():
         others = ", ".join(f"{kind} {n}" for kind, n in called.most_common() if kind != name)
@@ -65,14 +65,14 @@ def recognition(calls: Mapping[str, Counter[str]]) -> str:
 
 
 def loops(found: Mapping[str, Mapping[str, float]]) -> str:
-    """Return the measures of each loop, under their own names."""
+    """Return the measures of each loop by name."""
     head = ["sound", *next(iter(found.values()))]
     rows = [[name, *(f"{value:.1f}" for value in row.values())] for name, row in found.items()]
     return markdown(head, rows)
 
 
 def repeats(n_samples: Mapping[str, int]) -> str:
-    """Return after how long a mix repeats: the product of lengths that share no divisor."""
+    """Return the time after which a mix repeats: the product of coprime lengths."""
     shortest = sorted(n_samples.values())
     rows = []
     for k in (1, 2, 3, len(shortest)):
@@ -87,7 +87,7 @@ def _rounded(value: float) -> str:
 
 
 def scenes(heard: Mapping[str, tuple[str, str]]) -> str:
-    """Return what SoundNet hears in rendered and in real sounds."""
+    """Return SoundNet's scenes for rendered and for real sounds."""
     rows = [[name, *both] for name, both in heard.items()]
     return markdown(["sound", "rendered", "Blanket's recording"], rows)
 
@@ -98,7 +98,7 @@ def replace_tables(path: Path, tables: Mapping[str, str]) -> None:
     Raises
     ------
     ValueError
-        When the file has no such pair of comments; it is then left as it was.
+        When the file lacks such a pair of comments; it is then left unchanged.
     """
     text = path.read_text("utf-8")
     for name, table in tables.items():

@@ -3,11 +3,11 @@
     python tools/train_conditions.py conditions-train.tar --sources conditions-train-sources.csv \
         --scenes scenes-train.tar --dev conditions-dev.tar --cache FOLDER
 
-The tars hold photos as ``CONDITION/NAME.jpg``, that of the scenes as ``SCENE/NAME.jpg``: of its
-photos only the conditions that they may show are known (`possible_conditions`). The table of
-sources says in its columns ``member`` and ``repo`` which collection each training photo is from:
-photos of one collection are too much alike to judge a head that was trained on some by the
-others. One seed and one machine give one file. The dev photos are only ever measured on.
+The tars hold photos as ``CONDITION/NAME.jpg``, except that of the scenes with ``SCENE/NAME.jpg``,
+for which only the possible conditions are known (`possible_conditions`). The table of sources gives
+the collection of each training photo in its columns ``member`` and ``repo``: photos of one
+collection are too similar to test a head on some that was trained on others. The same seed and
+machine give the same file. The dev photos are used for measuring only.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ FOLDERS = (
     "traffic",
     "none",
 )
-"""What the tars call the conditions, in the order of `condition_labels`."""
+"""Names of the conditions in the tars, in the order of `condition_labels`."""
 
 RECIPE = Recipe(
     n_classes=len(condition_labels()), n_hidden=N_CONDITION_HIDDEN, epochs=20, balanced=True
@@ -66,26 +66,26 @@ RECIPE = Recipe(
 VIEWS: tuple[View, ...] = ("plain", "varied", "reduced")
 
 N_PER_SCENE = 12
-"""Photos of each scene that are learnt from, the first: a quarter as many as have their condition
-noted."""
+"""Number of photos of each scene to learn from: a quarter as many in all as photos with a condition
+label."""
 
 HELD_OUT = 0.2
-"""Share of the training photos that the lower bound of the temperature is found on."""
+"""Share of the training photos used to find the lower bound of the temperature."""
 
 N_LEFT = 20
-"""Photos that a condition must have in the other collections for its photos in one collection
-to count in the calibration: what was hardly seen says nothing about how sure to be."""
+"""Photos that a condition must have in the other collections for its photos in one collection to
+count in the calibration: a rarely seen condition cannot calibrate the head."""
 
 
 def read_sources(table: Path, photos: Photos) -> list[str]:
-    """Return the collection that each photo is from."""
+    """Return the collection of each photo."""
     with table.open(newline="", encoding="utf-8") as file:
         sources = {row["member"]: row["repo"] for row in csv.DictReader(file)}
     return [sources[name] for name in photos.names]
 
 
 def read_hints(tar: Path, cache: Path) -> Hints:
-    """Return some photos of each scene and the conditions that they may show."""
+    """Return some photos of each scene with their possible conditions."""
     photos, possible = read_photos(tar, miniplaces_labels()), possible_conditions()
     scenes = [name.rpartition("/")[0] for name in photos.names]
     seen: Counter[str] = Counter()
@@ -100,7 +100,7 @@ def read_hints(tar: Path, cache: Path) -> Hints:
 
 
 def judged_by_the_same(views: Tensor, classes: Tensor, hints: Hints) -> tuple[Tensor, Tensor]:
-    """Return the logits of photos by a head trained on others of their collections, and classes."""
+    """Return logits by a head trained on other photos of the same collections, and the classes."""
     order = torch.randperm(len(classes), generator=torch.Generator().manual_seed(SEED))
     held_out, rest = order.tensor_split([int(HELD_OUT * len(order))])
     head = train(RECIPE, views[:, rest], classes[rest], hints)
@@ -111,7 +111,7 @@ def judged_by_the_same(views: Tensor, classes: Tensor, hints: Hints) -> tuple[Te
 def judged_by_others(
     views: Tensor, classes: Tensor, sources: Sequence[str], hints: Hints
 ) -> tuple[Tensor, Tensor]:
-    """Return the logits of photos by heads that never saw their collection, and their classes."""
+    """Return logits by heads that never saw the photos' collection, and the classes."""
     logits, judged = [], []
     for source in sorted(set(sources)):
         own = torch.tensor([other == source for other in sources])
@@ -122,7 +122,7 @@ def judged_by_others(
         head = train(RECIPE, views[:, ~own], classes[~own], hints)
         with torch.inference_mode():
             seen = head(views[0, counted].float())
-        # A condition that only this collection has is unknown to the head, and not in question.
+        # A condition that only this collection has is unknown to the head and left out.
         logits.append(seen.masked_fill(left == 0, -torch.inf))
         judged.append(classes[counted])
     return torch.cat(logits), torch.cat(judged)
@@ -131,12 +131,12 @@ def judged_by_others(
 def calibrate(
     views: Tensor, classes: Tensor, sources: Sequence[str], hints: Hints
 ) -> dict[str, float]:
-    """Return the temperature between those of known and of unknown collections, and these two.
+    """Return the calibrated temperature, and its bounds for known and unknown collections.
 
-    Other photos of the same collections are easier than those that anyone will show, and so
-    leave the head too sure. Those of a collection that is left out altogether are harder: with
-    it goes much of what is known of a condition, and collections differ in what they call one.
-    The geometric mean lies between the two.
+    Other photos of the same collections are easier than users' photos, and leave the head
+    overconfident. Those of a held-out collection are harder: without it, the head knows much less
+    about a condition, and collections define conditions differently. The geometric mean lies
+    between the two.
     """
     judged = {
         "same collections": judged_by_the_same(views, classes, hints),
@@ -167,7 +167,7 @@ def fit(tar: Path, sources: Path, scenes: Path, cache: Path, output: Path) -> di
 
 
 def as_used(head: Head, photos: Photos) -> Tensor:
-    """Return the conditions' probabilities as `Lite` gives them, the mean over its views."""
+    """Return the conditions' probabilities as in `Lite`, averaged over its views."""
     networks = Lite(runner(LiteNetwork(load_backbone(), load_scene_head(), head)), weights={})
     seen = [
         networks.classify([look(jpeg, "plain", [])]).conditions
@@ -177,7 +177,7 @@ def as_used(head: Head, photos: Photos) -> Tensor:
 
 
 def recalls(probabilities: Tensor, classes: Tensor) -> dict[str, str]:
-    """Return how many of each condition's photos are named rightly, as ``RIGHT of ALL``."""
+    """Return the number of correctly classified photos by condition, as ``RIGHT of ALL``."""
     right = probabilities.argmax(dim=1) == classes
     return {
         condition_labels()[c]: f"{int(right[classes == c].sum())} of {int((classes == c).sum())}"

@@ -2,10 +2,10 @@
 
     python tools/train_scenes.py scenes-train.tar --dev scenes-dev.tar --cache FOLDER
 
-The tars hold photos as ``SCENE/NAME.jpg``, the scenes named as in MiniPlaces. The backbone stays
-as it is: what it sees of each photo is computed once, in two views, and kept in the cache, so
-that a second run trains at once and a killed one goes on. One seed and one machine give one
-file. The dev photos are only ever measured on.
+The tars hold photos as ``SCENE/NAME.jpg``, the scenes named as in MiniPlaces. The backbone is
+frozen: its features of each photo are computed once, in two views, and cached. A second run trains
+at once, and an interrupted one resumes. The same seed and machine give the same file. The dev
+photos are used for measuring only.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD
 RECIPE = Recipe(n_classes=len(miniplaces_labels()), n_hidden=N_SCENE_HIDDEN, epochs=16)
 
 HELD_OUT = 0.1
-"""Share of the training photos that the temperature is found on."""
+"""Share of the training photos used to find the temperature."""
 
 
 def calibrate(photos: Photos, views: Tensor, cache: Path) -> float:
-    """Return the temperature found on training photos that the head was not trained on.
+    """Return the temperature found on training photos held out from the head.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def calibrate(photos: Photos, views: Tensor, cache: Path) -> float:
     views : Tensor, shape = (views, photos, 2128)
         Their features, the plain view first.
     cache : Path
-        Where the mirrored view of the photos held out is kept.
+        Folder for the mirrored view of the held-out photos.
     """
     order = torch.randperm(len(photos.jpegs), generator=torch.Generator().manual_seed(SEED))
     held_out, rest = order.tensor_split([int(HELD_OUT * len(order))])
@@ -65,7 +65,7 @@ def calibrate(photos: Photos, views: Tensor, cache: Path) -> float:
 
 
 def shrunk(image: np.ndarray) -> np.ndarray:
-    """Return a photo as one of the training set: 128 × 128 pixels, once through JPEG."""
+    """Return a photo reduced like the training set: 128 × 128 pixels, compressed as JPEG."""
     file = io.BytesIO()
     small = Image.fromarray(image).resize((128, 128), Image.Resampling.LANCZOS)
     small.save(file, "JPEG", quality=90)
@@ -73,12 +73,12 @@ def shrunk(image: np.ndarray) -> np.ndarray:
 
 
 def networks_with(head: Head) -> Lite:
-    """Return the networks as they are used, with a new scene head."""
+    """Return the networks with a new scene head."""
     return Lite(runner(LiteNetwork(load_backbone(), head, load_condition_head())), weights={})
 
 
 def as_used(head: Head, photos: Photos) -> Tensor:
-    """Return the scenes' probabilities as `Lite` gives them, the mean over its views."""
+    """Return the scenes' probabilities as in `Lite`, averaged over its views."""
     networks = networks_with(head)
     seen = [
         networks.classify([look(jpeg, "plain", [])]).scenes
@@ -88,11 +88,11 @@ def as_used(head: Head, photos: Photos) -> Tensor:
 
 
 def small_against_large(head: Head, folder: Path) -> dict[str, float]:
-    """Return how far full-size photos' distributions are from those of their shrunk versions.
+    """Return the distance of full-size photos' distributions from those of shrunk versions.
 
-    The distance is total variation, from 0 to 1, on average over the photos of the folder; the
-    rest are shares of photos: the same best scene, and a best scene of the large photo that is
-    among the three best of the small one.
+    The distance is the total variation, from 0 to 1, averaged over the photos of the folder. The
+    others are shares of photos: those with the same best scene, and those whose best scene at full
+    size is among the three best of the shrunk version.
     """
     images = [load_photo(path) for path in sorted(folder.rglob("*.jpg"))]
     networks = networks_with(head)
