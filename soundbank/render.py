@@ -1,10 +1,10 @@
 """Render the sound bank: `python soundbank/render.py [NAME...] [-o FOLDER] [--seed N] [--cuts]`.
 
-Every base sound is synthesised, freed of its mean, set to the bank's one loudness, limited,
-written as Ogg Vorbis, decoded again and measured, and begun elsewhere if its loop point could be
-told; `soundbank.toml` describes the result, with the places where it may be cut. The same seed
-gives the same samples, and no sound depends on which others are rendered. With `--cuts` nothing is
-rendered: of the files that are there, the cuts are found anew, and the bank's fingerprint stays.
+Every base sound is synthesised, freed of its mean, normalised to the bank's loudness, limited,
+encoded as Ogg Vorbis, decoded again and measured, and started elsewhere if its loop point is
+detectable. `soundbank.toml` describes the result, including the spans in which it may be cut. The
+same seed gives the same samples, whichever other sounds are rendered. With `--cuts` nothing is
+rendered: the cuts of the existing files are found again, and the bank's fingerprint stays the same.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ from synthesis.lengths import N_SAMPLES  # noqa: E402
 from synthesis.limiting import limit, true_peak  # noqa: E402
 
 LOUDNESS_LUFS = -27.0
-"""Integrated loudness of every sound (ITU-R BS.1770): below EBU R128's -23 for programmes, for
-an ambient sound lies under what one does, and sounds with rare peaks keep room for them."""
+"""Integrated loudness of every sound (ITU-R BS.1770): below EBU R128's -23 for programmes, because
+ambient sound is a background, and sounds with rare peaks need headroom."""
 
 LOUDNESS_TOLERANCE_LU = 0.5
-"""How far the decoded file may be from `LOUDNESS_LUFS`: the encoder takes some of noise away. What
-is left is written to `soundbank.toml`, and players make up for it."""
+"""Largest deviation of the decoded file from `LOUDNESS_LUFS`: the encoder removes some noise. The
+actual loudness is written to `soundbank.toml`, and players compensate for it."""
 
 PEAK_DBTP = -3.0
-"""No decoded file's true peak is above this: a mix of several still has room."""
+"""Highest true peak of a decoded file: leaves headroom for a mix of several."""
 
 LIMIT_DBTP = -4.0
-"""What the limiter leaves; the encoder may add up to the difference."""
+"""Ceiling of the limiter; the encoder may add up to the difference."""
 
 COMPRESSION_LEVEL = 0.7
 """Ogg Vorbis between 0 (finest) and 1 (smallest): a file takes some 1.1 MB. The encoder joins the
@@ -54,34 +54,35 @@ two channels of wide noise from 6 kHz on, where `dsp.join_treble` has narrowed i
 about 0.72 on also below 4 kHz, and at 0.5 nowhere, but the files are half as large again."""
 
 MAX_SEAM_RANK = 0.95
-"""A loop point that ranks at or below this cannot be told from other places."""
+"""A loop point that ranks at or below this is indistinguishable from other places."""
 
 N_TURNS = 20
-"""Places that are tried for a loop point; one in ten fails by chance alone."""
+"""Places to try for a loop point; one in ten fails by chance alone."""
 
 SEED = 2018
-"""Default seed of the bank that is shipped."""
+"""Default seed, that of the shipped bank."""
 
 TITLE = "deepmersion's eighteen base sounds"
 LICENCE = "MIT"
 
 
 class RenderError(Exception):
-    """A sound came out otherwise than the bank promises."""
+    """A rendered sound violates the bank's specification."""
 
 
 class SeamError(RenderError):
-    """A sound's loop point can be told from other places."""
+    """A sound's loop point is distinguishable from other places."""
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """Return a sound's own random generator, which depends on nothing but seed and name."""
+    """Return a sound's own random generator, which depends only on seed and name."""
     digest = hashlib.sha256(name.encode()).digest()
     return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])
 
 
 def synthesise(name: str, seed: int) -> tuple[np.ndarray, str, str]:
-    """Return a sound as float64 [samples, 2] at the bank's loudness, its title and its making."""
+    """Return a sound as float64 [samples, 2] at the bank's loudness, its title and how it was
+    made."""
     module = importlib.import_module(f"synthesis.{name.replace('-', '_')}")
     x = module.render(generator(seed, name))
     if x.shape != (N_SAMPLES[name], 2) or not np.isfinite(x).all():
@@ -97,7 +98,7 @@ def loudness(x: np.ndarray) -> float:
 def level(x: np.ndarray) -> np.ndarray:
     """Return a sound at `LOUDNESS_LUFS` with its true peak at or below `LIMIT_DBTP`.
 
-    Limiting takes a little loudness away, which is given back before limiting once more.
+    Limiting reduces the loudness slightly, which is compensated before limiting once more.
     """
     gain = LOUDNESS_LUFS - loudness(x)
     for _ in range(4):
@@ -110,16 +111,16 @@ def level(x: np.ndarray) -> np.ndarray:
 
 
 def write(path: Path, x: np.ndarray) -> float:
-    """Write a sound as Ogg Vorbis, check what a decoder makes of it, return its loudness in LUFS.
+    """Write a sound as Ogg Vorbis, check the decoded result, and return its loudness in LUFS.
 
-    The file has its final name only when it has passed.
+    The file gets its final name only after passing.
 
     Raises
     ------
     RenderError
         When the decoded file differs in length, loudness or true peak.
     SeamError
-        When its loop point can be told from other places.
+        When its loop point is distinguishable from other places.
     """
     temporary = path.with_suffix(".partial")
     with soundfile.SoundFile(
@@ -143,7 +144,7 @@ def write(path: Path, x: np.ndarray) -> float:
 
 
 def write_seamless(path: Path, x: np.ndarray) -> float:
-    """Write a sound, begun where its decoded loop point cannot be told from other places.
+    """Write a sound, started where its decoded loop point is indistinguishable from other places.
 
     Returns and raises as `write` does.
     """
@@ -154,9 +155,9 @@ def write_seamless(path: Path, x: np.ndarray) -> float:
 
 
 def turns(x: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield a ring [samples, channels] as it is, then begun at other places, far from each other.
+    """Yield a ring [samples, channels] as it is, then started at other places far apart.
 
-    Each place is the golden ratio of the ring further on than the one before.
+    Successive places are the golden ratio of the ring apart.
     """
     golden = (5**0.5 - 1) / 2
     for turn in range(N_TURNS):
@@ -164,13 +165,13 @@ def turns(x: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def cuts_in(path: Path) -> list[list[float]]:
-    """Return where a rendered file may be cut, as `soundbank.toml` has it."""
+    """Return the spans in which a rendered file may be cut, in the form of `soundbank.toml`."""
     samples, _ = soundfile.read(path, dtype="float32")
     return [[round(start, 2), round(stop, 2)] for start, stop in find_cuts(samples)]
 
 
 def read_entries(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the entries of a `soundbank.toml` by name; none when there is no such file."""
+    """Return the entries of a `soundbank.toml` by name; empty if the file is missing."""
     if not path.exists():
         return {}
     return {entry["name"]: entry for entry in tomllib.loads(path.read_text("utf-8"))["sound"]}
@@ -211,14 +212,14 @@ def render(name: str, folder: Path, seed: int) -> None:
 
 
 def mark(name: str, folder: Path) -> None:
-    """Find anew where a sound of a folder may be cut, and write it to its `soundbank.toml`."""
+    """Find a sound's cuts again and write them to the folder's `soundbank.toml`."""
     entries = read_entries(folder / "soundbank.toml")
     entries[name]["cuts"] = cuts_in(folder / entries[name]["file"])
     write_entries(folder / "soundbank.toml", entries)
 
 
 def main() -> None:
-    """Render the sounds named on the command line, or all, or find where they may be cut."""
+    """Render the sounds named on the command line, or all, or find their cuts."""
     parser = argparse.ArgumentParser(description="Render the sound bank.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(N_SAMPLES)}")
     parser.add_argument("-o", "--output", type=Path, default=HERE, metavar="FOLDER")

@@ -1,1 +1,1 @@
-"""Synthesis of the ten base sounds: one module a sound, on the shared tools of `dsp`."""
+"""Synthesis of the ten base sounds: one module per sound, with shared tools in `dsp`."""

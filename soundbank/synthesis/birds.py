@@ -30,7 +30,7 @@ class Neighbours:
     Parameters
     ----------
     song : birdsong.Species
-        What they sing.
+        Their song.
     distances_m : tuple of float
         One bird at each distance.
     rest_s : float
@@ -38,7 +38,7 @@ class Neighbours:
     loudness : float
         Amplitude of the song at one metre, relative to a chaffinch's.
     repertoire : int
-        How many phrases each bird knows.
+        Number of phrases per bird.
     """
 
     song: birdsong.Species
@@ -123,7 +123,7 @@ def put_off(lulls_s: np.ndarray, start_s: float, song_s: float, duration_s: floa
 
 
 def leaves(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return the air in the wood [n, 2]: a low breath, and leaves that stir with it."""
+    """Return the air in the wood [n, 2]: a low breath, and leaves that stir in it."""
     breath = dsp.slow_curve(rng, n, 2.5, slope=1.2)
     low: dict[float, float] = {
         30: -18,
@@ -184,7 +184,7 @@ def pause_s(rng: np.random.Generator, kind: Neighbours) -> float:
 
 
 def perform(rng: np.random.Generator, phrase: birdsong.Phrase, distance_m: float) -> np.ndarray:
-    """Return one performance of a phrase [samples], as heard from a distance, at unit level."""
+    """Return one performance of a phrase [samples], heard from a distance, at unit level."""
 
     def absorb_db(f: np.ndarray) -> np.ndarray:
         return np.asarray(0.10 * distance_m * (f / 5000) ** 1.6)

@@ -24,7 +24,7 @@ class Syllable:
     pitches_hz : tuple of float
         Pitches that the curve passes through at even spacing.
     duration_s, gap_s : float
-        How long it lasts, and the silence after it.
+        Length, and the silence after it.
     level : float
         Amplitude.
     vibrato_hz, vibrato_depth : float
@@ -60,12 +60,12 @@ Species = Callable[[np.random.Generator], Phrase]
 def sing_syllable(
     rng: np.random.Generator, syllable: Syllable, absorb_db: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """Return a syllable as sound [samples], as it arrives after some air and leaves.
+    """Return a syllable as sound [samples], after absorption by air and leaves.
 
     Parameters
     ----------
     absorb_db : callable
-        What the way takes from a tone, in dB, for frequencies in Hz.
+        Absorption along the path, in dB, as a function of frequencies in Hz.
     """
     from scipy.interpolate import PchipInterpolator
 

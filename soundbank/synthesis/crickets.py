@@ -24,7 +24,7 @@ MADE = (
 
 @dataclass(frozen=True)
 class Species:
-    """How a kind of cricket sings; ranges are those between which individuals differ."""
+    """The song of a kind of cricket; ranges cover the differences between individuals."""
 
     carrier_hz: tuple[float, float]
     chirps_hz: tuple[float, float]
@@ -48,10 +48,10 @@ CHORUS: list[tuple[Species, int, tuple[float, float]]] = [
     (TRILLER, 5, (40.0, 90.0)),
     (GROUND, 4, (40.0, 65.0)),
 ]
-"""Who sings: a species, how many of it, and between which distances in metres."""
+"""The singers: species, number, and range of distances in metres."""
 
 AIR_DB_PER_M = 0.07
-"""What air and grass take from a tone at 4.5 kHz on its way, in dB a metre."""
+"""Absorption of a tone at 4.5 kHz by air and grass, in dB per metre."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -93,7 +93,7 @@ def sing(
     direct: np.ndarray,
     far: np.ndarray,
 ) -> None:
-    """Add one insect's song to the direct sound and to what the meadow scatters."""
+    """Add one insect's song to the direct and the scattered sound."""
     n = direct.shape[0]
     carrier_hz = rng.uniform(*species.carrier_hz)
     n_pulses = int(rng.integers(species.pulses[0], species.pulses[1] + 1))
@@ -113,7 +113,7 @@ def sing(
 
 
 def chirp_times(rng: np.random.Generator, n: int, rate_hz: float) -> np.ndarray:
-    """Return the sample positions of chirps whose tempo drifts and comes round with the ring."""
+    """Return the sample positions of chirps whose tempo drifts periodically with the ring."""
     count = max(1, round(rate_hz * n / dsp.SAMPLE_RATE))
     drift = np.cumsum(1 + 0.06 * dsp.slow_curve(rng, n, 2.0, slope=1.0))
     beats = (np.arange(count) + rng.random() + rng.normal(0, 0.035, count)) / count
@@ -123,7 +123,7 @@ def chirp_times(rng: np.random.Generator, n: int, rate_hz: float) -> np.ndarray:
 def chirp(
     rng: np.random.Generator, species: Species, carrier_hz: float, n_pulses: int
 ) -> np.ndarray:
-    """Return one chirp: wing strokes that grow a little, each a pulse that sinks in pitch."""
+    """Return one chirp: wing strokes that grow slightly, each a pulse of falling pitch."""
     length = int(species.pulse_s * dsp.SAMPLE_RATE)
     period = species.pulse_period_s * dsp.SAMPLE_RATE
     x = np.linspace(0, 1, length)

@@ -1,8 +1,8 @@
-"""Signal processing on a ring of time, so that every sound loops without a seam.
+"""Signal processing on a ring of time, for sounds that loop without a seam.
 
-A sound of n samples is periodic from the start: noise is drawn in the frequency domain or
-filtered there, slow curves are periodic, events that run over the end go on at the beginning,
-and reverberation is a circular convolution. There is no loop point to hide.
+A sound of n samples is periodic by construction: noise is drawn or filtered in the frequency
+domain, slow curves are periodic, events that run past the end continue at the beginning, and
+reverberation is a circular convolution. There is no loop point to hide.
 
 Signals are float64 arrays [samples] (mono) or [samples, 2] (stereo, left and right).
 """
@@ -20,10 +20,11 @@ SPEED_OF_SOUND = 343.0
 """In air at 20 degrees, in m/s."""
 
 _WRAP_S = 10.0
-"""How far a long ring is wrapped round for filtering, in seconds: filters ring for less."""
+"""Length by which a long ring is wrapped around for filtering, in seconds: filters ring for
+less."""
 
 _POINTS_A_PERIOD = 64
-"""Points a slow curve has in its shortest period, so that straight lines between them do."""
+"""Points in the shortest period of a slow curve: enough for straight lines between them."""
 
 _JOINED_HZ, _JOINED = (3000.0, 6000.0), 0.9
 """Between these the sides of wide noise become alike, up to this correlation. The encoder joins
@@ -39,7 +40,7 @@ def db(level_db: float) -> float:
 
 
 def fast_length(n: int) -> int:
-    """Return a number of samples at or a little above n that an FFT takes quickly."""
+    """Return a number of samples at or slightly above n for which an FFT is fast."""
     return min(
         (k << max(0, (-(-n // k) - 1).bit_length()) for k in (2, 6, 10, 18, 30, 50, 54)),
     )
@@ -48,9 +49,9 @@ def fast_length(n: int) -> int:
 def filter_ring(x: np.ndarray, response: Response) -> np.ndarray:
     """Return a ring [samples] or [samples, 2] filtered circularly by a frequency response.
 
-    Loops have prime lengths, which FFTs are slow at, so a long ring is wrapped round some
-    seconds beyond both ends, filtered at a length FFTs like, and cut out again. That equals the
-    exact circular filter wherever the response rings for less than `_WRAP_S`.
+    Loops have prime lengths, for which FFTs are slow, so a long ring is wrapped around by some
+    seconds at both ends, filtered at a length that suits an FFT, and cut out again. That equals the
+    exact circular filter if the response rings for less than `_WRAP_S`.
     """
     padded, wrap = _wrapped(x)
     spectrum = np.fft.rfft(padded, axis=0)
@@ -60,7 +61,7 @@ def filter_ring(x: np.ndarray, response: Response) -> np.ndarray:
 
 
 def _wrapped(x: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return a ring wrapped round to a length FFTs like, and where it starts in there."""
+    """Return a ring wrapped around to a length that suits an FFT, and its start in there."""
     n, wrap = x.shape[0], int(_WRAP_S * SAMPLE_RATE)
     if n <= 2 * wrap:
         return x, 0
@@ -69,7 +70,7 @@ def _wrapped(x: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def convolve_ring(x: np.ndarray, impulse_response: np.ndarray) -> np.ndarray:
-    """Return a mono ring convolved circularly with an impulse response no longer than itself."""
+    """Return a mono ring convolved circularly with an impulse response of at most its length."""
     n, length = x.shape[0], impulse_response.shape[0]
     size = fast_length(n + length - 1)
     y = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(impulse_response, size), size)
@@ -103,7 +104,7 @@ def tilt(db_per_octave: float, reference_hz: float = 1000.0) -> Response:
 
 
 def curve(points: dict[float, float]) -> Response:
-    """Return a response through levels in dB at frequencies in Hz, straight on a log axis."""
+    """Return a response through levels in dB at frequencies in Hz, linear on a log axis."""
     log_f = np.log([float(f) for f in points])
     levels = np.array(list(points.values()), dtype=float)
 
@@ -124,14 +125,14 @@ def noise(rng: np.random.Generator, n: int, response: Response | None = None) ->
 def slow_curve(
     rng: np.random.Generator, n: int, shortest_s: float, slope: float = 1.0
 ) -> np.ndarray:
-    """Return a random periodic curve of zero mean and unit deviation, free of fast motion.
+    """Return a slow random periodic curve of zero mean and unit deviation.
 
     Parameters
     ----------
     shortest_s : float
         Period of the fastest component, in seconds.
     slope : float
-        Its power falls as 1 / f ** slope: 1 moves at all scales alike, 2 wanders slowly.
+        Its power falls as 1 / f ** slope: 1 moves equally at all scales, 2 wanders slowly.
     """
     k_max = max(1, int(n / SAMPLE_RATE / shortest_s))
     k = np.arange(1, k_max + 1)
@@ -143,7 +144,7 @@ def slow_curve(
 
 
 def stretch(points: np.ndarray, n: int) -> np.ndarray:
-    """Return a curve of n samples drawn straight through points evenly spaced round the ring."""
+    """Return a curve of n samples, linear between points evenly spaced around the ring."""
     at = np.arange(n) * (points.shape[0] / n)
     return np.asarray(np.interp(at, np.arange(points.shape[0] + 1), np.append(points, points[0])))
 
@@ -151,17 +152,17 @@ def stretch(points: np.ndarray, n: int) -> np.ndarray:
 def gust_curve(
     rng: np.random.Generator, points: int, duration_s: float, longest_s: float, shortest_s: float
 ) -> np.ndarray:
-    """Return a random periodic curve [points] of zero mean and unit deviation that moves as wind.
+    """Return a random periodic curve [points] of zero mean and unit deviation that moves like wind.
 
-    Its power is level up to 1 / longest_s and falls from there as f ** (-5 / 3), the spectrum of
-    turbulence (von Kármán 1948), so that no single rise stands out in the whole loop.
+    Its power is flat up to 1 / longest_s and then falls as f ** (-5 / 3), the spectrum of
+    turbulence (von Kármán 1948), so no single rise stands out in the loop.
 
     Parameters
     ----------
     duration_s : float
         Length of the ring, in seconds.
     longest_s, shortest_s : float
-        Periods between which it moves, in seconds; nothing is faster than the shortest.
+        Range of its periods, in seconds.
     """
     f = np.fft.rfftfreq(points, duration_s / points)
     amplitude = (1 + (f * longest_s) ** 2) ** (-5 / 12) * (f <= 1 / shortest_s)
@@ -171,7 +172,7 @@ def gust_curve(
 
 
 def join_bass(x: np.ndarray, below_hz: float = 250.0) -> np.ndarray:
-    """Return a stereo ring whose two sides hear the same at low frequencies, as two ears do."""
+    """Return a stereo ring whose sides are equal at low frequencies, as for two ears."""
     middle = x.mean(axis=1)
     side = filter_ring((x[:, 0] - x[:, 1]) / 2, band(low_hz=below_hz, order=1))
     return np.stack([middle + side, middle - side], axis=1)
@@ -195,7 +196,7 @@ def _joined(f: np.ndarray) -> np.ndarray:
 
 
 def add_event(ring: np.ndarray, start: int, event: np.ndarray) -> None:
-    """Add an event to a ring in place; what runs over the end goes on at the beginning."""
+    """Add an event to a ring in place, wrapping around at the end."""
     n, position = ring.shape[0], start % ring.shape[0]
     while event.shape[0]:
         part = event[: n - position]
@@ -209,7 +210,7 @@ def pan(x: np.ndarray, position: float) -> np.ndarray:
     Parameters
     ----------
     position : float
-        -1 is left, 1 is right. The farther ear also hears it up to 0.5 ms later.
+        -1 is left, 1 is right. The farther ear hears it up to 0.5 ms later.
     """
     angle = (position + 1) * np.pi / 4
     late = int(abs(position) * 0.0005 * SAMPLE_RATE)
@@ -245,7 +246,7 @@ def reverb(
     rt60_s : float
         Time in which the tail falls by 60 dB at low frequencies, in seconds.
     damping_hz : float
-        Above this the tail decays faster, as air and leaves absorb it.
+        Above this, the tail decays faster, as air and leaves absorb it.
     """
     n = x.shape[0]
     length = min(n, int(rt60_s * 1.2 * SAMPLE_RATE))
@@ -264,14 +265,14 @@ def reverb(
 def diffuse_noise(
     rng: np.random.Generator, n: int, response: Response | None = None, ears_m: float = 0.2
 ) -> np.ndarray:
-    """Return stereo noise [samples, 2] of unit RMS that comes from everywhere around.
+    """Return stereo noise [samples, 2] of unit RMS that comes from all around.
 
     Parameters
     ----------
     ears_m : float
-        Distance of the two ears in metres. They hear the same at low frequencies and agree
-        less towards high ones, as sin(kd) / kd (Cook et al. 1955); wider apart is wider. At the
-        top they agree again (`join_treble`).
+        Distance of the two ears in metres. They agree at low frequencies and less at high ones, as
+        sin(kd) / kd (Cook et al. 1955); a larger distance sounds wider. At the top they agree again
+        (`join_treble`).
     """
     spacing_s = ears_m / SPEED_OF_SOUND
 
@@ -288,15 +289,15 @@ def diffuse_noise(
 
 
 def shape_ring(x: np.ndarray, centres_hz: np.ndarray, gains: np.ndarray) -> np.ndarray:
-    """Return a mono ring whose spectrum moves: an equaliser with a gain curve for each band.
+    """Return a mono ring with a moving spectrum: an equaliser with a gain curve for each band.
 
     Parameters
     ----------
     centres_hz : ndarray, shape = (bands,)
-        Rising centres. A band fades into its neighbours on a log axis and the bands add up
-        to one; the first goes down to 0 Hz, the last goes up to the top.
+        In ascending order. Bands crossfade on a log axis and add up to one; the first extends down
+        to 0 Hz, the last up to the top.
     gains : ndarray, shape = (bands, points)
-        Amplitude of each band at points evenly spaced round the ring.
+        Amplitude of each band at points evenly spaced around the ring.
     """
     padded, wrap = _wrapped(x)
     spectrum = np.fft.rfft(padded)
@@ -317,12 +318,12 @@ def scatter(ring: np.ndarray, starts: np.ndarray, events: np.ndarray) -> None:
 
 
 def draw_times(rng: np.random.Generator, count: int, density: np.ndarray, n: int) -> np.ndarray:
-    """Return random positions [count] in samples on a ring, more of them where density is high.
+    """Return random positions [count] in samples on a ring, more where the density is high.
 
     Parameters
     ----------
     density : ndarray, shape = (points,)
-        Relative rate of events at points evenly spaced round the ring.
+        Relative rate of events at points evenly spaced around the ring.
     """
     cumulative = np.concatenate([[0.0], np.cumsum(density)])
     where = np.interp(rng.random(count) * cumulative[-1], cumulative, np.arange(len(cumulative)))

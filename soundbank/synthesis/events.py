@@ -1,4 +1,4 @@
-"""Single sounding events: when they happen, how they ring, fade and stand in the stereo image."""
+"""Single sound events: their times, ringing, fades and stereo position."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def poisson_times(rng: np.random.Generator, n: int, rate_hz: float) -> np.ndarra
 def damped_modes(
     frequencies_hz: np.ndarray, t60_s: np.ndarray, amplitudes: np.ndarray, attack_s: float = 0.0
 ) -> np.ndarray:
-    """Return what a struck body sounds like: a sum of sinusoids that die away, each on its own.
+    """Return the sound of a struck body: a sum of sinusoids, each with its own decay.
 
     Parameters
     ----------
     frequencies_hz, t60_s, amplitudes : ndarray, shape = (modes,)
         Frequency, time to fall by 60 dB (in seconds) and amplitude of each mode.
     attack_s : float
-        How long the blow takes, in seconds: a soft mallet some 10 ms, a spoon next to nothing.
+        Length of the blow, in seconds: about 10 ms for a soft mallet, almost zero for a spoon.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def damped_modes(
 
 
 def fade(x: np.ndarray, in_s: float, out_s: float) -> np.ndarray:
-    """Return an event [samples] with raised-cosine ends that last `in_s` and `out_s` seconds."""
+    """Return an event [samples] with raised-cosine fades of `in_s` and `out_s` seconds."""
     y = np.array(x, dtype=float)
     n_in, n_out = (min(x.shape[0], int(s * SAMPLE_RATE)) for s in (in_s, out_s))
     if n_in:
@@ -50,7 +50,7 @@ def fade(x: np.ndarray, in_s: float, out_s: float) -> np.ndarray:
 
 
 def filter_event(x: np.ndarray, response: Response, tail_s: float = 0.05) -> np.ndarray:
-    """Return an event [samples] filtered with silence around it, `tail_s` seconds longer."""
+    """Return an event [samples] filtered with silence around it, longer by `tail_s` seconds."""
     tail = int(tail_s * SAMPLE_RATE)
     padded = np.pad(x, (0, fast_length(x.shape[0] + 2 * tail) - x.shape[0]))
     return filter_ring(padded, response)[: x.shape[0] + tail]
@@ -59,7 +59,7 @@ def filter_event(x: np.ndarray, response: Response, tail_s: float = 0.05) -> np.
 def pan_level(x: np.ndarray, position: float) -> np.ndarray:
     """Return a mono event in stereo with equal power and no delay between the ears.
 
-    For steady tones: delayed against itself, a tone may vanish when the two sides are added up.
+    For steady tones: with a delay, a tone may cancel itself when both sides are added up.
 
     Parameters
     ----------

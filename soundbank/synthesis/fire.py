@@ -78,7 +78,7 @@ def ebb(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def flames(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return the steady part [n, 2]: a roar that flutters and a hiss that breathes with it."""
+    """Return the steady part [n, 2]: a fluttering roar and a hiss that breathes with it."""
     low: dict[float, float] = {
         25: -24,
         50: -3,

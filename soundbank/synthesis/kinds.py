@@ -1,4 +1,4 @@
-"""What kind of sound each base sound is, by the names of deepmersion's kinds.toml."""
+"""The kind of each base sound, by its name in deepmersion's kinds.toml."""
 
 from __future__ import annotations
 
@@ -22,4 +22,4 @@ KINDS: dict[str, str] = {
     "white-noise": "white noise",
     "wind": "wind",
 }
-"""Kind of each base sound: it says where the sound is at home."""
+"""Kind of each base sound, which determines where it is at home."""

@@ -20,7 +20,7 @@ N_SAMPLES: dict[str, int] = {
     "singing-bowl": 3_832_291,  # 86.9 s
     "snow-wind": 3_717_641,  # 84.3 s
     "stream": 3_408_943,  # 77.3 s
-    "thunder": 4_290_931,  # 97.3 s, for its strikes are few
+    "thunder": 4_290_931,  # 97.3 s, because its strikes are few
     "train": 4_026_343,  # 91.3 s
     "waves": 3_488_311,  # 79.1 s
     "white-noise": 2_703_341,  # 61.3 s

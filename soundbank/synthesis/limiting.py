@@ -1,4 +1,4 @@
-"""Peaks: what they are between the samples, and a limiter that turns down, never clips.
+"""Finds true peaks, and limits them by lowering the gain, without clipping.
 
 Everything runs on a ring of time like the rest of the synthesis, so limiting leaves no seam.
 """
@@ -10,18 +10,18 @@ import numpy as np
 from synthesis.dsp import SAMPLE_RATE
 
 OVERSAMPLING = 4
-"""ITU-R BS.1770-5, annex 2, asks for at least this to find peaks between samples."""
+"""ITU-R BS.1770-5, annex 2, requires at least this to find peaks between samples."""
 
 WINDOW_S = 0.03
-"""The limiter's gain moves over this time, before and after a peak: slow enough not to be heard
-as distortion, fast enough that one drop of rain does not dip the rain behind it for long."""
+"""Time over which the limiter's gain moves, before and after a peak: slow enough to avoid
+distortion, fast enough not to duck the rain audibly behind a single drop."""
 
 _BLOCK = 1 << 18
 _MARGIN = 256
 
 
 def peaks(x: np.ndarray) -> np.ndarray:
-    """Return the greatest magnitude [samples] at and after each sample of a ring, over channels.
+    """Return the largest magnitude [samples] from each sample of a ring to the next, over channels.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def peaks(x: np.ndarray) -> np.ndarray:
 
 
 def _oversample(x: np.ndarray) -> np.ndarray:
-    """Return a block [samples, channels] at `OVERSAMPLING` times its rate, faded at its ends."""
+    """Return a block [samples, channels] at `OVERSAMPLING` times its rate, faded at both ends."""
     fade = np.minimum(1.0, np.arange(1, len(x) + 1) / (_MARGIN / 2))
     faded = x * np.minimum(fade, fade[::-1])[:, None]
     fine = len(x) * OVERSAMPLING
@@ -54,9 +54,9 @@ def true_peak(x: np.ndarray) -> float:
 def limit(x: np.ndarray, ceiling: float) -> np.ndarray:
     """Return a ring [samples, channels] whose true peak is at or below a ceiling.
 
-    Both channels share one gain, the least that is needed within half of `WINDOW_S`, smoothed
-    by a Hann window of that length. The smoothed gain is nowhere above what is needed, so
-    nothing is clipped and the waveform is only turned down for a moment.
+    Both channels share one gain, the lowest needed within half of `WINDOW_S`, smoothed by a Hann
+    window of that length. The smoothed gain never exceeds the needed one, so nothing is clipped and
+    the waveform is only turned down for a moment.
     """
     from scipy.ndimage import convolve1d, minimum_filter1d
 

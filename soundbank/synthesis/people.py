@@ -1,8 +1,8 @@
 """A café at a busy hour: talk from every table, cups and cutlery, the room around them.
 
-At each table one person talks at a time and the others reply, now and then before the first is
-done. The listener sits among them: the nearer tables a little clearer, all of it blurred by the
-room, so that one hears talk but no words. Left and right are a pair of cardioid microphones that
+At each table one person talks at a time and the others reply, sometimes before the first has
+finished. The listener sits among them: nearer tables are a little clearer, but the room blurs
+everything, so talk is heard but no words. Left and right are a pair of cardioid microphones that
 stand at one point at right angles, as in most small recorders.
 """
 
@@ -21,7 +21,7 @@ MADE = (
 )
 
 N_TABLES = 14
-"""Tables, each with about one person talking: enough that no word stands out."""
+"""Tables, each with about one person talking: enough to keep words from standing out."""
 
 TAP, TAPS_HZ = 1.0, 0.9
 """Typical amplitude of a tap of cup or cutlery at one metre; groups of taps in a second."""
@@ -65,9 +65,9 @@ MOUTH = dsp.curve(
         10000: 9,
     }
 )
-"""What espeak-ng's voices lack of the long-term spectrum of speech (Byrne et al., *An
+"""Correction of espeak-ng's voices to the long-term spectrum of speech (Byrne et al., *An
 international comparison of long-term average speech spectra*, JASA 96, 1994), with the tilt of
-voices raised a little over the others."""
+slightly raised voices."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -107,7 +107,7 @@ def room_tone(rng: np.random.Generator, n: int) -> np.ndarray:
 def talk_at_table(
     rng: np.random.Generator, distance_m: float, direct: np.ndarray, send: np.ndarray
 ) -> None:
-    """Add the conversation of one table to the direct sound and to what the room returns."""
+    """Add the conversation of one table to the direct sound and to the reverberation's input."""
     language = str(rng.choice(list(voices.SENTENCES)))
     sentences = voices.SENTENCES[language]
     azimuth = rng.uniform(-np.pi, np.pi)
@@ -129,7 +129,7 @@ def talk_at_table(
 
 
 def towards(turned_hz: float) -> dsp.Response:
-    """Return what reaches the listener from a mouth turned away: less above `turned_hz`."""
+    """Return the response of a mouth turned away from the listener: less above `turned_hz`."""
 
     def response(f: np.ndarray) -> np.ndarray:
         return MOUTH(f) * dsp.band(80, turned_hz, order=1)(f)
@@ -138,7 +138,7 @@ def towards(turned_hz: float) -> dsp.Response:
 
 
 def add_tableware(rng: np.random.Generator, direct: np.ndarray, send: np.ndarray) -> None:
-    """Add cups put down and cutlery on plates, in little groups, from tables all around."""
+    """Add cups and cutlery in small groups, from tables all around."""
     for start in events.poisson_times(rng, direct.shape[0], TAPS_HZ):
         ware = cup if rng.random() < 0.5 else cutlery
         frequency_hz = rng.uniform(1500, 2800) if ware is cup else rng.uniform(2600, 4800)
@@ -161,7 +161,7 @@ def cup(rng: np.random.Generator, frequency_hz: float) -> np.ndarray:
 
 
 def cutlery(rng: np.random.Generator, frequency_hz: float) -> np.ndarray:
-    """Return a knife or a spoon that touches a plate: higher modes of metal that ring longer."""
+    """Return a knife or spoon touching a plate: higher modes of metal that ring longer."""
     frequencies = frequency_hz * np.array([0.55, 1.0, 1.58, 2.31, 3.1])
     t60 = rng.uniform(0.08, 0.22) * np.array([0.5, 1.0, 1.0, 0.8, 0.6])
     return events.damped_modes(frequencies, t60, rng.normal(0, [0.4, 1, 0.8, 0.5, 0.3]), 0.0002)

@@ -1,9 +1,9 @@
-"""Rain: thousands of single drops near by, over the sum of all that fall farther off.
+"""Rain: thousands of single drops nearby, over the sum of all distant ones.
 
-Near drops are of three kinds: those that hit hard ground (a dry tick), leaves (a short dull
-knock) and water (a tick, and the ring of the bubble that the drop leaves behind; Minnaert 1933,
-Pumphrey & Crum 1990). Their sizes follow Marshall & Palmer (1948), their distances a level
-plane around the listener, so a few are close and most are far.
+Near drops are of three kinds: those that hit hard ground (a dry tick), leaves (a short dull knock)
+and water (a tick, and the ring of the bubble that the drop leaves behind; Minnaert 1933, Pumphrey &
+Crum 1990). Their sizes follow Marshall & Palmer (1948). They fall evenly on the plane around the
+listener, so a few are close and most are far.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ FAR_SPECTRUM: dict[float, float] = {
     40: -9, 80: -6, 160: -4, 315: -3, 630: -1.5, 1250: -1, 2500: -1, 5000: 0, 8000: 0, 10000: -1,
     16000: -6,
 }  # fmt: skip
-"""Level of far rain in dB in bands of one width on a log axis: nearly even up to where air takes
-the top, as in most recordings of rain."""
+"""Level of far rain in dB in bands of equal width on a log axis: nearly flat up to where air
+absorbs the top, as in most recordings of rain."""
 
 MEAN_DIAMETER_MM = 0.6
-"""Mean of Marshall and Palmer's exponential sizes at some 10 mm of rain an hour."""
+"""Mean of Marshall and Palmer's exponential sizes at about 10 mm of rain an hour."""
 
 SIZES_MM = (0.4, 3.0)
-"""Smaller drops are too faint to be heard singly; larger ones burst on their way."""
+"""Smaller drops are too faint to be heard singly; larger ones burst as they fall."""
 
 DISTANCES_M = (2.0, 15.0)
-"""Drops are heard singly between these. The nearest bound keeps one drop from sticking out."""
+"""Drops are heard singly between these distances. The nearer bound keeps a drop from sticking
+out."""
 
 SHOWER_DB, SHOWER_S = 1.5, (120.0, 4.0)
 """Deviation of the slow rise and fall, and its periods: a shower thickens and thins over half a
@@ -140,7 +141,7 @@ def _on_leaf(rng: np.random.Generator, size: np.ndarray) -> np.ndarray:
 
 
 def _on_water(rng: np.random.Generator, size: np.ndarray) -> np.ndarray:
-    """Return plips: a faint tick, then the bubble, whose pitch goes by its radius and rises."""
+    """Return plips: a faint tick, then the bubble, whose pitch depends on its radius and rises."""
     t, k = _time(), len(size)
     pitch = np.clip(rng.lognormal(np.log(3200), 0.5, k), 900, 9000)[:, None]
     decay = 9 / (np.pi * pitch)
@@ -158,6 +159,6 @@ KINDS: tuple[tuple[Splash, int, float], ...] = (
     (_on_leaf, 500, -12.0),
     (_on_water, 450, -6.0),
 )
-"""What near drops fall on, how many a second, and their level in dB against far rain's. Water is
-loudest: the rings of its bubbles are what tells rain from other noise. Louder drops are a patter
-that recordings of steady rain do not have; more drops a second would no longer be heard singly."""
+"""Surfaces that near drops fall on, drops per second, and their level in dB relative to far rain.
+Water is loudest: the ringing bubbles distinguish rain from other noise. Louder drops would patter,
+unlike recordings of steady rain; more drops per second would no longer be heard singly."""

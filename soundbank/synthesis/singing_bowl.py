@@ -1,9 +1,9 @@
 """Singing bowls: three bowls, struck softly every now and then, ringing into each other.
 
-A bowl rings in inharmonic partials. No bowl is perfectly round, so each partial is two modes
-that lie a fraction of a hertz to a few hertz apart and beat (Inácio, Henrique and Antunes, *The
-dynamics of Tibetan singing bowls*, Acta Acustica 92, 2006). Where the mallet lands decides how
-the blow is shared between the two, hence how deep the beating is.
+A bowl rings in inharmonic partials. No bowl is perfectly round, so each partial is two modes that
+lie a fraction of a hertz to a few hertz apart and beat (Inácio, Henrique and Antunes, *The dynamics
+of Tibetan singing bowls*, Acta Acustica 92, 2006). The place of the strike decides how the energy
+is shared between the two, hence the depth of the beating.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ T60_S = np.array([52.0, 36.0, 20.0, 9.0, 4.5, 2.8, 1.8])
 """Time in which each partial falls by 60 dB, for the largest bowl."""
 
 STRIKE_DB = np.array([0.0, -2.0, -11.0, -23.0, -34.0, -42.0, -50.0])
-"""Level of each partial under the softest blow; a firmer one brings out the upper ones. A rim
+"""Level of each partial under the softest blow; a firmer one emphasises the upper ones. A rim
 radiates its lowest partial poorly, and small loudspeakers hardly give it: there the second is what
 one hears of a bowl."""
 
 FUNDAMENTALS_HZ = (82.0, 109.4, 164.2)
-"""The bowls: about E, A and the E above, a touch off so that their partials do not lock. Wide,
-heavy bowls sound this low; small ones, an octave and two higher, are bright and call for notice."""
+"""The bowls: about E, A and the E above, slightly detuned to keep their partials from locking.
+Wide, heavy bowls sound this low; small ones, an octave and two higher, are bright and call for
+notice."""
 
 SPACING_S, REST_S = (5.5, 8.5), (9.0, 11.5)
 """Strikes come in phrases, each bowl once in every one: the shortest and the longest time between
@@ -47,7 +48,7 @@ down to silence where both sides are heard from one loudspeaker."""
 
 @dataclass(frozen=True)
 class Bowl:
-    """One bowl: both modes of each partial, and where it stands."""
+    """One bowl: both modes of each partial, and its position."""
 
     lower_hz: np.ndarray
     upper_hz: np.ndarray
@@ -96,7 +97,8 @@ def strike_times(rng: np.random.Generator, n: int) -> np.ndarray:
 def strike(rng: np.random.Generator, bowl: Bowl, firmness: float) -> list[np.ndarray]:
     """Return one strike as events [samples, 2]: lower modes, upper modes, the mallet's touch.
 
-    The two modes of a pair lie across each other on the rim, so each is heard from its own side.
+    The two modes of a pair are rotated against each other on the rim, so each is heard from its own
+    side.
 
     Parameters
     ----------

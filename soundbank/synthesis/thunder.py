@@ -1,4 +1,4 @@
-"""Thunder: distant strikes that roll for a long time, over the low air of a coming storm.
+"""Thunder: long-rolling distant strikes, over the low air of a coming storm.
 
 A lightning channel is a tortuous line some kilometres long. Each piece of it sends out a short
 pressure wave at the same moment, and they arrive one after the other as they are nearer or
@@ -22,43 +22,43 @@ MADE = (
 )
 
 STRIKES_KM = (3.2, 7.0, 4.0, 8.5, 5.0, 6.0, 3.6, 7.5, 4.6, 9.0)
-"""Distance of each strike, in kilometres, in the order they come. None is near enough to scare."""
+"""Distance of each strike in kilometres, in order. None is near enough to scare."""
 
 IRREGULAR = 0.2
 """How far a strike is from an even spacing at most, as a part of it: more would leave too little
 time for the one before to die away."""
 
 STEP_M = 6.0
-"""Length of one straight piece of a channel."""
+"""Length of a straight piece of a channel."""
 
 STRAIGHT_M = 150.0
-"""A channel keeps its direction for about this long: what lies across the line of sight arrives
-at once, as a peal, what lies along it arrives drawn out, as a rumble."""
+"""Length over which a channel keeps its direction: parts across the line of sight arrive at once,
+as a peal; parts along it arrive drawn out, as a rumble."""
 
 WAVES_S = (0.0012, 0.010)
-"""Shortest and longest pressure wave: its spectrum is highest at some 0.7 / length."""
+"""Shortest and longest pressure wave: its spectrum peaks at about 0.7 / length."""
 
 STROKES_M, STROKE_DEPTH = (250.0, 70.0), 0.8
-"""Lengths over which a channel is brighter and darker, and the deviation of the logarithm of
-its strength: this makes the single peals in the rolling."""
+"""Lengths over which a channel is brighter and darker, and the deviation of the logarithm of its
+strength, which makes the single peals within the rolling."""
 
 N_WAVES = 24
 FADING_M = 3000.0
-"""Clouds and hills swallow what comes from this much farther than the first arrival, to 1 / e."""
+"""Sound from this much farther than the first arrival is absorbed by clouds and hills to 1 / e."""
 
 THINNING = 0.5
 """The last part of a channel, in the cloud, in which it thins out into branches: a channel that
 stopped at full strength would be heard to stop."""
 
 SOFT_S = 2.5
-"""The first arrivals rise over this time, so that nobody is startled."""
+"""Rise time of the first arrivals, to avoid startling."""
 
 CLEAR_HZ_KM = 10_000.0
-"""Air and turbulence cut above this frequency over one kilometre, lower over more."""
+"""Cutoff by air and turbulence over one kilometre; lower for longer distances."""
 
 LEVEL_POWER = 0.35
-"""A strike's level falls with this power of its distance: by nature it would be 1 and more, but
-then the near ones would be too loud for an ambient sound or the far ones lost."""
+"""A strike's level falls with this power of its distance. In nature it is 1 or more, but then near
+strikes would be too loud for an ambient sound, or far ones inaudible."""
 
 SCATTERED_S, SCATTERED_HZ, SCATTERED_DB = 1.5, 900.0, -16.0
 """Turbulent air scatters a peal on its way: the time in which that falls by 60 dB, the frequency
@@ -89,10 +89,10 @@ def render(rng: np.random.Generator) -> np.ndarray:
 def _channel(rng: np.random.Generator, distance_km: float) -> np.ndarray:
     """Return the places [pieces, 3] of a channel in metres, the listener at the origin.
 
-    It climbs from the ground to the cloud, then runs on level inside it.
+    It climbs from the ground to the cloud, then continues horizontally inside it.
     """
     bearing = rng.uniform(-1.0, 1.0)
-    heading = bearing + rng.uniform(-1.0, 1.0)  # away from the listener, so that it rolls away
+    heading = bearing + rng.uniform(-1.0, 1.0)  # away from the listener: it rolls away
     foot = 1000 * distance_km * np.array([np.sin(bearing), np.cos(bearing), 0.0])
     climb = foot + _walk(rng, int(3500 / STEP_M), np.array([0.0, 0.0, 1.0]))
     level = np.array([np.sin(heading), np.cos(heading), 0.0])
@@ -101,7 +101,7 @@ def _channel(rng: np.random.Generator, distance_km: float) -> np.ndarray:
 
 
 def _walk(rng: np.random.Generator, pieces: int, drift: np.ndarray) -> np.ndarray:
-    """Return a tortuous walk [pieces, 3] that goes the way of a drift on the whole."""
+    """Return a tortuous walk [pieces, 3] that follows a drift on the whole."""
     ways = np.empty((pieces, 3))
     way = rng.standard_normal(3)
     keep = np.exp(-STEP_M / STRAIGHT_M)
@@ -141,7 +141,7 @@ def _pressure_wave(length_s: float) -> np.ndarray:
 
 
 def _bed(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return the storm's low air and far rain, [n, 2], so that it is never quite silent."""
+    """Return the storm's low air and far rain, [n, 2], which keep it from falling silent."""
     seconds = n / dsp.SAMPLE_RATE
     gust = dsp.stretch(dsp.gust_curve(rng, int(20 * seconds), seconds, 10.0, 0.5), n)[:, None]
     air = dsp.diffuse_noise(

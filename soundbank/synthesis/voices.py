@@ -106,7 +106,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         "Jutro jedziemy pociągiem nad morze.",
     ),
 }
-"""What is said, by espeak-ng's name of the language."""
+"""Sentences by espeak-ng's name of the language."""
 
 MEN = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "Andy", "Denis", "Marco", "Lee")
 WOMEN = ("f1", "f2", "f3", "f4", "f5", "Annie", "Alicia", "linda", "steph")
@@ -152,7 +152,7 @@ class Talker:
 
 
 def make_talker(rng: np.random.Generator, language: str) -> Talker:
-    """Return a talker of a language with a voice of their own."""
+    """Return a talker of a language with their own voice."""
     return Talker(
         language,
         str(rng.choice(MEN if rng.random() < 0.5 else WOMEN)),
@@ -169,7 +169,7 @@ def program() -> str:
     Raises
     ------
     RuntimeError
-        When it is not installed.
+        When espeak-ng is not installed.
     """
     path = shutil.which("espeak-ng")
     if path is None:
@@ -185,7 +185,7 @@ def speak(rng: np.random.Generator, talker: Talker, sentence: str) -> np.ndarray
     Raises
     ------
     RuntimeError
-        When espeak-ng is missing or refuses.
+        When espeak-ng is missing or fails.
     """
     import soxr
 
@@ -195,7 +195,7 @@ def speak(rng: np.random.Generator, talker: Talker, sentence: str) -> np.ndarray
     command += ["-p", str(pitch), "-s", str(pace)]
     text = f'<prosody range="{talker.melody_percent}%">{escape(sentence)}</prosody>'
     speech, rate = run([*command, "--", text])
-    # A longer vocal tract lowers formants and pitch together, as slower playback does.
+    # A longer vocal tract lowers formants and pitch together, like slower playback.
     speech = np.asarray(soxr.resample(speech, rate / talker.size, SAMPLE_RATE), dtype=float)
     speech = drifting(rng, speech)
     return np.asarray(speech / np.sqrt(np.mean(speech**2)))

@@ -1,9 +1,9 @@
-"""Waves: swell that comes in sets, breaks along the shore, washes up and leaves foam.
+"""Waves: a swell in sets that breaks along the shore, washes up and leaves foam.
 
-Each breaker is heard at five places along the shore one after the other, for crests come in at
-a slant. At each place it has four phases with their own spectrum and course in time: the low
-rumble of the approaching crest, the break, the wash up the beach, and the hiss of the foam.
-Breaking water flutters, for it falls in lumps.
+Each breaker is heard at five places along the shore in succession, because crests arrive at an
+angle. At each place it has four phases with their own spectrum and envelope: the low rumble of the
+approaching crest, the break, the wash up the beach, and the hiss of the foam. Breaking water
+flutters, for it falls in lumps.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ PERIODS_S = (6.0, 11.5)
 """Shortest and longest time between two breakers."""
 
 SMALL_HEIGHTS = (0.4, 0.75)
-"""Heights of the wavelets that fall between the breakers, against the tallest."""
+"""Heights of the wavelets between the breakers, relative to the tallest."""
 
 PLACES = (-0.7, -0.35, 0.0, 0.35, 0.7)
-"""Where along the shore a breaker is heard, from left to right."""
+"""Places along the shore where a breaker is heard, from left to right."""
 
 CONTROL_HZ = 50
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
@@ -38,12 +38,12 @@ class Phase(NamedTuple):
     """One phase of a breaker."""
 
     delay_s: float
-    """When its level begins to rise, against the moment the crest breaks."""
+    """Start of its rise in level, relative to the moment the crest breaks."""
 
     rise_s: float
     decay_s: float
     levels_db: tuple[float, ...]
-    """Level in each of `CENTRES_HZ`, for the tallest waves."""
+    """Level in each of `CENTRES_HZ` for the tallest waves."""
 
     growth: float
     """Its amplitude grows with the wave's height to this power."""
@@ -55,10 +55,10 @@ PHASES = (
     Phase(0.0, 0.8, 1.3, (-32, -25, -13, -5, -3, -5, -8, -14, -24), 1.2),
     Phase(0.6, 1.0, 2.2, (-50, -40, -30, -20, -17, -19, -22, -27, -36), 1.0),
 )
-"""Approach, break, wash, foam. A brighter foam is taken for rain, by ear too."""
+"""Approach, break, wash, foam. Brighter foam sounds like rain, also to the ear."""
 
 FAR_DB = (-29, -26, -20, -17, -17, -20, -24, -31, -42)
-"""Distant surf in each of `CENTRES_HZ`, against the tallest breaker."""
+"""Distant surf in each of `CENTRES_HZ`, relative to the tallest breaker."""
 
 FOAM_BUBBLES = 150_000
 FOAM_DB = -33.0
@@ -92,11 +92,11 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def _swell(rng: np.random.Generator, duration_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the moments [s] and heights [0..1] of the breakers, evenly spread round the ring."""
+    """Return the times [s] and heights [0..1] of the breakers, evenly spread around the ring."""
     count = round(duration_s / np.mean(PERIODS_S))
     gaps = rng.uniform(*PERIODS_S, count)
     times = np.cumsum(gaps) * duration_s / gaps.sum()
-    # Two swells of nearly one period beat: some waves tall, then some small ones, a set.
+    # Two swells of similar periods beat, which makes sets: some tall waves, then some small ones.
     beat = 0.5 + 0.5 * np.cos(2 * np.pi * 2 * times / duration_s + rng.uniform(0, 2 * np.pi))
     tall = (0.75 + 0.25 * beat) * rng.lognormal(0.0, 0.08, count)
     between = times + rng.uniform(0.35, 0.65, count) * np.roll(gaps, -1)

@@ -14,18 +14,18 @@ MADE = (
 )
 
 LOW_HZ = 30.0
-"""Half power at the bottom (-1 dB at 35 Hz): below there is nothing to hear, only work for
+"""Half power at the bottom (-1 dB at 35 Hz): lower frequencies are inaudible and only strain
 loudspeakers."""
 
 HIGH_HZ = 14_000.0
-"""Half power at the top (-1 dB at 12 kHz): the highest octave is what tires the ear."""
+"""Half power at the top (-1 dB at 12 kHz): the highest octave tires the ear."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
     """Return the sound, float64 [samples, 2] at 44.1 kHz."""
     n = N_SAMPLES["white-noise"]
     # Every frequency of the ring gets the same power and a random phase. Gaussian noise would be
-    # flat on average only, and by chance a little different from octave to octave.
+    # flat only on average, with random differences between octaves.
     phases = rng.uniform(0.0, 2 * np.pi, (n // 2 + 1, 2))
     phases[0] = 0.0
     x = np.fft.irfft(np.exp(1j * phases), n, axis=0)

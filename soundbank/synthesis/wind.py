@@ -1,4 +1,4 @@
-"""Wind: turbulent air over open ground, in dry grass, and round an edge that sings faintly.
+"""Wind: turbulent air over open ground, in dry grass, and around a faintly singing edge.
 
 The speed of the wind is a random curve with the spectrum of turbulence. Everything follows from
 it: broadband noise whose bands grow with their own power of the speed (a stronger wind is louder
@@ -22,7 +22,7 @@ MADE = (
 )
 
 PLACES = (-0.7, -0.25, 0.25, 0.7)
-"""Where the wind is heard, from left to right."""
+"""Places where the wind is heard, from left to right."""
 
 CROSSING_S = 2.0
 """Time a gust takes from the first place to the last: some 20 m at a fresh breeze."""
@@ -34,13 +34,13 @@ GUSTS_S, GUST_DEPTH = (20.0, 3.0), 0.32
 one hears is wide: shorter ones would flutter, regular ones would be heard as surf."""
 
 EDDIES_S, EDDY_DEPTH = (2.5, 0.1), 0.2
-"""The same for the eddies at each place by itself."""
+"""The same for the independent eddies at each place."""
 
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
 LEVELS_DB = (-2, 0, 0, -8, -17, -24, -29, -36, -46)
 """Level in each of `CENTRES_HZ` at the mean speed: the rumble of the air, then the hiss of the
-ground it blows over. Recorded wind falls by 6 dB an octave and more; a hiss as loud as the rumble
-is a wall of noise."""
+ground. Recorded wind falls by 6 dB an octave or more; a hiss as loud as the rumble would be a wall
+of noise."""
 
 POWERS = (1.2, 1.45, 1.7, 1.95, 2.2, 2.45, 2.6, 2.7, 2.8)
 """The amplitude of each band grows with the speed of the gusts to this power."""
@@ -49,11 +49,11 @@ EDDY_POWERS = (1.2, 1.2, 1.0, 0.6, 0.3, 0.1, 0.0, 0.0, 0.0)
 """The same for the eddies: the higher a band, the wider the ground it comes from."""
 
 TONES_HZ, TONE_WIDTH_HZ, TONE_DB = (370.0, 560.0), 110.0, -30.0
-"""Pitches at the mean speed, band width and level of the Aeolian tones. Narrower or louder ones
-would be heard as a whistle, and a whistle all day is a nuisance."""
+"""Pitches at the mean speed, bandwidth and level of the Aeolian tones. Narrower or louder ones
+would whistle, which is a nuisance after a while."""
 
 RUSTLES_A_SECOND, RUSTLE_DB = 4000, -31.0
-"""How many blades of grass are heard touching, and their level at each place."""
+"""Audible touches of blades of grass, and their level at each place."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -75,7 +75,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def _delay(place: float) -> int:
-    """Return when a gust arrives at a place, in control points."""
+    """Return the arrival time of a gust at a place, in control points."""
     return round((place - PLACES[0]) / (PLACES[-1] - PLACES[0]) * CROSSING_S * CONTROL_HZ)
 
 
@@ -104,7 +104,7 @@ def _tone(rng: np.random.Generator, n: int, pitch_hz: float, speed: np.ndarray) 
     """Return an Aeolian tone, [n]: narrow noise about a pitch that follows the speed."""
     speed = speed / speed.mean()
     turns = np.cumsum(dsp.stretch(pitch_hz * speed**0.6, n)) / dsp.SAMPLE_RATE
-    turns *= round(turns[-1]) / turns[-1]  # so that the ring closes at a whole turn
+    turns *= round(turns[-1]) / turns[-1]  # a whole turn closes the ring
     real, imaginary = (dsp.slow_curve(rng, n, 2 / TONE_WIDTH_HZ, 0.0) for _ in range(2))
     angle = 2 * np.pi * turns
     loud = dsp.stretch(speed**2.0, n)
