@@ -135,7 +135,7 @@ def _too_many(n_sounds: int, n_entries: int) -> RequestError:
     fewer = f"--max-layers {layers} ({count_superimpositions(n_sounds, layers):,} mixes)"
     return RequestError(
         f"{n_sounds} sounds make {number} mixes; limit the number of sounds in a mix with {fewer}, "
-        f"for `match` takes {MAX_SOUNDS} at most"
+        f"as `match` uses at most {MAX_SOUNDS}"
     )
 
 
@@ -158,7 +158,7 @@ def _require_distributed() -> None:
         import distributed  # noqa: F401
     except ImportError as error:
         raise ClusterError(
-            f"--dask needs dask.distributed, which is not here ({error}); install it with: "
+            f"--dask needs dask.distributed, which is not installed ({error}); install it with: "
             "pip install 'deepmersion[distributed]'"
         ) from error
 

@@ -112,7 +112,7 @@ class Matcher:
         if self._index.header.soundnet != SOUNDNET_SHA256:
             raise IndexFileError(
                 f"the index {path} was made with other weights of SoundNet than the published "
-                "ones; build it anew with: deepmersion build-index"
+                "ones; rebuild it with: deepmersion build-index"
             )
         made_for = self._index.header.soundbank, self._index.sounds
         if made_for == (self.bank.fingerprint, self.bank.names):

@@ -218,21 +218,21 @@ def warnings(measures: Measures, scenes: np.ndarray | None) -> list[str]:
     """
     seam_rank = measures.seam.rank if measures.seam else 0.0
     found = {
-        f"lasts {measures.duration_s:.1f} s, so that it is soon noticed to repeat; give at least "
+        f"lasts {measures.duration_s:.1f} s, so its repetition will be noticed; give at least "
         f"{SHORT_S:g} s": measures.duration_s < SHORT_S,
-        "is mono, and sounds flat beside stereo sounds": not measures.stereo,
+        "is mono, and sounds flat next to stereo sounds": not measures.stereo,
         f"is clipped in {measures.n_clipped} places; record it at a lower level": (
             measures.n_clipped > MAX_CLIPPED_RUNS
         ),
         f"varies in loudness by {measures.range_lu:.0f} LU; compress it, or cut what is too loud": (
             measures.range_lu > MAX_RANGE_LU
         ),
-        "has a loop point that can be heard, although soundbank.toml says that it is a loop; "
-        "take out `loops = true`": seam_rank > MAX_SEAM_RANK,
+        "has an audible loop point, although soundbank.toml declares a loop; "
+        "remove `loops = true`": seam_rank > MAX_SEAM_RANK,
     }
     if scenes is not None and (n := effective_scenes(scenes)) >= FLAT_SCENES:
         found[
-            f"means no particular place to SoundNet (any of some {n:.0f}, as white noise does), "
-            "and its kind is unknown, so that it will seldom be matched"
+            f"means no particular place to SoundNet (any of about {n:.0f}, like white noise), "
+            "and its kind is unknown, so it will seldom be matched"
         ] = True
     return [what for what, holds in found.items() if holds]

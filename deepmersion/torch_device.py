@@ -32,5 +32,5 @@ def require_device(name: str) -> None:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise RequestError(
             f"the device {name} cannot be used here ({reason[0].rstrip('.')}); choose another "
-            "--device: cpu is everywhere"
+            "--device: cpu always works"
         ) from error

@@ -138,7 +138,7 @@ def write(path: Path, x: np.ndarray) -> float:
     if peak > PEAK_DBTP:
         raise RenderError(f"{path.name}: true peak {peak:.2f} dBTP is above {PEAK_DBTP}")
     if measure_seam(decoded, SAMPLE_RATE).rank > MAX_SEAM_RANK:
-        raise SeamError(f"{path.name}: the loop point can be told")
+        raise SeamError(f"{path.name}: the loop point is detectable")
     temporary.replace(path)
     return measured
 
@@ -151,7 +151,7 @@ def write_seamless(path: Path, x: np.ndarray) -> float:
     for turned in turns(x):
         with suppress(SeamError):
             return write(path, turned)
-    raise RenderError(f"{path.name}: its loop point can be told wherever it begins")
+    raise RenderError(f"{path.name}: its loop point is detectable wherever it begins")
 
 
 def turns(x: np.ndarray) -> Iterator[np.ndarray]:

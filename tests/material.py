@@ -1,4 +1,4 @@
-"""Sounds and sound banks that the tests make for themselves."""
+"""Generates sounds and sound banks for the tests."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def joined(blocks: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def distance(a: np.ndarray, b: np.ndarray | float) -> float:
-    """Return the largest difference between two arrays; NaN if one is in them."""
+    """Return the largest difference between two arrays; NaN if either has one."""
     return float(np.abs(a - b).max())
 
 

@@ -1,4 +1,4 @@
-"""Mixes as text, which the command, the server and the page must read alike."""
+"""Mixes as text, which the command, the server and the page must parse identically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PIECES = [
 ]
 
 TEXTS = st.lists(st.sampled_from(PIECES)).map("".join)
-"""Texts of what means something in a mix, in any order: some are mixes, most are not."""
+"""Texts from the meaningful parts of a mix, in any order: some are mixes, most are not."""
 
 READ: dict[str, dict[str, float] | None] = {
     "waves": {"waves": 1},
@@ -38,4 +38,4 @@ READ: dict[str, dict[str, float] | None] = {
     **dict.fromkeys(("a=", "a= ", "a=loud", "a=1=2", "a=1 2", "a=-1", "a=+1", "a=.", "a=1e3")),
     **dict.fromkeys(("a=nan", "a=Infinity", "a=1_0", "a=0x1", "a=１", "a=\u00a01")),
 }
-"""What some texts mean; None is not a mix."""
+"""Expected results for some texts; None is not a mix."""

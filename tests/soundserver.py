@@ -1,7 +1,7 @@
-"""A sound server of one's own, whose sound card is a recording: what is played can be compared.
+"""A private sound server that records its output, to compare it with what was played.
 
-The path is the one of a desktop: PortAudio, ALSA, its PulseAudio plugin, PulseAudio, a sink. Only
-the sink is none of hardware.
+The path is that of a desktop: PortAudio, ALSA, its PulseAudio plugin, PulseAudio, a sink. Only the
+sink is virtual.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ ctl.!default { type pulse }
 """
 
 WAIT_S = 120.0
-"""How long anything may take: a busy machine needs long for a whole process to start."""
+"""Longest wait for anything: a busy machine takes long to start a process."""
 
 ATTEMPTS = 10
-"""How often something is played, until the machine has no gap in it."""
+"""Attempts to play something without a gap caused by the machine."""
 
 
 @dataclass
@@ -49,7 +49,7 @@ class SoundServer:
 
     @contextmanager
     def recording(self) -> Iterator[Path]:
-        """Record the sink into the file that is yielded, raw 16-bit stereo."""
+        """Record the sink into the yielded file, raw 16-bit stereo."""
         path = self.folder / f"{time.monotonic_ns()}.raw"
         recorder = subprocess.Popen(
             ["parec", "--device=out.monitor", "--raw", "--format=s16le", "--channels=2",
@@ -60,7 +60,7 @@ class SoundServer:
         try:
             wait_for(lambda: path.exists() and path.stat().st_size > 0)
             yield path
-            # What has been played is still on its way through the monitor.
+            # The last samples are still on their way through the monitor.
             size = path.stat().st_size
             wait_for(
                 lambda: (
@@ -81,15 +81,15 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
 
 
 def played(recording: Path) -> np.ndarray:
-    """Return what a recording holds so far, int16 [samples, 2]."""
+    """Return the samples recorded so far, int16 [samples, 2]."""
     data = recording.read_bytes()
     return np.frombuffer(data[: len(data) // 4 * 4], "<i2").reshape(-1, 2)
 
 
 def recorded(server: SoundServer, *arguments: str | Path) -> tuple[Result, np.ndarray]:
-    """Run a command that plays; return how it ended and what was heard.
+    """Run a command that plays; return its result and the recorded samples.
 
-    What a busy machine leaves a gap in is played again.
+    If a busy machine leaves a gap, it is run again.
     """
     for _ in range(ATTEMPTS):
         with server.recording() as recording:
@@ -100,7 +100,7 @@ def recorded(server: SoundServer, *arguments: str | Path) -> tuple[Result, np.nd
 
 
 def missing() -> str:
-    """Return why there can be no sound server here; empty when there can be one."""
+    """Return why a sound server cannot run here; empty if it can."""
     programs = [name for name in ("pulseaudio", "parec") if not shutil.which(name)]
     if programs:
         return f"{' and '.join(programs)} not installed (Debian: pulseaudio, pulseaudio-utils)"
@@ -118,7 +118,7 @@ def running_server(folder: Path, rate: int = 44_100) -> Iterator[SoundServer]:
     socket = folder / "socket"
     (folder / "asound.conf").write_text(ALSA_CONF)
     (folder / "default.pa").write_text(
-        # Without norewinds the recording misses the beginning, which the sink mixes in afterwards.
+        # Without norewinds, the recording misses the beginning, which the sink mixes in later.
         f"load-module module-null-sink sink_name=out rate={rate} channels=2 format=s16le "
         "norewinds=1\n"
         f"load-module module-native-protocol-unix socket={socket} auth-anonymous=1\n"

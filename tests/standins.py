@@ -22,7 +22,7 @@ from deepmersion.fetching.digests import identity_of
 from deepmersion.weights.store import SPECS, WeightsSpec
 
 FIRST_KEY = 94_306_183_927_136
-"""PyTorch named storages by their address in memory: 14 digits on 64-bit Linux."""
+"""PyTorch named storages after their memory address: 14 digits on 64-bit Linux."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Storage:
     on_gpu: bool
 
 
-# The standard library's pickler in Python, whose output can be changed; typeshed has it not.
+# The standard library's pickler in Python, whose output can be changed; typeshed lacks it.
 _Pickler: Any = pickle._Pickler  # type: ignore[attr-defined]
 
 
@@ -71,7 +71,7 @@ class Python2Pickler(_Pickler):
 
 
 def save_as_python2(value: Any, path: Path, *, on_gpu: bool) -> None:
-    """Write a checkpoint as PyTorch before 1.6 did under Python 2."""
+    """Write a checkpoint in the format of PyTorch before 1.6 under Python 2."""
     sizes = {"short": 2, "int": 4, "long": 4}
     info = {"protocol_version": 1001, "little_endian": True, "type_sizes": sizes}
     with path.open("wb") as file:
@@ -127,7 +127,8 @@ def save_vgg16(path: Path, state: OrderedDict[str, Tensor]) -> None:
 
 
 def save_places365(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write what Places365's training script wrote: a network inside DataParallel, on a GPU."""
+    """Write a checkpoint like Places365's training script: a network inside DataParallel, on a
+    GPU."""
     weights = OrderedDict((f"module.{k}", v) for k, v in state.items())
     checkpoint = {
         "epoch": 90,
@@ -139,9 +140,9 @@ def save_places365(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def spec_for(name: str, path: Path, url: str | None = None) -> WeightsSpec:
-    """Return the record of some weights with the identity of a stand-in for them.
+    """Return the spec of some weights with the identity of a stand-in.
 
-    The checks stay what they are: the stand-in is expected, and nothing else passes.
+    The checks still run: only the stand-in passes.
     """
     spec = SPECS[name]
     return replace(

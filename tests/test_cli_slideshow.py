@@ -205,7 +205,7 @@ def test_a_folder_that_vanishes_ends_it_in_one_line(
     wait_for(lambda: "Playing; Ctrl-C ends it." in running.notes)
     folder.rename(tmp_path / "elsewhere")
     assert running.process.wait(timeout=TIMEOUT_S) == 1
-    assert running.notes[-1].startswith(f"Error: the folder {folder} is not there, or no longer")
+    assert running.notes[-1].startswith(f"Error: the folder {folder} is missing")
     assert len([line for line in running.notes if line.startswith("Error: ")]) == 1
     assert len(running.notes) == 4
 

@@ -156,7 +156,7 @@ def test_a_folder_that_vanishes_is_an_error(china_jpg: Path, tmp_path: Path) -> 
         folder.rename(tmp_path / "elsewhere")
         wait_for(lambda: watcher.error is not None)
     assert watcher.error is not None
-    assert_one_line(watcher.error, folder, "not there, or no longer")
+    assert_one_line(watcher.error, folder, "is missing")
 
 
 def test_folders_that_cannot_be_watched_are_refused(tmp_path: Path) -> None:

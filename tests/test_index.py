@@ -220,7 +220,7 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.h5"
     path.write_bytes(content)
-    assert "is not an HDF5 file, or is cut off" in refusal(path)
+    assert "is not an HDF5 file, or is truncated" in refusal(path)
 
 
 def test_an_index_cut_off_anywhere_is_refused(copy: Path) -> None:
@@ -381,10 +381,10 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "two certain classes": (set_value("scenes", (149, slice(2)), 0), "not log-probabilities"),
     "row of zeros": (set_value("scenes", 12, 0), "not log-probabilities"),
     "row of the lowest": (set_value("objects", 70, MAX_CODE), "not log-probabilities"),
-    "silent mix": (set_value("gains", 7, 0.0), "cannot be played"),
-    "negative gain": (set_value("gains", (7, 0), -1.0), "cannot be played"),
-    "infinite gain": (set_value("gains", (7, 0), np.inf), "cannot be played"),
-    "NaN gain": (set_value("gains", (7, 0), np.nan), "cannot be played"),
+    "silent mix": (set_value("gains", 7, 0.0), "invalid gains"),
+    "negative gain": (set_value("gains", (7, 0), -1.0), "invalid gains"),
+    "infinite gain": (set_value("gains", (7, 0), np.inf), "invalid gains"),
+    "NaN gain": (set_value("gains", (7, 0), np.nan), "invalid gains"),
 }
 
 

@@ -270,7 +270,7 @@ def test_a_device_that_vanishes_or_hangs(
     lines = said.decode().splitlines()
     assert lines[-2:] == [
         "Playing; Ctrl-C ends it.",
-        "Error: the output device has gone; connect it and start again",
+        "Error: the output device has disappeared; reconnect it and start again",
     ]
     assert len(lines) == 3
     assert process.returncode == 1

@@ -92,8 +92,8 @@ def test_a_good_sound_is_not_warned_of() -> None:
         ({"stereo": False}, "is mono"),
         ({"n_clipped": 5}, "clipped in 5 places"),
         ({"range_lu": MAX_RANGE_LU + 1}, "varies in loudness by 16 LU"),
-        ({"seam": Seam(9.0, 1.0, 0.2, 0.5)}, "loop point that can be heard"),
-        ({"seam": Seam(0.1, 0.1, 9.0, 1.0)}, "loop point that can be heard"),
+        ({"seam": Seam(9.0, 1.0, 0.2, 0.5)}, "audible loop point"),
+        ({"seam": Seam(0.1, 0.1, 9.0, 1.0)}, "audible loop point"),
     ],
 )
 def test_what_is_wrong_is_warned_of(change: dict[str, object], part: str) -> None:

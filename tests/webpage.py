@@ -32,25 +32,25 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-"""Chromium as root in a container, that talks to nobody but us, plays nothing unasked (as
-on a desk), and has a camera that is none."""
+"""Chromium for a container: it runs as root, contacts only the tests' server, blocks autoplay (as on
+a desktop), and has a fake camera."""
 
 ENDS_WITHIN_S = 30
-"""A server that was told to end; a busy machine takes its time over it."""
+"""Longest wait for a server to end; a busy machine takes long."""
 
 WAITS_S = 30
-"""For what must happen; nothing is known of how fast a machine is."""
+"""Longest wait for an event, on a machine of any speed."""
 
 Open = Callable[..., "Page"]
 """Opens the page in a fresh profile, at a path of its address."""
 
 READY = "import('/static/app.js').then(page => page.ready).then(() => true)"
-"""When the page listens to its buttons."""
+"""Resolves once the page's buttons work."""
 
 
 @contextmanager
 def served(*arguments: str) -> Iterator[str]:
-    """Run the installed command and give the page's address; it must end well."""
+    """Run the installed command and yield the page's address; it must exit cleanly."""
     with running(*arguments) as (process, address):
         yield address
         process.send_signal(signal.SIGINT)
@@ -59,7 +59,7 @@ def served(*arguments: str) -> Iterator[str]:
 
 @contextmanager
 def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """Run the installed command; give the process and the page's address."""
+    """Run the installed command; yield the process and the page's address."""
     process = commandline.start("serve", "--port", "0", "--networks", "lite", *arguments)
     try:
         yield process, address_in(process)
@@ -69,7 +69,7 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 
 
 def address_in(process: subprocess.Popen[bytes]) -> str:
-    """Return the address that a starting server tells."""
+    """Return the address printed by a starting server."""
     assert process.stderr is not None
     said = []
     for line in process.stderr:
@@ -132,21 +132,21 @@ def new_page(of: Browser | BrowserContext, **options: Any) -> Page:
 
 
 def choose_file(page: Page, file: Path) -> None:
-    """Choose a file as a person does."""
+    """Choose a file as a user would."""
     with page.expect_file_chooser() as chooser:
         page.click("#choose")
     chooser.value.set_files(file)
 
 
 def add_photo(page: Page, photo: Path) -> None:
-    """Choose a photo as a person does, and wait until its mix is named."""
+    """Choose a photo as a user would, and wait until its mix is shown."""
     page.wait_for_function(f"() => {READY}")
     choose_file(page, photo)
     page.wait_for_selector("body[data-state=ready] #alternatives button")
 
 
 def hold_matches(page: Page) -> list[Route]:
-    """Keep photos from the server until their routes are continued."""
+    """Hold uploads back until their routes are continued."""
     held: list[Route] = []
     page.route("**/api/match*", lambda route: held.append(route))
     return held
@@ -164,25 +164,25 @@ def wait_until(condition: Callable[[], object], page: Page | None = None) -> Non
 
 
 def touch(page: Page) -> None:
-    """Touch the page where nothing is: from then on the browser lets it be heard."""
+    """Tap an empty part of the page, after which the browser allows it to play."""
     page.mouse.click(3, 3)
 
 
 def heard(page: Page) -> float:
-    """Return the level that leaves the page's audio graph: its RMS, of full scale 1."""
+    """Return the output level of the page's audio graph: its RMS, of full scale 1."""
     return float(page.evaluate("import('/static/app.js').then(page => page.player.level())"))
 
 
 AUDIBLE = 0.005
-"""Mixes lie at -27 LUFS, an RMS of some 0.04; a thousandth of full scale is silence."""
+"""Mixes are at -27 LUFS, an RMS of about 0.04; a thousandth of full scale is silence."""
 
 SILENT = 0.0005
 
 
 def wait_for_player(page: Page, condition: str) -> None:
-    """Wait until something holds of the page's `player`, and in time.
+    """Wait until a condition on the page's `player` holds, within a time limit.
 
-    Playwright's own waiting takes the promise that an asynchronous condition returns for true.
+    Playwright's own waiting treats the promise of an asynchronous condition as true.
     """
     page.evaluate(
         f"""async () => {{
@@ -205,7 +205,7 @@ def wait_until_silent(page: Page) -> None:
 
 
 def wait_until_decoded(page: Page, n_sounds: int) -> None:
-    """Wait until a mix of some sounds is decoded as a whole."""
+    """Wait until a mix of some sounds is fully decoded."""
     wait_for_player(
         page, f"player.wanted?.size === {n_sounds} && player.voices.size === {n_sounds}"
     )
@@ -218,7 +218,7 @@ def wait_until_decoded(page: Page, n_sounds: int) -> None:
 
 
 def wait_until_settled(page: Page, n_sounds: int) -> None:
-    """Wait until a mix is decoded as a whole, and nothing fades any more."""
+    """Wait until a mix is fully decoded and all fades have ended."""
     wait_until_decoded(page, n_sounds)
     wait_for_player(
         page,

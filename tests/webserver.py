@@ -1,4 +1,4 @@
-"""The server in this process, for limits that nobody would wait for, and plain HTTP for it."""
+"""Runs the server in this process, with limits short enough to test, and talks plain HTTP to it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """The one line that a refusal tells."""
+        """The one-line error in a refusal."""
         message = self.json["error"]
         assert isinstance(message, str)
         assert len(message.splitlines()) == 1
@@ -49,7 +49,8 @@ def ask(
     body: bytes | Iterator[bytes] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """Send a request, its target as it is, and return the answer; header names in lower case."""
+    """Send a request with its target unchanged, and return the response; header names in lower
+    case."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=TIMEOUT_S)
     try:
         connection.request(method, target, body, headers or {})
@@ -77,7 +78,7 @@ def connect(address: str, receive_bytes: int | None = None) -> socket.socket:
 
 
 def read_all(connection: socket.socket) -> bytes:
-    """Return what comes until the other side ends the connection, in whatever way."""
+    """Return the data received until the other side ends the connection, in whatever way."""
     received = bytearray()
     try:
         while chunk := connection.recv(65_536):

@@ -79,7 +79,7 @@ def _tables(explanation: Explanation) -> list[str]:
         if dropped > 0:
             lines.append(
                 f"{INDENT}  {dropped:.2f} of the photo's {label_set} have no counterpart in "
-                "SoundNet, which says nothing of them"
+                "SoundNet and are ignored"
             )
     return lines
 

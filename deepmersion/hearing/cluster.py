@@ -33,7 +33,7 @@ CONNECT_TIMEOUT_S = 10.0
 WORKERS_TIMEOUT_S = 60.0
 """Longest wait for the first worker: a new cluster may still be starting."""
 
-GO_ON = "what is finished is kept, and the same command with --resume goes on"
+GO_ON = "finished mixes are kept; run the same command with --resume to continue"
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,8 @@ class Cluster:
             raise ClusterError(f"the dask scheduler was lost; {GO_ON}") from error
         except KilledWorker as error:
             raise ClusterError(
-                "several workers died over the same mixes, perhaps for want of memory; give them "
-                f"more of it: {GO_ON}"
+                "several workers died over the same mixes, perhaps out of memory; give them "
+                f"more: {GO_ON}"
             ) from error
         except Exception as error:  # anything else that a worker may raise
             raise ClusterError(f"a worker failed ({reason(error)}); {GO_ON}") from error

@@ -153,7 +153,7 @@ class SuperimposedSoundNet:
         exact = gains.astype(np.float64)
         power = np.einsum("ms,st,mt->m", exact, self._gram, exact)
         if not (power > 0).all():
-            raise ValueError("a silent mix has no level to be brought to another")
+            raise ValueError("a silent mix cannot be normalised")
         scaled = exact * (self._level_rms / np.sqrt(power))[:, None]
         columns = np.concatenate([scaled, np.ones((len(gains), 1))], axis=1)
         return torch.from_numpy(columns.astype(np.float32)).to(self._device)

@@ -166,7 +166,7 @@ class SoundIndex:
             except OSError as error:
                 raise _damaged(self.path, f"{head} cannot be read: {reason(error)}") from error
             if not n_read:
-                raise _damaged(self.path, f"{head} is cut off")
+                raise _damaged(self.path, f"{head} is truncated")
             unread, position = unread[n_read:], position + n_read
 
 
@@ -177,7 +177,7 @@ def _are_distributions(log_probs: np.ndarray) -> bool:
 
 def _damaged(path: Path, reason: str) -> IndexFileError:
     return IndexFileError(
-        f"the index {path} is damaged ({reason}); build it anew with: deepmersion build-index"
+        f"the index {path} is damaged ({reason}); rebuild it with: deepmersion build-index"
     )
 
 
@@ -202,8 +202,8 @@ def open_index(path: Path) -> Iterator[SoundIndex]:
         raise IndexFileError(f"the index {path} cannot be read; check its permissions") from error
     except OSError as error:
         raise IndexFileError(
-            f"the index {path} is not an HDF5 file, or is cut off; "
-            "build it anew with: deepmersion build-index"
+            f"the index {path} is not an HDF5 file, or is truncated; "
+            "rebuild it with: deepmersion build-index"
         ) from error
     with file:
         try:
@@ -214,7 +214,7 @@ def open_index(path: Path) -> Iterator[SoundIndex]:
         except _UNREADABLE as error:
             raise _damaged(path, str(error)) from error
         if not (np.isfinite(gains).all() and (gains >= 0).all() and gains.any(axis=1).all()):
-            raise _damaged(path, "a mix has gains that cannot be played")
+            raise _damaged(path, "a mix has invalid gains")
         offsets = {head: file[head].id.get_offset() for head in CLASSES}
         yield SoundIndex(path, header, sounds, gains, file, offsets)
 
@@ -225,8 +225,8 @@ def _read_header(path: Path, file: h5py.File) -> Header:
     version = _attribute(path, file, "version", int)
     if version != VERSION:
         raise IndexFileError(
-            f"the index {path} is of version {version}, and this program reads version "
-            f"{VERSION}; build it anew with: deepmersion build-index"
+            f"the index {path} has version {version}, but this program reads version "
+            f"{VERSION}; rebuild it with: deepmersion build-index"
         )
     kinds = {"str": str, "int": int, "float": float}
     return Header(

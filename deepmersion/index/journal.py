@@ -101,7 +101,7 @@ class Journal:
             if self._read(0, HEADER_BYTES) != header:
                 raise IndexFileError(
                     f"{self.path} is from another sound bank, other weights, other options or "
-                    "another deepmersion; build without --resume to begin anew"
+                    "another deepmersion; build without --resume to start over"
                 )
             return
         self._file.truncate(0)

@@ -222,7 +222,7 @@ def _described(path: Path) -> SoundBank:
         raise SoundBankError(f"{path} is not valid TOML ({error}); correct it") from error
     if content.get("schema", SCHEMA) != SCHEMA:
         raise SoundBankError(
-            f"{path} is of schema {content['schema']}, and this program reads schema {SCHEMA}; "
+            f"{path} has schema {content['schema']}, but this program reads schema {SCHEMA}; "
             "use a newer deepmersion"
         )
     tables = content.get("sound", [])
@@ -238,7 +238,7 @@ def _sound(description: Path, table: dict[str, Any]) -> BaseSound:
         raise SoundBankError(f"{description} has a sound without a name; give it one")
     file = table.get("file")
     if not isinstance(file, str) or not file.isprintable() or not file:
-        raise SoundBankError(f"{description} names no file for the sound {name}; add one")
+        raise SoundBankError(f"{description} gives no file for the sound {name}; add one")
     folder = Path(os.path.realpath(description.parent))
     path = folder / file
     # Descriptions are untrusted: they must not reach files outside their folder.

@@ -135,7 +135,7 @@ class Loop:
                 file.read(lead, dtype="float32")
             part = file.read(len(wanted), dtype="float32")
         if len(part) < len(wanted):
-            raise SoundBankError(f"{self._sound.path} is cut off; replace it")
+            raise SoundBankError(f"{self._sound.path} is truncated; replace it")
         # Lossy codecs overshoot; libsndfile would let such samples wrap around.
         wanted[:] = np.clip(np.round(part * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
 

@@ -201,7 +201,7 @@ def _play(
     if feeder.failure is not None:
         raise feeder.failure
     if not (ring.drained or speaker.fade.begun):
-        raise PlaybackError("the output device has gone; connect it and start again")
+        raise PlaybackError("the output device has disappeared; reconnect it and start again")
     return Playback(speaker.n_underruns, interrupted=speaker.fade.begun)
 
 

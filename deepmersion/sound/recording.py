@@ -82,7 +82,7 @@ def load_loop(sound: BaseSound, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     if not (np.abs(samples) <= MAX_SAMPLE).all():  # written so that NaN fails too
         raise SoundBankError(
             f"{sound.path} holds samples that are not finite or far beyond full scale; "
-            "export it anew"
+            "export it again"
         )
     loudness = sound.loudness_lufs
     if loudness is None:
@@ -119,7 +119,7 @@ def decode(sound: BaseSound) -> tuple[np.ndarray, int]:
         reason = str(error).rstrip(".").rsplit(": ", 1)[-1]
         raise SoundBankError(
             f"{sound.path} cannot be decoded ({reason}); "
-            "replace it, or export it anew as WAV or FLAC"
+            "replace it, or export it again as WAV or FLAC"
         ) from error
     return np.concatenate(parts), rate
 
@@ -188,7 +188,7 @@ def at_level(waveforms: np.ndarray, level_rms: float) -> np.ndarray:
     """
     rms = np.sqrt(np.mean(np.square(waveforms, dtype=np.float64), axis=-1, keepdims=True))
     if not (rms > 0).all():
-        raise ValueError("a silent waveform has no level to be brought to another")
+        raise ValueError("a silent waveform cannot be normalised")
     return np.asarray(waveforms * (level_rms / rms), dtype=np.float32)
 
 

@@ -129,7 +129,7 @@ class Renderer:
         seed: int = 0,
     ) -> None:
         if not math.isfinite(volume_db):
-            raise RequestError("the volume must be a number of dB")
+            raise RequestError("the volume must be a finite number of dB")
         if not 0 <= ebb <= 1:
             raise RequestError("the ebb must be from 0 to 1")
         if seed < 0:
@@ -223,7 +223,7 @@ class Renderer:
         # Different sounds are uncorrelated, so their powers add up.
         power = float(np.sum((gains * own) ** 2))
         if not 0 < power < math.inf or (gains < 0).any():
-            raise RequestError("a mix needs gains that can be played")
+            raise RequestError("gains must be zero or more, and at least one above zero")
         return np.asarray(gains / math.sqrt(power) * self._level)
 
     def _aim(self, change: Change) -> None:
@@ -298,7 +298,7 @@ def fade_lengths(
     if duration_s is not None and not 0 < duration_s < math.inf:
         raise RequestError("the duration must be longer than zero, and finite")
     if any(fade is not None and not 0 <= fade < math.inf for fade in (fade_in_s, fade_out_s)):
-        raise RequestError("a fade cannot be shorter than zero, and must be finite")
+        raise RequestError("a fade must be zero or longer, and finite")
     whole = math.inf if duration_s is None else duration_s
     fade_in = (
         fade_in_s

@@ -198,8 +198,7 @@ def _listed(folder: Path) -> dict[Path, Version]:
         return _versions(folder)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PhotoError(
-            f"the folder {folder} is not there, or no longer; check the path, and that what it "
-            "lies on is connected"
+            f"the folder {folder} is missing; check the path, and that its drive is connected"
         ) from error
     except OSError as error:
         raise PhotoError(
