@@ -49,9 +49,9 @@ LIMIT_DBTP = -4.0
 """Ceiling of the limiter; the encoder may add up to the difference."""
 
 COMPRESSION_LEVEL = 0.7
-"""Ogg Vorbis between 0 (finest) and 1 (smallest): a file takes some 1.1 MB. The encoder joins the
-two channels of wide noise from 6 kHz on, where `dsp.join_treble` has narrowed it already; from
-about 0.72 on also below 4 kHz, and at 0.5 nowhere, but the files are half as large again."""
+"""Ogg Vorbis between 0 (finest) and 1 (smallest): a file takes about 1.1 MB. The encoder merges the
+two channels of wide noise above 6 kHz, where `dsp.join_treble` has narrowed it already. From about
+0.72 on it does so below 4 kHz too; at 0.5 it does not, but the files are half as large again."""
 
 MAX_SEAM_RANK = 0.95
 """A loop point that ranks at or below this is indistinguishable from other places."""
@@ -81,8 +81,7 @@ def generator(seed: int, name: str) -> np.random.Generator:
 
 
 def synthesise(name: str, seed: int) -> tuple[np.ndarray, str, str]:
-    """Return a sound as float64 [samples, 2] at the bank's loudness, its title and how it was
-    made."""
+    """Return a sound, float64 [samples, 2] at the bank's loudness, its title and how it is made."""
     module = importlib.import_module(f"synthesis.{name.replace('-', '_')}")
     x = module.render(generator(seed, name))
     if x.shape != (N_SAMPLES[name], 2) or not np.isfinite(x).all():

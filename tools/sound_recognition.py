@@ -39,7 +39,7 @@ RECORDING_KINDS = {
 """The same for Blanket's recordings; the boat keeps its name."""
 
 RECOGNISED = tuple(sorted(RECORDING_KINDS.values()))
-"""Base sounds of which there are recordings; the others have none to learn from."""
+"""Base sounds with recordings to train on; the others have none."""
 
 CROP_S = 5.0
 TRAINING_HOP_S, TESTING_HOP_S = 1.0, 2.5

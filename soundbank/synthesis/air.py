@@ -1,4 +1,4 @@
-"""The air of a place: wide, quiet noise that never stays quite the same for a minute."""
+"""The air of a place: wide, quiet, slowly changing noise."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import numpy as np
 from synthesis import dsp
 
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
-"""Bands that ebb and swell each on their own."""
+"""Bands that ebb and swell independently."""
 
 TOGETHER = 0.7
-"""How much of the breathing all bands share; the rest is each band's own."""
+"""Share of the breathing common to all bands; the rest is each band's own."""
 
 PERIODS_S = (50.0, 9.0)
-"""Periods between which the air breathes: slower than a breath, so that nobody counts it."""
+"""Range of the periods in which the air breathes: slower than a breath, so it does not invite
+counting."""
 
 CONTROL_HZ = 10
 
@@ -26,7 +27,7 @@ def breathing_air(
     Parameters
     ----------
     spectrum_db : dict of float to float
-        Spectral density in dB at frequencies in Hz, straight on a log axis between them.
+        Spectral density in dB at frequencies in Hz, linear on a log axis between them.
     depth_db : float
         Deviation of the level of each band, in dB.
     """

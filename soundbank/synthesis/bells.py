@@ -1,10 +1,10 @@
-"""Temple bells and bamboo chimes: two great bells struck far apart, bamboo that a breeze stirs.
+"""Temple bells and bamboo chimes: two large bells struck at long intervals, bamboo in a breeze.
 
 A Japanese temple bell is heard in three phases: the stroke, a dense clang of high modes that is
 over within a second or two; the boom of the middle modes, some ten seconds; and the hum, which
-lasts most of a minute and beats slowly, for no bell is perfectly round and each mode is two. It
-is struck with the end of a hanging log, so softly that nothing cracks. The chimes are free tubes
-of bamboo: bars whose modes lie at 1, 2.76 and 5.4, and wood takes them within half a second.
+lasts most of a minute and beats slowly, because bells are not perfectly round and each mode is two.
+It is struck softly with the end of a hanging log. The chimes are free tubes of bamboo: bars with
+modes at 1, 2.76 and 5.4, which wood damps within half a second.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ MADE = (
 )
 
 RATIOS = np.array([1.0, 2.02, 2.71, 3.6, 4.15, 5.12, 6.28, 7.4])
-"""Frequencies of a bell's lasting modes relative to the hum."""
+"""Frequencies of a bell's long modes relative to the hum."""
 
 T60_S = np.array([46.0, 40.0, 36.0, 30.0, 24.0, 18.0, 12.0, 8.0])
 """Time in which each falls by 60 dB, for the greater bell."""
 
 LEVELS_DB = np.array([-3.0, 0.0, -5.0, -7.0, -12.0, -15.0, -20.0, -25.0])
-"""Level of each just after a stroke: the second lies where ears are keener than at the hum."""
+"""Level of each just after a stroke: the ear is more sensitive at the second than at the hum."""
 
 BEATS_HZ = (0.25, 0.6)
-"""How far the two modes of the hum lie apart; those of higher modes lie farther."""
+"""Distance of the hum's two modes; those of higher modes are farther apart."""
 
 CLANG_MODES, CLANG_RATIOS, CLANG_T60_S, CLANG_DB = 18, (8.0, 24.0), (0.5, 2.2), -19.0
-"""How many modes the clang has, where they lie relative to the hum, how long each lasts, and its
-level: a louder one would startle."""
+"""Number of the clang's modes, their range relative to the hum, their decay, and the clang's level:
+a louder one would startle."""
 
 ATTACK_S = 0.025
-"""How long the log is in touch with the bell."""
+"""Contact time of log and bell."""
 
 SPACING_S = (7.5, 11.5)
 """Shortest and longest time between two strokes: the boom is over before the next one."""
@@ -53,26 +53,26 @@ TUBE_T60_S = np.array([0.42, 0.17, 0.08, 0.04])
 TUBE_DB = np.array([0.0, -8.0, -17.0, -27.0])
 
 KNOCKS_A_SECOND, KNOCK = 2.3, 0.22
-"""How often bamboo touches bamboo on average, and how loud against a bell's stroke."""
+"""Mean rate of bamboo knocks, and their level relative to a bell's stroke."""
 
 BREEZE_S, BREEZE_DEPTH = (14.0, 1.0), 0.55
 """Periods of the breeze, and the deviation of its speed's logarithm."""
 
 KNOCK_POWER = 3.2
-"""Knocks grow more frequent with the breeze to this power: it stirs the chimes, then they rest."""
+"""The rate of knocks grows with this power of the breeze: it stirs the chimes, then they rest."""
 
 AIR_DB: dict[float, float] = {
     30: -22, 60: -5, 120: 0, 250: -5, 500: -10, 1000: -14, 2000: -18, 4000: -23, 8000: -34,
     16000: -55,
 }  # fmt: skip
 AIR, AIR_DEPTH_DB = 0.022, 1.5
-"""The air of the garden, with leaves in it: its spectrum, its RMS, and how deep it breathes beside
-what the breeze does."""
+"""The air of the garden, with leaves in it: its spectrum, its RMS, and the depth of its breathing
+on top of the breeze."""
 
 
 @dataclass(frozen=True)
 class Bell:
-    """One bell: both modes of each pair, those of the clang, its loudness and its place."""
+    """One bell: both modes of each pair, those of the clang, its loudness and position."""
 
     lower_hz: np.ndarray
     upper_hz: np.ndarray
@@ -84,7 +84,7 @@ class Bell:
 
 
 BELLS = ((82.5, 1.0, -0.3), (110.0, 0.62, 0.4))
-"""Hum in Hz, loudness and place of the greater bell, and of the lesser one farther off."""
+"""Hum in Hz, loudness and position of the larger bell, and of the smaller one farther off."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -122,7 +122,7 @@ def make_bell(rng: np.random.Generator, hum_hz: float, loudness: float, position
 
 
 def strokes(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return sample positions of strokes about `SPACING_S` apart, also across the seam."""
+    """Return sample positions of strokes about `SPACING_S` apart, including across the seam."""
     count = 3 * round(n / dsp.SAMPLE_RATE / np.mean(SPACING_S) / 3)
     gaps = rng.uniform(*SPACING_S, count)
     return np.asarray(np.cumsum(gaps) * n / gaps.sum()).astype(np.int64) % n
@@ -131,8 +131,8 @@ def strokes(rng: np.random.Generator, n: int) -> np.ndarray:
 def stroke(rng: np.random.Generator, bell: Bell, force: float) -> list[np.ndarray]:
     """Return one stroke as events [samples, 2]: lower modes, upper modes, the clang.
 
-    The log always strikes one place, so a pair of modes shares the blow nearly evenly. A firmer
-    stroke brings out the upper modes.
+    The log always strikes the same place, so a pair of modes shares the energy nearly evenly. A
+    firmer stroke emphasises the upper modes.
     """
     levels = 10 ** (LEVELS_DB * (1.3 - 0.3 * force) / 20) * rng.uniform(0.85, 1.15, RATIOS.size)
     angle = np.pi / 4 + rng.normal(0, 0.15, RATIOS.size)
@@ -163,7 +163,7 @@ def add_chimes(rng: np.random.Generator, ring: np.ndarray, breeze: np.ndarray) -
 
 
 def knock(rng: np.random.Generator, tube_hz: float) -> np.ndarray:
-    """Return a bamboo tube that is touched by its neighbour, [samples]."""
+    """Return the knock of a bamboo tube against its neighbour, [samples]."""
     levels = 10 ** (TUBE_DB / 20) * rng.uniform(0.5, 1.2, TUBE_RATIOS.size)
     t60_s = TUBE_T60_S * (TUBES_HZ[0] / tube_hz) ** 0.5 * rng.uniform(0.9, 1.1)
     ring = events.damped_modes(tube_hz * TUBE_RATIOS, t60_s, levels, 0.003)

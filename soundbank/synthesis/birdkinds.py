@@ -1,7 +1,7 @@
-"""Songs of the birds of a wood: phrases after the manner of each kind.
+"""Songs of the birds of a wood: phrases typical of each kind.
 
-Each function invents one phrase of a kind's song; a bird's repertoire is a handful of phrases
-that it keeps for life.
+Each function invents one phrase of a kind's song; a bird's repertoire is a handful of phrases that
+it keeps for life.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ def contact_call(rng: np.random.Generator) -> Phrase:
 
 
 def song_thrush(rng: np.random.Generator) -> Phrase:
-    """Return a few short motifs, each said two to four times before the next."""
+    """Return a few short motifs, each repeated two to four times before the next."""
     phrase: Phrase = []
     for _ in range(int(rng.integers(2, 5))):
         motif = []

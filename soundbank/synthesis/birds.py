@@ -1,9 +1,9 @@
 """A wood in spring: birds of several kinds that sing, listen and answer.
 
 Each bird has a place, a distance and a repertoire. Neighbours of a kind sing in turn: one sings,
-the other answers or keeps quiet, then both rest, and after a bout of songs for longer. Now and
-then the whole wood holds its breath. Distance takes the high notes, lowers the level, makes it
-waver and leaves more of the wood's reverberation.
+the other answers or keeps quiet, then both rest, for longer after a bout of songs. Now and then the
+whole wood falls silent. With distance, high notes and level fall, the level wavers, and more of the
+wood's reverberation remains.
 """
 
 from __future__ import annotations
@@ -68,18 +68,20 @@ WOOD = [
 ]
 
 BOUT, BETWEEN_BOUTS = 4.0, 2.5
-"""Songs or exchanges in a bout, on average, and how many times longer the rest after it is."""
+"""Mean number of songs or exchanges in a bout, and the factor by which the rest after it is
+longer."""
 
 LULLS_S, LULL_S = (11.0, 20.0), 1.8
-"""Shortest and longest time from one lull to the next, and how long nobody sings in one: birds
-listen for what moves, and what is cut there is cut between two phrases."""
+"""Shortest and longest time between lulls, and the silence in one: birds listen for movement, and a
+cut in a lull falls between phrases."""
 
 WIDTH = 0.7
-"""How far to the sides birds sing: 1 would be heard on one side alone, as nothing is outdoors."""
+"""Extent of the birds to the sides: 1 would be on one side alone, which does not happen
+outdoors."""
 
 SHARED = 0.6
-"""Correlation of left and right in the wood's reverberation: two cardioids at one point have 0.75
-in common of what comes from all around, and far trunks answer each side a little differently."""
+"""Correlation of left and right in the wood's reverberation: two coincident cardioids have a
+correlation of 0.75 in diffuse sound, and far trunks reflect slightly differently to each side."""
 
 ANSWER_AFTER_S = (0.4, 2.0)
 """Shortest and longest pause before a neighbour answers."""
@@ -88,11 +90,11 @@ ANSWERS = 0.4
 """Chance that a song is answered."""
 
 LATE_S = 1.5
-"""How long a bird waits after a lull, on average."""
+"""Mean wait of a bird after a lull."""
 
 WAVERING, WAVERING_HZ = 0.09, 12.0
-"""Deviation of the logarithm of the amplitude over ten metres, and how often in a second it moves:
-eddies in the air bend sound to and fro, more so over longer ways."""
+"""Deviation of the logarithm of the amplitude over ten metres, and its rate per second: eddies in
+the air bend sound to and fro, more so over longer distances."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -107,14 +109,14 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_lulls(rng: np.random.Generator, duration_s: float) -> np.ndarray:
-    """Return when the lulls of a ring begin [lulls], in seconds and in order."""
+    """Return the start times of a ring's lulls [lulls], in seconds and in order."""
     count = round(duration_s / np.mean(LULLS_S))
     apart = rng.uniform(*LULLS_S, count)
     return np.asarray(np.cumsum(apart) * duration_s / np.sum(apart) - LULL_S)
 
 
 def put_off(lulls_s: np.ndarray, start_s: float, song_s: float, duration_s: float) -> float:
-    """Return the first time from `start_s` on at which a song is over before a lull, in seconds."""
+    """Return the first time from `start_s` on when a song would end before a lull, in seconds."""
     wrapped_s = np.concatenate([lulls_s - duration_s, lulls_s, lulls_s + duration_s])
     for lull_s in wrapped_s:
         if start_s < lull_s + LULL_S and lull_s < start_s + song_s:
@@ -161,7 +163,7 @@ def sing_in_turn(
         song = perform(rng, phrase, kind.distances_m[bird])
         song_s = song.size / dsp.SAMPLE_RATE
         free_s = put_off(lulls_s, now_s, song_s, end_s)
-        # After a lull they do not all begin at once.
+        # They do not all resume at once after a lull.
         if free_s > now_s:
             free_s = put_off(lulls_s, free_s + rng.exponential(LATE_S), song_s, end_s)
         if free_s >= end_s:
@@ -176,7 +178,7 @@ def sing_in_turn(
 
 
 def pause_s(rng: np.random.Generator, kind: Neighbours) -> float:
-    """Return how long nobody of a kind sings after a song: the next may be an answer."""
+    """Return the silence of a kind after a song, in seconds: the next song may be an answer."""
     if len(kind.distances_m) > 1 and rng.random() < ANSWERS:
         return float(rng.uniform(*ANSWER_AFTER_S))
     rest = BETWEEN_BOUTS if rng.random() < 1 / BOUT else 1.0

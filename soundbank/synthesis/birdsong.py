@@ -1,7 +1,7 @@
-"""How birds sing: syllables as pitch curves, performed a little otherwise each time.
+"""Birdsong: syllables as pitch curves, performed slightly differently each time.
 
-A syllable is one breath of a syrinx: an almost pure tone whose pitch follows a smooth curve, at
-times with harmonics, a vibrato so fast that it buzzes, or a pitch so unsteady that it rasps.
+A syllable is one breath of a syrinx: an almost pure tone whose pitch follows a smooth curve,
+sometimes with harmonics, a vibrato so fast that it buzzes, or a pitch so unsteady that it rasps.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class Syllable:
 
 
 TUNE, TEMPO, GAPS, LEVELS = 0.01, 0.03, 0.14, 0.15
-"""How far notes of one phrase differ each time: deviations of pitch and tempo, as shares, and of
-the logarithms of pauses and levels. Birds are precise, yet no two notes are copies."""
+"""Variation of a phrase's notes: deviations of pitch and tempo, as shares, and of the logarithms of
+pauses and levels. Birds are precise, but do not produce identical notes."""
 
 SWELLING = 5.0
-"""A phrase is at its full level after this part of it: 5 is a fifth."""
+"""Part of a phrase after which it has its full level: 5 is a fifth."""
 
 Phrase = list[Syllable]
 Species = Callable[[np.random.Generator], Phrase]
@@ -94,7 +94,7 @@ def uneven(rng: np.random.Generator, n: int, rate_hz: float) -> np.ndarray:
 
 
 def varied(rng: np.random.Generator, phrase: Phrase) -> Phrase:
-    """Return a phrase as a bird sings it this time: no note twice alike, the first ones softer."""
+    """Return a variation of a phrase: every note a little different, the first ones softer."""
     tempo, tune = rng.normal(1, TEMPO), rng.normal(1, TUNE)
     swelling = np.linspace(0, SWELLING, len(phrase)).clip(max=1) ** 0.7
     return [

@@ -1,11 +1,11 @@
-"""A city from an open window above a side street: traffic near, farther off, and everywhere.
+"""A city from an open window above a side street: near, distant and diffuse traffic.
 
-Vehicles drive past on three roads, each at its own moment, speed and weight. What is heard of one
-falls with the square of its distance, loses its top in the air on the way, and moves from one
-side to the other. The noise of tyres has its hump near 1 kHz (Sandberg & Ejsmont 2002); the side
-street is still wet, so there they hiss as well. Engines are low noise and a soft note that falls
-as a car draws away. A tram hums up and down far off. Under it all lies the hum of the city,
-which is every road too far to be told from another.
+Vehicles drive past on three roads, each with its own time, speed and weight. The power of a vehicle
+falls with the square of its distance, the air absorbs its high frequencies, and it moves from one
+side to the other. Tyre noise peaks near 1 kHz (Sandberg & Ejsmont 2002); the side street is still
+wet, so there tyres hiss as well. Engines are low noise and a soft note that falls as a car recedes.
+A distant tram hums up and down. Under it all lies the hum of the city, the sum of all roads too far
+away to distinguish.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ MADE = (
 
 
 class Road(NamedTuple):
-    """A road that is heard from the window."""
+    """A road within earshot of the window."""
 
     away_m: float
-    """Its distance where it is nearest."""
+    """Its smallest distance."""
 
     speed_ms: float
     """Mean speed on it."""
 
     vehicles_a_minute: float
-    """How many pass."""
+    """Number of vehicles."""
 
     wet: float
     """Share of the noise of wet asphalt: 0 is dry."""
 
     heavy: float
-    """Share of vans and buses, which are louder below."""
+    """Share of vans and buses, which have more bass."""
 
 
 ROADS = (
@@ -48,8 +48,8 @@ ROADS = (
     Road(120.0, 12.0, 22.0, 0.15, 0.2),
     Road(350.0, 20.0, 60.0, 0.0, 0.2),
 )
-"""The side street, the avenue that it leads to, and the ring road. A side street any nearer would
-have every car of it stand out."""
+"""The side street, the avenue that it leads to, and the ring road. If the side street were any
+nearer, every car on it would stand out."""
 
 LIGHTS_S, GREEN = 22.0, 0.4
 """Time from green to green at the avenue's traffic lights, and the share of it that is green:
@@ -62,29 +62,29 @@ DRY_DB = (-18, -13, -10, -5, 0, -3, -11, -20, -32)
 WET_DB = (-40, -36, -28, -18, -10, -8, -9, -15, -25)
 ENGINE_DB = (0, -1, -5, -9, -14, -20, -28, -38, -48)
 TRAM_DB = (-8, -3, 0, -1, -5, -12, -20, -30, -42)
-"""Level in each of `CENTRES_HZ` of tyres on dry asphalt, what wet asphalt adds to it, of an
-engine, and of a tram's wheels."""
+"""Levels in each of `CENTRES_HZ`: tyres on dry asphalt, the addition of wet asphalt, an engine, and
+a tram's wheels."""
 
 LIGHT_DB, HEAVY_DB, WHEELS_DB = -1.0, 7.0, 15.0
-"""Level of a car's and of a heavy vehicle's engine, and of a tram's wheels, against a tyre's."""
+"""Levels of a car's and a heavy vehicle's engine, and of a tram's wheels, relative to a tyre."""
 
 AIR_DB_100M = (0.0, 0.0, 0.1, 0.2, 0.5, 1.0, 2.6, 8.0, 20.0)
-"""What 100 m of air take from each of `CENTRES_HZ` (ISO 9613-1, 10 degrees, 70 % humidity)."""
+"""Absorption in each of `CENTRES_HZ` by 100 m of air (ISO 9613-1, 10 degrees, 70 % humidity)."""
 
 HOUSES_DB_100M = 3.0
-"""What the houses in between take of every 100 m."""
+"""Attenuation by the houses in between, per 100 m."""
 
 VEHICLE_DB = 2.0
 """Deviation of the level among vehicles of one kind."""
 
 FADE_S = 4.0
-"""A vehicle comes into hearing and leaves it over this time, half a loop from its nearest."""
+"""Fade of a vehicle in and out, half a loop from its nearest point."""
 
 PLACES = (-0.9, -0.6, -0.3, 0.0, 0.3, 0.6, 0.9)
-"""Where the noise of traffic is heard, from left to right."""
+"""Places where the noise of traffic is heard, from left to right."""
 
 FLUTTER_S, FLUTTER_DB = (3.0, 0.08), 1.2
-"""Periods and deviation of the unevenness of road and air at each place."""
+"""Periods and deviation of the variations of road and air at each place."""
 
 ENGINE_HZ, ENGINE_NOTES, NOTE_DB = (38.0, 56.0), 12, -7.0
 """Lowest and highest pitch of the cars' engines, the multiples heard, and their level."""
@@ -93,23 +93,23 @@ WHINE_HZ, WHINE_NOTES, WHINE_DB = (320.0, 360.0), 3, -3.0
 """The same of the trams' gears at full speed."""
 
 THUMP_HZ, THUMP_MODES, THUMP_S, THUMP_DB = (55.0, 420.0), 7, (0.05, 0.12), 0.0
-"""Range of what a wheel over a cover sounds, in how many modes, how fast they fall by 60 dB, from
-the highest to the lowest, and their level."""
+"""Modes of a wheel over a manhole cover: range, number, times to fall by 60 dB from the highest to
+the lowest, and level."""
 
 COVER_M, WHEELBASE_M = 25.0, 2.7
-"""How far from its nearest point, either way, a road's covers lie, and how far the wheels of a
-vehicle are apart that roll over them one after the other."""
+"""Distance of a road's covers from its nearest point, either way, and the wheelbase of the vehicles
+that roll over them."""
 
 STEADY, ROUGH = 0.04, 0.006
-"""Deviation of an engine's speed as its driver lets it, and as one firing differs from another."""
+"""Deviation of an engine's speed, by its driver and between firings."""
 
 HUM: dict[float, float] = {
     30: -9, 60: -3, 125: 0, 250: -1, 500: -4, 1000: -7, 2000: -13, 4000: -23, 8000: -38,
 }  # fmt: skip
-"""Level of the city's hum in dB in bands of one width on a log axis."""
+"""Level of the city's hum in dB in bands of equal width on a log axis."""
 
 HUM_DB, HUM_S, HUM_WANDER_DB = -7.0, 5.0, 0.9
-"""Level of the hum against the vehicles, the fastest of its motion in seconds, its deviation."""
+"""Level of the hum relative to the vehicles, its shortest period in seconds, and its deviation."""
 
 STREET_S, STREET_DB = 1.3, -8.0
 """Reverberation between the houses, and its level."""
@@ -118,16 +118,16 @@ CONTROL_HZ = 25
 
 
 class Pass(NamedTuple):
-    """A vehicle's course past the window, as points evenly spaced round the ring."""
+    """A vehicle's course past the window, as points evenly spaced around the ring."""
 
     position: np.ndarray
-    """Where it is heard, -1 to 1, [points]."""
+    """Its position from -1 to 1, [points]."""
 
     power: np.ndarray
-    """What distance, air and houses leave of each band's power, [bands, points]."""
+    """Share of each band's power left by distance, air and houses, [bands, points]."""
 
     pitch: np.ndarray
-    """What its motion makes of its pitches, [points]."""
+    """Doppler factor of its pitches, [points]."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -142,7 +142,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def _traffic(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return all vehicles [n, 2], heard straight, at an arbitrary level."""
+    """Return the direct sound of all vehicles, [n, 2], at an arbitrary level."""
     points = int(CONTROL_HZ * n / dsp.SAMPLE_RATE)
     power = np.zeros((len(PLACES), len(CENTRES_HZ), points))
     notes = np.zeros((n, 2))
@@ -167,16 +167,16 @@ def _traffic(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _turns(rng: np.random.Generator, road: Road, count: int, duration_s: float) -> np.ndarray:
-    """Return where on the ring [count], from 0 to 1, the vehicles of a road are nearest."""
+    """Return the places on the ring [count], from 0 to 1, where a road's vehicles are nearest."""
     if road is not ROADS[1]:
-        # Evenly spread but for a little: what comes all at once is a lonely moment of the loop.
+        # Almost evenly spread: a cluster would be a conspicuous moment of the loop.
         return np.asarray((np.arange(count) + rng.uniform(0.15, 0.85, count)) / count)
     greens = round(duration_s / LIGHTS_S)
     return np.asarray((rng.integers(0, greens, count) + GREEN * rng.random(count)) / greens)
 
 
 def _pass(rng: np.random.Generator, road: Road, nearest_s: float, n: int, points: int) -> Pass:
-    """Return how a vehicle that is nearest at a time is heard."""
+    """Return the course of a vehicle that is nearest at a given time."""
     half_s = n / dsp.SAMPLE_RATE / 2
     t = (np.arange(points) * 2 * half_s / points - nearest_s + half_s) % (2 * half_s) - half_s
     speed = road.speed_ms * rng.lognormal(0.0, 0.12)
@@ -190,7 +190,7 @@ def _pass(rng: np.random.Generator, road: Road, nearest_s: float, n: int, points
 
 
 def _source(rng: np.random.Generator, road: Road) -> np.ndarray:
-    """Return the power [bands] that a vehicle on a road sends out."""
+    """Return the power [bands] that a vehicle on a road emits."""
     dry, wet, engine, wheels = (
         10 ** (np.array(levels_db) / 10) for levels_db in (DRY_DB, WET_DB, ENGINE_DB, TRAM_DB)
     )

@@ -1,4 +1,4 @@
-"""What else is heard from a desk: paper that is turned, a pencil, and a mouse."""
+"""Other sounds of a desk: a turned page, a pencil, and a mouse."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from synthesis import dsp, events
 
 CREASES = 220
-"""How many small bends are heard while a sheet is turned."""
+"""Number of audible small bends while a sheet is turned."""
 
 
 def paper(rng: np.random.Generator) -> np.ndarray:
-    """Return a sheet that is turned and laid down, [samples]: a swish full of small bends."""
+    """Return a sheet turned and laid down, [samples]: a swish full of small bends."""
     seconds = rng.uniform(0.6, 1.1)
     size = int(seconds * dsp.SAMPLE_RATE)
     x = np.linspace(0, 1, size)
@@ -32,7 +32,7 @@ def paper(rng: np.random.Generator) -> np.ndarray:
 
 
 def pencil(rng: np.random.Generator) -> np.ndarray:
-    """Return some words in pencil, [samples]: short strokes on paper over a desk."""
+    """Return a few words in pencil, [samples]: short strokes on paper over a desk."""
     size = int(rng.uniform(2.0, 4.0) * dsp.SAMPLE_RATE)
     course, at = np.zeros(size), 0
     while at < size:
@@ -47,7 +47,7 @@ def pencil(rng: np.random.Generator) -> np.ndarray:
 
 
 def mouse(rng: np.random.Generator) -> np.ndarray:
-    """Return a mouse that is moved and clicked, or whose wheel is turned, [samples]."""
+    """Return a mouse being moved and clicked, or scrolled, [samples]."""
     moved = int(rng.uniform(0.3, 0.7) * dsp.SAMPLE_RATE)
     rub = dsp.noise(rng, moved, dsp.curve({100: -6, 300: 0, 1000: -8, 4000: -22, 16000: -60}))
     event = np.pad(0.12 * rub * np.sin(np.pi * np.linspace(0, 1, moved)) ** 2, (0, moved))

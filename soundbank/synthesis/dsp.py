@@ -27,8 +27,9 @@ _POINTS_A_PERIOD = 64
 """Points in the shortest period of a slow curve: enough for straight lines between them."""
 
 _JOINED_HZ, _JOINED = (3000.0, 6000.0), 0.9
-"""Between these the sides of wide noise become alike, up to this correlation. The encoder joins
-them from 6 kHz on; all at once, that would be a step in the spectrum of their sum."""
+"""Range over which the sides of wide noise become correlated, and the correlation reached. The
+encoder merges them from 6 kHz on; without this transition, their sum would have a step in its
+spectrum."""
 
 Response = Callable[[np.ndarray], np.ndarray]
 """Gain of a filter for each frequency in Hz: float64 [bins] in, [bins] out (real or complex)."""
@@ -179,9 +180,9 @@ def join_bass(x: np.ndarray, below_hz: float = 250.0) -> np.ndarray:
 
 
 def join_treble(x: np.ndarray) -> np.ndarray:
-    """Return stereo noise whose sides, independent so far, grow alike towards 6 kHz.
+    """Return stereo noise with its independent sides made more correlated towards 6 kHz.
 
-    Each side keeps its spectrum, so nothing changes but the width.
+    Each side keeps its spectrum, so only the width changes.
     """
     middle = filter_ring(x.mean(axis=1), lambda f: np.sqrt(1 + _JOINED * _joined(f)))
     side = filter_ring((x[:, 0] - x[:, 1]) / 2, lambda f: np.sqrt(1 - _JOINED * _joined(f)))
@@ -189,7 +190,7 @@ def join_treble(x: np.ndarray) -> np.ndarray:
 
 
 def _joined(f: np.ndarray) -> np.ndarray:
-    """Return how far the sides of noise are joined at frequencies in Hz, from 0 to 1."""
+    """Return the joining of the sides of noise at frequencies in Hz, from 0 to 1."""
     low, high = np.log(_JOINED_HZ)
     part = np.clip((np.log(np.maximum(f, 1.0)) - low) / (high - low), 0.0, 1.0)
     return np.asarray(np.sin(np.pi / 2 * part) ** 2)
@@ -229,7 +230,7 @@ def share(x: np.ndarray, correlation: float) -> np.ndarray:
 
 
 def pan_ring(x: np.ndarray, position: float) -> np.ndarray:
-    """Return a mono ring in stereo as `pan` does an event, no longer than it was."""
+    """Return a mono ring in stereo like `pan` for an event, at the same length."""
     late = int(abs(position) * 0.0005 * SAMPLE_RATE)
     y = pan(x, position)
     y[:late] += y[x.shape[0] :]

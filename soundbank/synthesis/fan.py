@@ -1,9 +1,9 @@
-"""A fan in a quiet room: air that streams through blades, and what the room makes of it.
+"""A fan in a quiet room: air streaming through blades, and the room's response.
 
-A fan is heard as the noise of the turbulence behind its blades, strongest in the low middle, with
-a soft hum where the blades pass: the number of blades times the turns in a second, and multiples
-of that. The room answers with its reverberation, which differs at the two ears, and with the
-resonances of its length, width and height. Draughts and the mains move all of it slowly.
+A fan sounds of the turbulence behind its blades, strongest in the lower midrange, with a soft hum
+at the blade-passing frequency (the number of blades times the turns per second) and its multiples.
+The room adds its reverberation, which differs at the two ears, and the resonances of its length,
+width and height. Draughts and the mains vary all of it slowly.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ MADE = (
 
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
 LEVELS_DB = (-6, -2, 0, -2, -5.5, -10.5, -17, -26, -38)
-"""Level of the stream of air in each of `CENTRES_HZ`. A brighter one hisses, which tires."""
+"""Level of the air stream in each of `CENTRES_HZ`. A brighter one hisses, which is tiring."""
 
 WANDER_DB = (1.2, 1.2, 1.2, 1.2, 1.3, 1.5, 1.7, 2.0, 2.2)
-"""Deviation of each band as draughts move the air: the top is what they move most."""
+"""Deviation of each band as draughts move the air: they affect the top most."""
 
 WANDER_S = (40.0, 4.0)
 """Longest and shortest periods of that motion. A second or less would be heard as wind."""
@@ -32,32 +32,32 @@ WANDER_S = (40.0, 4.0)
 CONTROL_HZ = 8
 
 TURNS_HZ, BLADES = 18.4, 5
-"""Turns in a second, of a large fan at its low speed, so that the blades pass at 92 Hz."""
+"""Turns per second of a large fan at low speed: the blades pass at 92 Hz."""
 
 DRIFT, DRIFT_S = 0.004, 6.0
 """Deviation of the speed as a share of it, and the fastest of that motion in seconds."""
 
 HUM_DB = (-11.0, -17.0, -23.0, -27.0, -32.0, -37.0)
-"""Level of the hum and its multiples against the air. More of it is a drone, and less of it is
-the noise of nothing in particular."""
+"""Levels of the hum and its multiples relative to the air. More would drone; less would be
+nondescript noise."""
 
 HUM_WANDER_DB = 1.5
-"""Deviation of each multiple's level, which goes by how the air meets the blades."""
+"""Deviation of each multiple's level, which depends on how the air meets the blades."""
 
 BEAT_DB = 0.35
-"""How far one turn is heard to come round, for no blade is quite as the next."""
+"""Modulation depth once per turn, because the blades are not identical."""
 
 ROOM_M = (4.9, 3.7, 2.55)
 """Length, width and height of the room; its lowest resonances lie at 35, 46 and 67 Hz."""
 
 MODE_GAIN, MODE_Q, HIGHEST_MODE = 0.5, 12.0, 4
-"""How far a resonance stands out, how sharp it is with furniture, and the last one that does."""
+"""Prominence of a resonance, its sharpness in a furnished room, and the last order used."""
 
 RT60_S, DAMPING_HZ, WALLS_DB = 0.45, 2500.0, -4.0
-"""Reverberation of the room, and its level against the air that is heard straight from the fan."""
+"""Reverberation of the room, and its level relative to the direct sound of the fan."""
 
 BASS_HZ = 400.0
-"""Below this, both ears hear the same: in a small room the walls are near."""
+"""Below this, both ears hear the same: the walls of a small room are near."""
 
 PLACE = 0.25
 """The fan stands a little to the right."""
@@ -75,7 +75,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def _angle(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return how far the blades have turned [n], in radians: a whole number of turns in all."""
+    """Return the angle of the blades [n] in radians, a whole number of turns in all."""
     turns = round(TURNS_HZ * n / dsp.SAMPLE_RATE)
     speed = 1 + DRIFT * dsp.slow_curve(rng, n, DRIFT_S, slope=2.0)
     return np.asarray(2 * np.pi * turns * np.cumsum(speed / speed.sum()))
@@ -96,7 +96,7 @@ def _air(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _hum(rng: np.random.Generator, angle: np.ndarray) -> np.ndarray:
-    """Return the hum of the passing blades [n] against air of unit RMS."""
+    """Return the hum of the passing blades [n], relative to air of unit RMS."""
     hum = np.zeros_like(angle)
     for k, level_db in enumerate(HUM_DB, 1):
         level = level_db + HUM_WANDER_DB * dsp.slow_curve(rng, len(angle), WANDER_S[1])

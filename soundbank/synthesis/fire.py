@@ -1,10 +1,10 @@
-"""A wood fire: single snaps out of dark gaps, over the roar of flames that ebb and swell.
+"""A wood fire: single snaps with gaps between, over the roar of flames that ebb and swell.
 
-Cracking wood is crackling noise: snaps come in bursts, and their energies follow a power law
-over many decades (Sethna, Dahmen and Myers, *Crackling noise*, Nature 410, 2001). Each is over in
-some milliseconds; what one hears of it longer is the hearth. The roar is turbulent combustion,
-low noise that flutters at the few hertz at which flames flicker. Both follow the fire, which
-burns down and flares up again over minutes.
+Cracking wood is crackling noise: snaps come in bursts, and their energies follow a power law over
+many decades (Sethna, Dahmen and Myers, *Crackling noise*, Nature 410, 2001). Each lasts a few
+milliseconds; anything longer is the hearth's echo. The roar is turbulent combustion, low noise that
+flutters at the few hertz at which flames flicker. Both follow the fire, which burns down and flares
+up again over minutes.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ ENERGY_EXPONENT = 1.65
 """Slope of the snaps' energy distribution, p(E) ~ E ** -slope."""
 
 LOUDEST = 9.0
-"""Amplitude, in units of a faint snap's, towards which the loudest saturate: none startles."""
+"""Amplitude, in units of a faint snap's, at which the loudest saturate to avoid startling."""
 
 SPLITS_HZ = 3.5
-"""Splits in a second, on average: enough to be heard one by one, with gaps between."""
+"""Mean number of splits per second: few enough to hear them singly, with gaps between."""
 
 RUNS_ON = 0.35
-"""Chance that a split runs on by one more snap, and that by another."""
+"""Chance that another snap follows in the same split."""
 
 SPECKS_HZ = 16.0
-"""Faint single cracks in a second, from embers rather than from splitting wood."""
+"""Faint single cracks per second, from embers rather than from splitting wood."""
 
 ROAR, HISS = 0.0095, 0.0026
 """RMS of the flames' low and high noise; a snap's amplitude starts at 0.2."""
 
 EARS_M = 0.08
-"""Spacing of ears in a field from all around that agree as much as a listener's do before a
-fire: its flames stand in front of them, within some 40 degrees."""
+"""Ear spacing at which a diffuse field has the correlation of a fire: its flames are in front of
+the listener, within about 40 degrees."""
 
 PRESSURE_STEP = 3.0
-"""Amplitude of the first pressure of a snap, in units of the noise of the parting fibres; it holds
-all frequencies alike, so that a snap is a bright line in a spectrogram and not a patch."""
+"""Amplitude of a snap's initial impulse, in units of the noise of the parting fibres. It has all
+frequencies equally, which makes a snap a bright line in a spectrogram, not a patch."""
 
 HEARTH = 0.16
-"""Amplitude of what the hearth and the room return of a snap."""
+"""Amplitude of a snap's echo from the hearth and the room."""
 
 EBB_S = (50.0, 4.0)
-"""Longest and shortest period, in seconds, in which the fire burns down and flares up."""
+"""Longest and shortest period of the fire's rise and fall, in seconds."""
 
 FLAMES_EBB, SNAPS_EBB = 0.22, 0.6
 """Deviation of the logarithm of the flames' amplitude and of the rate of snaps: fires in
@@ -61,7 +61,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
     """Return one loop of the fire, float64 [samples, 2], at an arbitrary level."""
     n = N_SAMPLES["fire"]
     flaring, splitting = ebb(rng, n), ebb(rng, n)
-    # Fresh flames split wood, yet wood also splits when it pleases.
+    # Fresh flames split wood, but wood also splits independently.
     splitting = (flaring + splitting) / np.sqrt(2)
     crackle = np.zeros((n, 2))
     add_splits(rng, crackle, splitting)
@@ -72,7 +72,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def ebb(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return how high the fire burns [points]: a slow curve of zero mean and unit deviation."""
+    """Return the height of the fire [points]: a slow curve of zero mean and unit deviation."""
     duration_s = n / dsp.SAMPLE_RATE
     return dsp.gust_curve(rng, 2048, duration_s, *EBB_S)
 
@@ -109,7 +109,7 @@ def flames(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def add_splits(rng: np.random.Generator, ring: np.ndarray, splitting: np.ndarray) -> None:
-    """Add splits of the wood: a snap, at times with a run of more from the same place."""
+    """Add splits of the wood: a snap, sometimes followed by more from the same place."""
     n = ring.shape[0]
     count = int(rng.poisson(SPLITS_HZ * n / dsp.SAMPLE_RATE))
     for start in dsp.draw_times(rng, count, np.exp(SNAPS_EBB * splitting), n):
@@ -134,7 +134,7 @@ def add_specks(rng: np.random.Generator, ring: np.ndarray, flaring: np.ndarray) 
 
 
 def power_law(rng: np.random.Generator, least: float) -> float:
-    """Return the peak of a snap: `least` and more, heavy-tailed, saturating at `LOUDEST`."""
+    """Return the peak of a snap: at least `least`, heavy-tailed, saturating at `LOUDEST`."""
     amplitude = least * float(rng.random()) ** (-0.5 / (ENERGY_EXPONENT - 1))
     return float(amplitude / (1 + amplitude / LOUDEST))
 
@@ -161,7 +161,7 @@ def snap(rng: np.random.Generator, amplitude: float) -> np.ndarray:
 
 
 def wood(rng: np.random.Generator, size: float) -> dsp.Response:
-    """Return how a split in the wood colours its snap: broad resonances over an open top."""
+    """Return the filter of a split in the wood: broad resonances over an open top."""
     peaks_hz = rng.uniform(2500, 13000, 3) * (1 - 0.45 * size)
     q, strength = rng.uniform(1, 2.5, 3), rng.uniform(0.2, 0.9, 3)
 

@@ -1,4 +1,4 @@
-"""Gulls far off: calls of a few harmonics that rise and fall, heard over water and roofs."""
+"""Distant gulls: calls of a few harmonics that rise and fall, over water and roofs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from synthesis import dsp, events
 
 CALLS_A_MINUTE = 7
-"""Phrases of a gull in a minute: enough for a harbour, few enough not to be a quarrel."""
+"""Phrases of a gull per minute: enough for a harbour, too few for a quarrel."""
 
 PITCH_HZ = (620.0, 900.0)
 """Highest pitch of a gull's fundamental."""
@@ -16,7 +16,7 @@ HARMONICS = np.array([0.45, 1.0, 0.75, 0.35, 0.18, 0.08])
 """Amplitudes from the fundamental up: a gull's throat favours the second and third."""
 
 FAR_HZ = 2300.0
-"""Above this, distance has taken most."""
+"""Cutoff by distance."""
 
 
 def flock(rng: np.random.Generator, n: int) -> np.ndarray:
@@ -38,7 +38,7 @@ def flock(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def call(rng: np.random.Generator, pitch_hz: float) -> np.ndarray:
-    """Return one call, [samples]: up quickly, then a long fall, a little rough."""
+    """Return one call, [samples]: a quick rise, then a long fall, slightly rough."""
     seconds = rng.uniform(0.28, 0.6)
     size = int(seconds * dsp.SAMPLE_RATE)
     x = np.linspace(0, 1, size)

@@ -1,9 +1,9 @@
-"""A small harbour on a calm day: water laps at hulls, rigging clinks, ropes creak, gulls far off.
+"""A small harbour on a calm day: lapping water, clinking rigging, creaking ropes, distant gulls.
 
-All that floats moves with the swell that gets in past the mole. Each wavelet slaps along a hull
-and takes air with it, whose bubbles ring (Minnaert 1933), small ones in the splash and great ones
-under the overhang. Halyards touch their masts while the breeze lasts, and mooring ropes creak as
-boats pull at them: the fibres stick and slip, some dozens of times a second.
+Everything afloat moves with the swell that gets in past the mole. Each wavelet slaps along a hull
+and entrains air, whose bubbles ring (Minnaert 1933), small ones in the splash and large ones under
+the overhang. Halyards touch their masts while the breeze lasts, and mooring ropes creak as boats
+pull at them: the fibres stick and slip dozens of times a second.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ MADE = (
 )
 
 HULLS = (-0.7, -0.25, 0.3, 0.75)
-"""Where boats lie, from left to right."""
+"""Positions of the boats, from left to right."""
 
 SWELL_S, SWELL_DEPTH = (11.0, 2.5), 0.45
 """Periods of the swell in the harbour, and the deviation of its logarithm."""
 
 LAPS_A_SECOND, BUBBLES = 1.3, 24
-"""Wavelets that reach a hull in a second, all hulls together, and bubbles of a middling one."""
+"""Wavelets per second that reach a hull, all hulls together, and the bubbles of an average one."""
 
 HIGHEST = 1.4
-"""No wavelet is higher than this, so that none startles."""
+"""Highest wavelet, to avoid startling."""
 
 BUBBLE_HZ, BUBBLE_SPREAD = 820.0, 0.5
 """Middle pitch of the bubbles and the deviation of its logarithm: a brook's are higher."""
@@ -47,22 +47,22 @@ LAP_DB: dict[float, float] = {
 """Spectral density of the water that runs along a hull."""
 
 MASTS = ((1180.0, -0.55, 0.5), (1420.0, 0.65, 0.8), (1730.0, 0.15, 0.35), (980.0, -0.9, 0.4))
-"""Lowest loud mode in Hz, place and loudness of each mast: they stand at various distances."""
+"""Lowest loud mode in Hz, position and loudness of each mast, at various distances."""
 
 MAST_RATIOS = np.array([1.0, 1.63, 2.41, 3.3])
 MAST_T60_S = np.array([0.5, 0.38, 0.24, 0.14])
 MAST_DB = np.array([0.0, -3.0, -9.0, -16.0])
 
 CLINKS_A_MINUTE, CLINK = 42, 0.15
-"""Clinks in a minute, all masts together, and their amplitude: far off, so that none pricks."""
+"""Clinks per minute, all masts together, and their amplitude: distant enough not to be sharp."""
 
 CREAKS_A_MINUTE, CREAK = 8, 0.42
 SLIPS_HZ = (24.0, 46.0)
-"""How often a rope slips in a second, at the ends of a creak and in its middle."""
+"""Slips of a rope per second, at the ends of a creak and in its middle."""
 
 ROPE_T60_S = np.array([0.06, 0.045, 0.03, 0.02])
 ROPE_LEVELS = np.array([0.5, 0.6, 0.35, 0.16])
-"""How long each mode of a rope and its cleat rings after a slip, and how loud."""
+"""Decay time of each mode of a rope and its cleat after a slip, and its level."""
 
 GULL = 0.08
 
@@ -75,7 +75,7 @@ AIR, AIR_DEPTH_DB = 0.04, 1.8
 
 
 class Rope(NamedTuple):
-    """A mooring rope: where, and what it makes ring."""
+    """A mooring rope: its position, and the modes that it excites."""
 
     position: float
     modes_hz: tuple[float, ...]
@@ -113,7 +113,7 @@ def add_laps(rng: np.random.Generator, ring: np.ndarray, swell: np.ndarray) -> N
 
 
 def lap(rng: np.random.Generator, height: float) -> np.ndarray:
-    """Return a wavelet that runs along a hull, [samples]: a splash, bubbles, at times a gulp."""
+    """Return a wavelet running along a hull, [samples]: a splash, bubbles, sometimes a gulp."""
     seconds = rng.uniform(0.7, 1.5)
     size = int(seconds * dsp.SAMPLE_RATE)
     x = np.linspace(0, 1, size)
@@ -141,7 +141,7 @@ def bubble(rng: np.random.Generator, pitch_hz: float) -> np.ndarray:
 
 
 def add_clinks(rng: np.random.Generator, ring: np.ndarray, breeze: np.ndarray) -> None:
-    """Add halyards that touch their masts, two or three times as a boat rolls, in place."""
+    """Add halyards touching their masts, two or three times as a boat rolls, in place."""
     n = ring.shape[0]
     count = int(CLINKS_A_MINUTE / 60 * n / dsp.SAMPLE_RATE / 2)
     for start in dsp.draw_times(rng, count, breeze**2, n):
@@ -155,7 +155,7 @@ def add_clinks(rng: np.random.Generator, ring: np.ndarray, breeze: np.ndarray) -
 
 
 def add_creaks(rng: np.random.Generator, ring: np.ndarray, swell: np.ndarray) -> None:
-    """Add ropes that creak as they stretch and, a moment later, as they slacken, in place."""
+    """Add ropes creaking as they stretch and, a moment later, slacken, in place."""
     n = ring.shape[0]
     count = round(CREAKS_A_MINUTE / 60 * n / dsp.SAMPLE_RATE)
     for k in range(count):

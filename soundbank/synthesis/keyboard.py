@@ -1,9 +1,9 @@
-"""A quiet office: two people type now and then, paper is turned, a mouse clicks, the room hums.
+"""A quiet office: two people type now and then, pages turn, a mouse clicks, the room hums.
 
-A key is heard three times: the finger that lands, the key that reaches its bottom and makes the
-desk ring, and, a tenth of a second later, the key that springs back. Writing comes in words and
-sentences with thought between them. Everything stands metres off in a furnished room, so that
-nothing clicks close to the ear.
+A key sounds three times: when the finger lands, when the key reaches its bottom and makes the desk
+ring, and, a tenth of a second later, when it springs back. Writing comes in words and sentences
+with pauses for thought. Everything is metres away in a furnished room, to avoid clicks close to the
+ear.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ ROOM_DB: dict[float, float] = {
     16000: -56,
 }  # fmt: skip
 ROOM, ROOM_DEPTH_DB = 0.025, 1.3
-"""The empty room: spectrum of its ventilation, RMS, and how deep it breathes."""
+"""The empty room: spectrum of its ventilation, RMS, and depth of its breathing."""
 
 RT60_S, REVERBERANT = 0.45, 0.16
-"""Reverberation time of a furnished office, and its level at the distance of a metre."""
+"""Reverberation time of a furnished office, and its level at a distance of one metre."""
 
 WORDS, LETTERS = (4, 14), (2, 9)
 """Words in a burst of typing, and letters in a word."""
@@ -45,11 +45,11 @@ SLOWEST, UNEVENNESS = 0.06, 0.28
 """Shortest time between two keys in seconds, and the deviation of its logarithm."""
 
 STROKE_S, RELEASE_S = 0.3, (0.07, 0.13)
-"""Length of what is heard of a key, and how long it is held down."""
+"""Length of a key's sound, and the time for which it is held down."""
 
 
 class Touch(NamedTuple):
-    """The noise of a finger or a spring: its level, how long it lasts, and where it lies."""
+    """The noise of a finger or a spring: its level, length and frequency range."""
 
     level: float
     seconds: float
@@ -59,24 +59,24 @@ class Touch(NamedTuple):
 LANDING, SPRINGING = Touch(0.12, 0.006, (900, 3500)), Touch(0.05, 0.005, (1500, 5000))
 
 HIT_S = 0.0012
-"""How long a hit takes to rise: a faster one would be a click."""
+"""Rise time of a hit: a faster one would be a click."""
 
 DESK_MODES = np.array([(1.0, 0.05, 0.55), (2.3, 0.04, 0.3)])
 KEY_MODES = np.array([(0.55, 0.03, 0.35), (1.0, 0.022, 0.4), (2.1, 0.014, 0.16)])
 BACK_MODES = np.array([(1.3, 0.02, 0.13), (2.6, 0.012, 0.08)])
-"""Modes of the desk, of a key, and of a key that springs back: frequency relative to that of the
+"""Modes of the desk, of a key, and of a key springing back: frequency relative to that of the
 typist's desk or key, T60 in seconds, amplitude."""
 
 PAPER_S, PENCIL_S, MOUSE_S = 13.0, 21.0, 9.0
-"""Mean time between two sheets, two notes in pencil, and two moves of the mouse."""
+"""Mean time between sheets, between pencil notes, and between moves of the mouse."""
 
 PAPER, PENCIL, MOUSE = 0.26, 0.06, 0.20
-"""Their amplitudes, where a key's is 1."""
+"""Their amplitudes, relative to a key's."""
 
 
 @dataclass(frozen=True)
 class Typist:
-    """Someone at a keyboard: where, how fast, and how the keys and the desk sound."""
+    """A person at a keyboard: position, speed, and the sound of the keys and the desk."""
 
     position: float
     distance_m: float
@@ -129,7 +129,7 @@ def add_now_and_then(
 def add_typing(
     rng: np.random.Generator, typist: Typist, direct: np.ndarray, send: np.ndarray
 ) -> None:
-    """Add all that one person types to the direct sound and to what the room returns."""
+    """Add one person's typing to the direct sound and to the reverberation's input."""
     n = direct.shape[0]
     keys = typist.key_hz * rng.lognormal(0.0, 0.16, 26)
     far = dsp.band(90, typist.top_hz, order=1)
@@ -149,7 +149,7 @@ def add_typing(
 
 
 def burst(rng: np.random.Generator, pace_s: float) -> list[tuple[float, bool]]:
-    """Return when the keys of some words are struck, in seconds, and which are the space bar."""
+    """Return the times of the keystrokes of some words, in seconds, and which are the space bar."""
     strokes, now_s = [], 0.0
     for _ in range(int(rng.integers(*WORDS))):
         letters = int(rng.integers(*LETTERS))

@@ -1,7 +1,7 @@
-"""How long each base sound is.
+"""The lengths of the base sounds.
 
-A minute and more, so that the stretches that are drawn from it differ. The lengths are different
-prime numbers of samples: where a player loops the files, no mix of two comes round again for years.
+All are longer than a minute, to draw different stretches from. The lengths are different prime
+numbers of samples: if a player loops the files, a mix of two repeats only after years.
 """
 
 from __future__ import annotations

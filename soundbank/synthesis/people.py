@@ -33,22 +33,22 @@ NEAREST_M = 2.5
 """Distance of the nearest table."""
 
 LIVELINESS, LIVELINESS_S = 0.16, (40.0, 1.5)
-"""How far the room's talk rises and falls together, as people raise their voices over it, and
-the longest and shortest period in which it does, in seconds."""
+"""Common rise and fall of the room's talk, as people raise their voices over it, and its longest
+and shortest period in seconds."""
 
 AIMED = np.pi / 4
-"""How far the microphones turn to the left and to the right, in radians."""
+"""Angle of the microphones to the left and to the right, in radians."""
 
 SHARED = 0.75
-"""Correlation of two cardioids at right angles in sound from everywhere around: the mean over
-directions of their gains' product, 1/4, over that of one's square, 1/3."""
+"""Correlation of two cardioids at right angles in diffuse sound: the mean product of their gains
+over all directions, 1/4, over the mean square of one, 1/3."""
 
 RT60_S = 0.6
 """Reverberation time of a furnished café, in seconds."""
 
 TALK_RETURNED, TAPS_RETURNED = 0.09, 0.045
-"""Amplitude that the room returns of talk and of taps, wherever in it they are: soft seats and
-coats take more of the taps, which are high."""
+"""Amplitude of the room's reverberation of talk and of taps: soft seats and coats absorb more of
+the taps, which are high."""
 
 MOUTH = dsp.curve(
     {
@@ -86,12 +86,12 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def aim(x: np.ndarray, azimuth: float) -> np.ndarray:
-    """Return a mono event as the two microphones hear it [samples, 2].
+    """Return a mono event as recorded by the two microphones, [samples, 2].
 
     Parameters
     ----------
     azimuth : float
-        Where it comes from, in radians: 0 is ahead, to the right it grows.
+        Direction in radians: 0 is ahead, positive to the right.
     """
     left, right = (0.5 + 0.5 * np.cos(azimuth + aimed) for aimed in (AIMED, -AIMED))
     return np.stack([x * left, x * right], axis=1)

@@ -43,8 +43,8 @@ SHOWER_DB, SHOWER_S = 1.5, (120.0, 4.0)
 minute and more. Recorded rain drifts by 1 to 3 dB from one half minute to the next."""
 
 SHARED = 0.7
-"""Correlation of the rise and fall of all parts of the rain: it comes in sheets and the wind slants
-them, so that there are times of more leaves and times of more water."""
+"""Correlation of the rise and fall of all parts of the rain: it comes in sheets slanted by the
+wind, sometimes with more leaves and sometimes with more water."""
 
 GROWTH = 0.21
 """A heavier rain has larger drops: their mean grows with the rate to this power (Marshall and
@@ -68,7 +68,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def _showers(rng: np.random.Generator, seconds: float, count: int) -> list[np.ndarray]:
-    """Return courses [points] in dB that know nothing of each other."""
+    """Return independent courses [points] in dB."""
     points = int(seconds * CONTROL_HZ)
     return [SHOWER_DB * dsp.gust_curve(rng, points, seconds, *SHOWER_S) for _ in range(count)]
 
@@ -79,9 +79,9 @@ def _together(shower: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 def _far(rng: np.random.Generator, n: int, shower: np.ndarray) -> np.ndarray:
-    """Return the bed [n, 2] of a shower's course [points] in dB.
+    """Return the bed [n, 2] for a shower's course [points] in dB.
 
-    More rain is also brighter, for heavy drops splash.
+    More rain is also brighter, because heavy drops splash.
     """
     colour, pink = dsp.curve(FAR_SPECTRUM), dsp.tilt(-3.0)
     bed = dsp.diffuse_noise(rng, n, lambda f: colour(f) * pink(f))

@@ -42,8 +42,8 @@ SPACING_S, REST_S = (5.5, 8.5), (9.0, 11.5)
 two strikes, and of the rest after a phrase."""
 
 SHARE_RAD = (0.2, 0.6)
-"""How unevenly a blow is shared between the two modes of a pair: equal shares (0.79) would beat
-down to silence where both sides are heard from one loudspeaker."""
+"""Unevenness with which a blow is shared between the two modes of a pair: equal shares (0.79) would
+beat down to silence on a single loudspeaker."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def make_bowl(rng: np.random.Generator, fundamental_hz: float, position: float) 
 
 
 def strike_times(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return sample positions of strikes [phrases, bowls], evenly round the ring."""
+    """Return sample positions of strikes [phrases, bowls], evenly spread around the ring."""
     count = len(FUNDAMENTALS_HZ)
     phrase_s = ((count - 1) * sum(SPACING_S) + sum(REST_S)) / 2
     phrases = round(n / dsp.SAMPLE_RATE / phrase_s)

@@ -1,10 +1,10 @@
 """Cold wind over open snow: it swells over many seconds, whistles softly, and carries grains.
 
-The wind's speed follows the spectrum of turbulence, slow parts only, for nothing stands near by
-that would make it flutter. Three things follow from it: the broad noise of the air, brighter in a
-stronger wind; a few edges (a wire, a ridge, a post) that sing while the wind is right for them,
-narrow noise whose pitch goes with the speed (Strouhal 1878); and grains of snow that start to
-drift above a certain speed (Bagnold 1941) and hiss over the crust in streamers.
+The wind's speed follows the slow part of the spectrum of turbulence, because there are no obstacles
+nearby to make it flutter. It drives three things: the broad noise of the air, brighter in a
+stronger wind; a few edges (a wire, a ridge, a post) that sing at the right wind, narrow noise whose
+pitch follows the speed (Strouhal 1878); and grains of snow that drift above a certain speed
+(Bagnold 1941) and hiss over the crust in streamers.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ MADE = (
 )
 
 PLACES = (-0.75, -0.25, 0.25, 0.75)
-"""Where the wind is heard, from left to right."""
+"""Places where the wind is heard, from left to right."""
 
 CROSSING_S = 2.0
-"""Time a gust takes from the first place to the last."""
+"""Time that a gust takes from the first place to the last."""
 
 CONTROL_HZ = 25
 
 GUSTS_S, GUST_DEPTH = (26.0, 3.0), 0.32
-"""Periods of the gusts and the deviation of the speed's logarithm: faster ones flutter, and
-flutter is what makes a wind restless."""
+"""Periods of the gusts and the deviation of the speed's logarithm: faster ones flutter, which makes
+a wind restless."""
 
 SQUALL = 1.5
-"""Deviations of the gusts towards which the strongest and the stillest level off: none startles."""
+"""Deviations at which the strongest and the weakest gusts level off, to avoid startling."""
 
 EDDIES_S, EDDY_DEPTH = (3.0, 0.4), 0.07
-"""The same for the eddies at each place by itself."""
+"""The same for the independent eddies at each place."""
 
 BREATH_DB = 1.6
 """Deviation with which each band breathes on its own, as the wind turns."""
@@ -51,26 +51,27 @@ POWERS = (1.2, 1.4, 1.6, 1.9, 2.2, 2.4, 2.6, 2.8, 3.0)
 """The amplitude of each band grows with the speed to this power."""
 
 SNOW_DB, GRAINS_A_SECOND = -35.0, 5000
-"""Level of the drifting snow against the air's, and how many grains are heard."""
+"""Level of the drifting snow relative to the air, and the number of audible grains."""
 
 DRIFT_SPEED, DRIFT_POWER = 0.75, 2.0
-"""Grains start to drift at this share of the mean speed, and grow so much with what is above."""
+"""Share of the mean speed at which grains start to drift, and the growth of their number above
+it."""
 
 STREAMERS_S, STREAMER_DEPTH = (9.0, 1.5), 0.45
 """Periods and depth of the streamers in which grains drift."""
 
 GRAIN_HZ = (3000.0, 7000.0)
-"""Where the grains are heard: higher is the hiss of a loudspeaker, lower is sand."""
+"""Frequency range of the grains: higher sounds like loudspeaker hiss, lower like sand."""
 
 
 class Edge(NamedTuple):
-    """Something the wind sings at."""
+    """An edge at which the wind sings."""
 
     pitch_hz: float
     """Middle of its tone at the mean speed."""
 
     width_hz: float
-    """Width of the tone: broader is a breath, narrower a whistle that gets on one's nerves."""
+    """Width of the tone: broader sounds like a breath, narrower like an annoying whistle."""
 
     level_db: float
     position: float
@@ -110,7 +111,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def _delay(place: float) -> int:
-    """Return when a gust arrives at a place, in control points."""
+    """Return the arrival time of a gust at a place, in control points."""
     return round((place - PLACES[0]) / (PLACES[-1] - PLACES[0]) * CROSSING_S * CONTROL_HZ)
 
 
@@ -139,10 +140,10 @@ def _snow(rng: np.random.Generator, n: int, speed: np.ndarray) -> np.ndarray:
 
 
 def _tone(rng: np.random.Generator, n: int, edge: Edge, speed: np.ndarray) -> np.ndarray:
-    """Return what an edge sings, [n]: narrow noise about a pitch that follows the speed."""
+    """Return the tone of an edge, [n]: narrow noise around a pitch that follows the speed."""
     speed = speed / speed.mean()
     turns = np.cumsum(dsp.stretch(edge.pitch_hz * speed**PITCH_POWER, n)) / dsp.SAMPLE_RATE
-    turns *= round(turns[-1]) / turns[-1]  # so that the ring closes at a whole turn
+    turns *= round(turns[-1]) / turns[-1]  # a whole turn closes the ring
     real, imaginary = (dsp.slow_curve(rng, n, 2 / edge.width_hz, 0.0) for _ in range(2))
     whim = dsp.gust_curve(rng, len(speed), n / dsp.SAMPLE_RATE, *WHIMS_S)
     loud = dsp.stretch(speed**SINGING_POWER * np.exp(WHIM_DEPTH * whim), n)

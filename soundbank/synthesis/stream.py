@@ -1,11 +1,11 @@
-"""A brook over stones: the bubbles that falling water drags under, at several places along it.
+"""A brook over stones: bubbles entrained by falling water, at several places along it.
 
-Water that trips over a stone closes over air. Each bubble rings at the pitch its radius gives it
-(Minnaert 1933) and dies away by radiation, heat and friction; a bubble on its way up rises in
-pitch as well (van den Doel 2005). A riffle makes many small bubbles, a fall into a pool larger
-ones, and a hollow under a stone swallows air in gulps, which gurgle. Every place has its own
-flow, which eddies move fast and the water farther up moves slowly; over them all lies the wash
-of the water that is too far, or too fine, for single bubbles.
+Water that tumbles over a stone encloses air. Each bubble rings at a pitch set by its radius
+(Minnaert 1933) and decays by radiation, heat and friction; the pitch of a rising bubble rises too
+(van den Doel 2005). A riffle makes many small bubbles, a fall into a pool larger ones, and a hollow
+under a stone swallows air in gulps, which gurgle. Every place has its own flow, varied quickly by
+eddies and slowly by the water upstream; over everything lies the wash of water too far away, or too
+fine, for single bubbles.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ MADE = (
 
 
 class Place(NamedTuple):
-    """A place where the water takes air in."""
+    """A place where the water entrains air."""
 
     position: float
-    """Where along the brook, from -1 on the left to 1 on the right."""
+    """Position along the brook, from -1 on the left to 1 on the right."""
 
     away_m: float
-    """How far from the listener."""
+    """Distance from the listener."""
 
     bubbles_hz: float
-    """Bubbles in a second."""
+    """Bubbles per second."""
 
     radius_mm: float
     """Median radius of its bubbles."""
@@ -43,7 +43,7 @@ class Place(NamedTuple):
     """Deviation of the radius's logarithm."""
 
     gulps_hz: float = 0.0
-    """Gulps of a hollow in a second, in which bubbles come at once and of one size; 0 is none."""
+    """Gulps of a hollow per second, each a group of bubbles of similar size; 0 for none."""
 
 
 PLACES = (
@@ -59,50 +59,50 @@ PLACES = (
 )
 
 RADII_MM = (0.35, 15.0)
-"""Smaller bubbles ring above what one hears of a brook; larger ones break up."""
+"""Smaller bubbles ring above the audible range of a brook; larger ones break up."""
 
 RISING, RISE = 0.25, 0.1
-"""Share of the bubbles that rise in pitch, and how fast against how fast they die away."""
+"""Share of the bubbles that rise in pitch, and the rate relative to their decay."""
 
 LOUDNESS_POWER, LOUDNESS = 0.6, 0.8
-"""A bubble's amplitude grows with its radius to this power; and the deviation of its logarithm
-among bubbles of one size, which is mostly how deep they were born."""
+"""Power of the radius with which a bubble's amplitude grows, and the deviation of its logarithm
+among bubbles of one size, which depends mostly on the depth of their formation."""
 
 EDDIES_S, EDDY_DEPTH = (3.0, 0.06), 0.5
-"""Longest and shortest periods of the flow's quick motion, and the deviation of its logarithm.
-Less is a tap left open."""
+"""Longest and shortest periods of the flow's fast variation, and the deviation of its logarithm.
+Less sounds like an open tap."""
 
 FLOW_S, FLOW_DEPTH = (30.0, 4.0), 0.25
-"""The same of the slow motion: the brook is never quite as it was a moment ago."""
+"""The same for the slow variation, which keeps the brook changing."""
 
 WASH: dict[float, float] = {
     40: -28, 100: -17, 200: -10, 400: -5, 800: -2, 1600: 0, 3150: -1, 6300: -6, 12500: -18,
 }  # fmt: skip
-"""Level of the wash in dB in bands of one width on a log axis."""
+"""Level of the wash in dB in bands of equal width on a log axis."""
 
 WASH_DB = -2.5
-"""Level of the wash against the bubbles. More of it is a weir, or rain."""
+"""Level of the wash relative to the bubbles. More sounds like a weir, or rain."""
 
 BANKS_S, BANKS_DB = 0.3, -14.0
 """Reverberation between the banks and its level."""
 
 WASH_FLOW = 0.4
-"""The wash moves as the flow to this power: it comes from many places at once."""
+"""The wash varies with this power of the flow: it comes from many places at once."""
 
 MINNAERT = 3.26
 """Pitch times radius of a bubble in water near its surface, in Hz m."""
 
 RINGS = 5.5
-"""How long a bubble is computed for, in times of its decay: down to 48 dB."""
+"""Length of a bubble's sound in decay times: down to -48 dB."""
 
 GULP_S, GULP_GROWTH, IN_A_GULP = (0.06, 0.30), 0.5, 0.12
-"""Shortest and longest time of a gulp, the deviation of the logarithm by which its bubbles grow,
-and of the logarithm of the radius among them."""
+"""Shortest and longest duration of a gulp, the deviation of the log growth of its bubbles, and of
+the log radius among them."""
 
 CONTROL_HZ = 100
 
 GROUP = 3000
-"""Bubbles of about one size that are computed at a time."""
+"""Bubbles of similar size computed at a time."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:
@@ -120,7 +120,7 @@ def render(rng: np.random.Generator) -> np.ndarray:
 
 
 def _flow(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return how much water runs at a place, as points evenly spaced round the ring."""
+    """Return the flow at a place, as points evenly spaced around the ring."""
     seconds = n / dsp.SAMPLE_RATE
     points = int(seconds * CONTROL_HZ)
     slow = FLOW_DEPTH * dsp.gust_curve(rng, points, seconds, *FLOW_S)
@@ -128,7 +128,7 @@ def _flow(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def _bubbles(rng: np.random.Generator, n: int, place: Place, flow: np.ndarray) -> np.ndarray:
-    """Return the bubbles of a place as heard at two metres, [n]."""
+    """Return the bubbles of a place at a distance of two metres, [n]."""
     count = int(place.bubbles_hz * n / dsp.SAMPLE_RATE)
     starts, typical_mm = dsp.draw_times(rng, count, flow, n), np.full(count, place.radius_mm)
     spread = place.spread
@@ -136,10 +136,10 @@ def _bubbles(rng: np.random.Generator, n: int, place: Place, flow: np.ndarray) -
         starts, typical_mm = _gulps(rng, n, place, flow, count)
         spread = IN_A_GULP
     radius = typical_mm * rng.lognormal(0.0, spread, count)
-    # Folded back, for cut off at the largest radius they would all ring at its pitch.
+    # Folded back: if clipped to the largest radius, they would all ring at its pitch.
     radius = np.maximum(np.minimum(radius, RADII_MM[1] ** 2 / radius), RADII_MM[0])
     out = np.zeros(n)
-    # Sorted, so that bubbles computed at a time ring for about as long as each other.
+    # Sorted: bubbles computed together ring for similar times.
     order = np.argsort(radius)
     for group in np.array_split(order, -(-count // GROUP)):
         dsp.scatter(out, starts[group], _ring(rng, radius[group]))
@@ -149,9 +149,9 @@ def _bubbles(rng: np.random.Generator, n: int, place: Place, flow: np.ndarray) -
 def _gulps(
     rng: np.random.Generator, n: int, place: Place, flow: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return when the bubbles of a hollow are born [count] and their typical radii [count] in mm.
+    """Return the start times [count] of a hollow's bubbles, and their typical radii [count] in mm.
 
-    A gulp's bubbles come within a moment and grow, or shrink, from the first to the last.
+    A gulp's bubbles come in quick succession and grow, or shrink, from first to last.
     """
     gulps = int(place.gulps_hz * n / dsp.SAMPLE_RATE)
     when = dsp.draw_times(rng, gulps, flow, n)
@@ -177,7 +177,7 @@ def _ring(rng: np.random.Generator, radius_mm: np.ndarray) -> np.ndarray:
 
 
 def _wash(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return the water that is heard from all along the brook, [n, 2], of about unit RMS."""
+    """Return the diffuse water all along the brook, [n, 2], of about unit RMS."""
     colour, pink = dsp.curve(WASH), dsp.tilt(-3.0)
     wash = dsp.diffuse_noise(rng, n, lambda f: colour(f) * pink(f), ears_m=0.4)
     flow = np.stack([dsp.stretch(_flow(rng, n), n) for _ in range(2)], axis=1)

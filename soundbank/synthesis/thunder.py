@@ -1,10 +1,10 @@
 """Thunder: long-rolling distant strikes, over the low air of a coming storm.
 
-A lightning channel is a tortuous line some kilometres long. Each piece of it sends out a short
-pressure wave at the same moment, and they arrive one after the other as they are nearer or
-farther (Few 1974; Ribner & Roy 1982): that is the rolling. Distance takes the high frequencies,
-turbulent air scatters every peal into a tail, hills and clouds give the sound back for long. All
-strikes are so far that none is sudden, and each has nearly died away before the next one.
+A lightning channel is a tortuous line several kilometres long. All pieces of it emit a short
+pressure wave at the same moment, and these arrive in the order of their distance (Few 1974; Ribner
+& Roy 1982): that is the rolling. Distance removes high frequencies, turbulent air scatters every
+peal into a tail, and hills and clouds echo the sound for a long time. All strikes are too far away
+to be sudden, and each has nearly decayed before the next one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ STRIKES_KM = (3.2, 7.0, 4.0, 8.5, 5.0, 6.0, 3.6, 7.5, 4.6, 9.0)
 """Distance of each strike in kilometres, in order. None is near enough to scare."""
 
 IRREGULAR = 0.2
-"""How far a strike is from an even spacing at most, as a part of it: more would leave too little
-time for the one before to die away."""
+"""Largest deviation of a strike from even spacing, as a share of it: more would leave too little
+time for the previous one to decay."""
 
 STEP_M = 6.0
 """Length of a straight piece of a channel."""
@@ -47,8 +47,8 @@ FADING_M = 3000.0
 """Sound from this much farther than the first arrival is absorbed by clouds and hills to 1 / e."""
 
 THINNING = 0.5
-"""The last part of a channel, in the cloud, in which it thins out into branches: a channel that
-stopped at full strength would be heard to stop."""
+"""Last part of a channel, in the cloud, over which it thins out into branches: an end at full
+strength would be audible."""
 
 SOFT_S = 2.5
 """Rise time of the first arrivals, to avoid startling."""
@@ -61,14 +61,14 @@ LEVEL_POWER = 0.35
 strikes would be too loud for an ambient sound, or far ones inaudible."""
 
 SCATTERED_S, SCATTERED_HZ, SCATTERED_DB = 1.5, 900.0, -16.0
-"""Turbulent air scatters a peal on its way: the time in which that falls by 60 dB, the frequency
-above which it falls sooner, and its level against the peal."""
+"""Scattering of a peal by turbulent air: the time to fall by 60 dB, the frequency above which it
+falls sooner, and its level relative to the peal."""
 
 ECHO_S, ECHO_HZ, ECHO_DB = 7.0, 600.0, -8.0
 """The same for the echoes of hills and clouds."""
 
 AIR_DB, RAIN_DB = -19.0, -29.0
-"""Levels of low air and far rain against the strikes' RMS."""
+"""Levels of low air and far rain relative to the strikes' RMS."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:

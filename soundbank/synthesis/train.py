@@ -1,10 +1,10 @@
 """Inside a railway carriage: wheels over the joints of the rails, rumble, and air.
 
-Every axle of the train passes over every joint. Where the axles are, how far the joints are
-apart and how fast the train goes say when each blow falls: two for a bogie, two bogies for a
-carriage. The floor and the walls turn a blow into a dull knock; one from farther along the train
-is fainter and duller. Rolling makes a noise that grows with the speed, and that ballast, bridges
-and cuttings colour as they go by.
+Every axle of the train passes over every joint. The positions of the axles, the distance of the
+joints and the speed of the train determine the time of each blow: two per bogie, two bogies per
+carriage. The floor and the walls turn a blow into a dull knock; one from farther along the train is
+fainter and duller. Rolling noise grows with the speed and is coloured by passing ballast, bridges
+and cuttings.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ MADE = (
 )
 
 SPEED_MS = 19.0
-"""Mean speed: some 70 km/h, at which the joints are heard as an unhurried beat."""
+"""Mean speed: about 70 km/h, at which the joints make an unhurried beat."""
 
 SPEED_S, SPEED_DEPTH = (60.0, 12.0), 0.03
-"""Longest and shortest periods in which the speed changes, and its deviation as a share of it."""
+"""Longest and shortest periods of the speed's changes, and its deviation as a share."""
 
 RAIL_M = 30.0
 """Distance between two joints."""
@@ -33,58 +33,58 @@ CARRIAGE_M, BOGIES_M, AXLES_M = 26.4, 19.0, 2.5
 """Length of a carriage, distance of its two bogies, and of the two axles of a bogie."""
 
 CARRIAGES = (-2, -1, 0, 1, 2)
-"""The carriages whose wheels are heard, counted backwards from the listener's own."""
+"""Carriages with audible wheels, counted backwards from the listener's own."""
 
 SEAT_M = 12.3
-"""How far before the middle of the carriage the listener sits: near the door, between the two
-bogies whose four blows make the rhythm that one knows."""
+"""Distance of the listener before the middle of the carriage: near the door, between the two bogies
+whose four blows make the familiar rhythm."""
 
 HEARD_M = 14.0
-"""A blow falls to half over this distance along the train."""
+"""Distance along the train over which a blow falls to half."""
 
 JOINT = 0.15
-"""Deviation of the logarithm of a joint's step, for some are worn and some are fresh."""
+"""Deviation of the logarithm of a joint's step: some are worn, some are new."""
 
 KNOCK_HZ, KNOCK_MODES, KNOCK_S = (118.0, 380.0), 16, (0.10, 0.28)
-"""Range of the floor's and the walls' resonances, how many of them a blow excites, and the times
-in which they fall by 60 dB, from the highest to the lowest."""
+"""Range of the floor's and the walls' resonances, the number that a blow excites, and their times
+to fall by 60 dB, from the highest to the lowest."""
 
 BLOW_S = 0.009
-"""How long a wheel takes over the gap: a sharper blow is a hammer's."""
+"""Time that a wheel takes over the gap: a shorter one would sound like a hammer."""
 
 CLATTER, CLATTER_S, CLATTER_HZ = 6.0, 0.03, 1500.0
-"""Amplitude of the noise of a blow against its resonances, how fast it dies away, and where its
-spectrum bends."""
+"""Amplitude of a blow's noise relative to its resonances, its decay, and the bend of its
+spectrum."""
 
 KNOCKS_DB = 3.5
-"""Level of the knocks against the rumble."""
+"""Level of the knocks relative to the rumble."""
 
 CENTRES_HZ = 62.5 * 2.0 ** np.arange(9)
 RUMBLE_DB = (-11, -3, 0, -6, -10, -14, -20, -28, -40)
-"""Level of the rumble in each of `CENTRES_HZ`, as it comes through floor and windows."""
+"""Level of the rumble through floor and windows in each of `CENTRES_HZ`."""
 
 SPEED_POWER = 3.0
 """The power of the rumble grows with the speed to this power (Thompson 2009)."""
 
 GROUND_S, GROUND_DB = (25.0, 1.5), 1.3
-"""Periods and deviation of what ballast, bridges and cuttings do to each band."""
+"""Periods and deviation of the effect of ballast, bridges and cuttings on each band."""
 
 SWAY_S, SWAY_DB = (1.2, 0.12), 0.9
-"""The same of the carriage's swaying and shaking."""
+"""The same for the carriage's swaying and shaking."""
 
 AIR: dict[float, float] = {
     60: -20, 125: -10, 250: -3, 500: 0, 1000: -1, 2000: -4, 4000: -10, 8000: -20, 16000: -36,
 }  # fmt: skip
-"""Level of the ventilation in dB in bands of one width on a log axis."""
+"""Level of the ventilation in dB in bands of equal width on a log axis."""
 
 AIR_DB = -11.0
-"""Level of the ventilation against the rumble."""
+"""Level of the ventilation relative to the rumble."""
 
 CABIN_S, CABIN_DB = 0.3, -5.0
-"""Reverberation of the carriage and its level against the knocks."""
+"""Reverberation of the carriage, and its level relative to the knocks."""
 
 EARS_M = 0.12
-"""How far apart the ears are for the rumble: it comes from below, not from everywhere."""
+"""Ear spacing for the rumble: it comes from below, not from all around."""
 
 CONTROL_HZ = 50
 
@@ -123,7 +123,7 @@ def _knocks(rng: np.random.Generator, n: int, speed: np.ndarray) -> np.ndarray:
 
 
 def _axles(carriage: int) -> list[float]:
-    """Return how far behind the listener a carriage's axles are, in metres."""
+    """Return the distances of a carriage's axles behind the listener, in metres."""
     middle_m = SEAT_M + carriage * CARRIAGE_M
     bogies_m = (middle_m - BOGIES_M / 2, middle_m + BOGIES_M / 2)
     return [bogie_m + side * AXLES_M / 2 for bogie_m in bogies_m for side in (-1, 1)]

@@ -1,8 +1,7 @@
 """Talkers for a room full of people: espeak-ng speaks our own plain sentences.
 
-Many languages and voices, each with its own pitch, pace, melody and size of mouth; nobody says
-the same thing twice in the same way. The sentences say nothing of note; with a dozen talkers at
-once none is understood anyway.
+There are many languages and voices, each with its own pitch, pace, melody and mouth size, and
+repeated sentences vary. The sentences are trivial, and with a dozen talkers at once unintelligible.
 """
 
 from __future__ import annotations
@@ -114,15 +113,15 @@ WOMEN = ("f1", "f2", "f3", "f4", "f5", "Annie", "Alicia", "linda", "steph")
 
 
 MELODY_PERCENT = (130, 240)
-"""Range of espeak-ng's pitch, least and most: its own spans four or five semitones in a sentence,
-people who talk with friends some eight to ten."""
+"""Lowest and highest setting of espeak-ng's pitch range: by default it spans four or five semitones
+in a sentence, while people who talk with friends span eight to ten."""
 
 MOODS_PITCH, MOODS_PACE = 8.0, 0.08
 """Deviation of the pitch (0 to 99) and of the pace (a share) from one sentence to the next."""
 
 DRIFT, DRIFT_S = 0.035, (1.2, 0.15)
 """Deviation of the pitch within a sentence, as a share, and its longest and shortest period in
-seconds: no voice holds a tone as steadily as a synthesiser."""
+seconds: a human voice is less steady than a synthesiser."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Talker:
     pitch : int
         Height of the voice, from 0 to 99.
     melody_percent : int
-        How far the pitch moves, against espeak-ng's flat reading.
+        Movement of the pitch, relative to espeak-ng's flat reading.
     words_a_minute : int
         Pace.
     size : float
@@ -202,12 +201,12 @@ def speak(rng: np.random.Generator, talker: Talker, sentence: str) -> np.ndarray
 
 
 def run(command: list[str]) -> tuple[np.ndarray, int]:
-    """Return what a command of espeak-ng, its text last, speaks: samples [samples] and their rate.
+    """Run an espeak-ng command, the text last; return its speech [samples] and the rate.
 
     Raises
     ------
     RuntimeError
-        When espeak-ng refuses.
+        When espeak-ng fails.
     """
     import soundfile
 
@@ -222,7 +221,7 @@ def run(command: list[str]) -> tuple[np.ndarray, int]:
 
 
 def drifting(rng: np.random.Generator, speech: np.ndarray) -> np.ndarray:
-    """Return speech [samples] whose pitch and pace drift a little, as those of a live voice do."""
+    """Return speech [samples] with slightly drifting pitch and pace, like a live voice."""
     from scipy.interpolate import CubicSpline
 
     duration_s = speech.size / SAMPLE_RATE

@@ -65,9 +65,9 @@ FOAM_DB = -33.0
 
 TURBULENCE_DB = 3.5
 LUMP_S, SHORTEST_LUMPS_S = 0.3, (0.3, 0.08)
-"""The deviation of the flutter of breaking water, its longest period, and its shortest in the
-lowest and in the highest band: water falls and foam collapses in lumps, some 2 to 12 a second, and
-large ones sound lower. Less of it is smooth like the noise of a machine."""
+"""Deviation of the flutter of breaking water, its longest period, and its shortest in the lowest
+and in the highest band: water falls and foam collapses in lumps, about 2 to 12 per second, and
+large ones sound lower. Less flutter would sound smooth like a machine."""
 
 
 def render(rng: np.random.Generator) -> np.ndarray:

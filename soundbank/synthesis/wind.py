@@ -1,7 +1,7 @@
 """Wind: turbulent air over open ground, in dry grass, and around a faintly singing edge.
 
-The speed of the wind is a random curve with the spectrum of turbulence. Everything follows from
-it: broadband noise whose bands grow with their own power of the speed (a stronger wind is louder
+The speed of the wind is a random curve with the spectrum of turbulence. Everything follows from it:
+broadband noise, each band of which grows with its own power of the speed (a stronger wind is louder
 and brighter), the rustle of grass, and faint Aeolian tones whose pitch rises with it (Strouhal
 1878). The rumble is air at the ear and follows every eddy there. Hiss and rustle come from a wide
 stretch of ground, on which small eddies average out, so they swell only with whole gusts. A gust
@@ -25,13 +25,13 @@ PLACES = (-0.7, -0.25, 0.25, 0.7)
 """Places where the wind is heard, from left to right."""
 
 CROSSING_S = 2.0
-"""Time a gust takes from the first place to the last: some 20 m at a fresh breeze."""
+"""Time that a gust takes from the first place to the last: about 20 m in a fresh breeze."""
 
 CONTROL_HZ = 50
 
 GUSTS_S, GUST_DEPTH = (20.0, 3.0), 0.32
-"""Periods of the gusts and the deviation of the speed's logarithm. A gust is as long as the ground
-one hears is wide: shorter ones would flutter, regular ones would be heard as surf."""
+"""Periods of the gusts and the deviation of the speed's logarithm. A gust is as long as the audible
+ground is wide: shorter ones would flutter, regular ones would sound like surf."""
 
 EDDIES_S, EDDY_DEPTH = (2.5, 0.1), 0.2
 """The same for the independent eddies at each place."""
