@@ -117,18 +117,18 @@ class Ambience:
         write_file(Path(path), blocks, SAMPLE_RATE, round(duration_s * SAMPLE_RATE))
 
     def write_heatmap(self, path: Path | str) -> None:
-        """Write a picture of where in the photo the sounds of the best mix come from.
+        """Write a picture that shows where in the photo the sounds of the best mix come from.
 
         Parameters
         ----------
         path : Path or str
-            Its suffix chooses the format: .png, .jpg or .jpeg. It appears there only when it is
-            whole.
+            Its suffix selects the format: .png, .jpg or .jpeg. The file appears only when it is
+            complete.
 
         Raises
         ------
         RequestError
-            When no heat map was asked for.
+            When no heat map was requested.
         OutputError
             When the file cannot be written.
         """

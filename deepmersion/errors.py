@@ -58,7 +58,7 @@ class ClusterError(DeepmersionError):
 
 
 class OutputError(DeepmersionError):
-    """A sound or a picture cannot be written where it was asked for."""
+    """A sound or picture cannot be written to the requested place."""
 
 
 class PlaybackError(DeepmersionError):

@@ -1,8 +1,8 @@
-"""Where in a photo its sounds come from: maps of the classes that speak for them.
+"""Heat maps of a photo: the places that speak for each sound.
 
-A reason (`matching.explain.Reason`) says by how many nats a class speaks for a sound. They are
-spread over the photo in proportion to the positive part of the class's map
-(`vision.class_maps`); the map of a sound is the sum over its reasons.
+A reason (`matching.explain.Reason`) gives the nats by which a class speaks for a sound. They are
+spread over the photo in proportion to the positive part of the class's map (`vision.class_maps`);
+the map of a sound is the sum over its reasons.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from deepmersion.vision.networks import ImageNetworks
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Where in a photo each sound of a mix comes from.
+    """Maps of where in a photo each sound of a mix comes from.
 
     Attributes
     ----------
     photo : ndarray, shape = (height, width, 3), uint8
         RGB.
     by_reason : mapping of str to tuple of ndarray, shape = (rows, columns), float32
-        By name of each sound in the mix, a map for each of its reasons, in their order. It covers
-        the whole photo; its mean is the reason's nats.
+        For each sound in the mix, by name, one map per reason, in their order. A map covers the
+        whole photo; its mean is the reason's nats.
     """
 
     photo: np.ndarray
@@ -34,7 +34,7 @@ class Heatmap:
 
     @property
     def by_sound(self) -> dict[str, np.ndarray]:
-        """The sum over the reasons, by name of each sound; 0 for a sound without any."""
+        """The sum over the reasons of each sound, by name; 0 for a sound without reasons."""
         nowhere = np.zeros((1, 1), np.float32)
         return {
             name: np.asarray(np.sum(maps, axis=0)) if maps else nowhere
@@ -49,19 +49,19 @@ def heatmap(
     photo: np.ndarray,
     reasons: Mapping[str, Sequence[Reason]],
 ) -> Heatmap:
-    """Return where in a photo the sounds of a mix come from.
+    """Return the heat map of a photo for the sounds of a mix.
 
     Parameters
     ----------
     networks : ImageNetworks
     labels : mapping of str to sequence of str
-        Their classes, by label set.
+        The networks' classes, by label set.
     image : ndarray, shape = (height, width, 3), uint8
-        The photo as the networks take it.
+        The photo as prepared for the networks.
     photo : ndarray, shape = (height, width, 3), uint8
-        The photo as it is to be shown.
+        The photo as shown to people.
     reasons : mapping of str to sequence of Reason
-        By name of each sound.
+        The reasons for each sound, by name.
     """
     deciding: dict[str, list[int]] = {}
     numbers = {}
@@ -84,9 +84,9 @@ def heatmap(
 
 
 def spread(of_class: np.ndarray, nats: float) -> np.ndarray:
-    """Return a map in proportion to the positive part of a class's, whose mean is `nats`.
+    """Return a map proportional to the positive part of a class's map, with the mean `nats`.
 
-    Where the class is seen nowhere, all is 0.
+    If the class is seen nowhere, the map is 0.
     """
     positive = np.maximum(of_class, 0)
     mean = positive.mean()

@@ -75,5 +75,5 @@ class Request:
 
     @property
     def explains(self) -> bool:
-        """Whether it is to be said what decided: a heat map is made of that."""
+        """True if an explanation is needed, also for a heat map."""
         return self.explain or self.heatmap

@@ -32,8 +32,8 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-"""Chromium for a container: it runs as root, contacts only the tests' server, blocks autoplay (as on
-a desktop), and has a fake camera."""
+"""Chromium for a container: it runs as root, contacts only the tests' server, blocks autoplay (as
+on a desktop), and has a fake camera."""
 
 ENDS_WITHIN_S = 30
 """Longest wait for a server to end; a busy machine takes long."""

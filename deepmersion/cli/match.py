@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     "--heatmap",
     type=PATH,
     metavar="FILE",
-    help="Say why, and write a picture (.png or .jpg) of where in the photo the sound comes from.",
+    help="Explain, and write a picture (.png or .jpg) of where in the photo the sound comes from.",
 )
 @click.option(
     "--chatter",

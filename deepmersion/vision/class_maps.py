@@ -1,17 +1,17 @@
-"""Where in a picture a class is seen, with nothing but NumPy.
+"""Class activation maps in plain NumPy.
 
 A network that ends in the means of a layer A over a picture's cells and a linear layer w gives
-class c the logit Σ_k w_ck mean(A_k) + b_c, and so each cell x its share of it, Σ_k w_ck A_k(x): the
-class activation map (Zhou et al. 2016, section 2), whose mean over the cells is the logit, but for
-b_c. Where a hidden layer follows the means, the gradient of the logit at the means stands in for
-w_c, as in Grad-CAM (Selvaraju et al. 2017, section 3).
+class c the logit Σ_k w_ck mean(A_k) + b_c. The share of cell x in it is Σ_k w_ck A_k(x): the class
+activation map (Zhou et al. 2016, section 2), whose mean over the cells is the logit less b_c. If a
+hidden layer follows the means, the gradient of the logit at the means replaces w_c, as in Grad-CAM
+(Selvaraju et al. 2017, section 3).
 
-A logit by itself says nothing: a cell may speak for a class, and more for another. So the map is
-that of the class's odds against its rivals, each of which counts by its probability,
+A logit alone means little: a cell may speak for one class, but more for another. So the map is that
+of the class's odds against its rivals, weighted by their probabilities,
 
     M_c(x) = Σ_k (w_ck - Σ_j r_j w_jk) A_k(x),    r_j = p_j / (1 - p_c) for j ≠ c,
 
-for the gradient of log(p_c / (1 - p_c)) at the logits is 1 for c and -r_j for its rivals.
+because the gradient of log(p_c / (1 - p_c)) at the logits is 1 for c and -r_j for its rivals.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def class_maps(cells: np.ndarray, weights: np.ndarray) -> np.ndarray:
     cells : ndarray, shape = (pictures, channels, rows, columns), float32
         The last layer.
     weights : ndarray, shape = (pictures, classes, channels)
-        What takes its means to the log-odds of the classes that are wanted.
+        Weights from its means to the log-odds of the requested classes.
     """
     maps = np.matmul(weights, cells.reshape(*cells.shape[:2], -1))
     return np.asarray(maps.reshape(*maps.shape[:2], *cells.shape[2:]), dtype=np.float32)
@@ -44,7 +44,7 @@ def odds_gradient(probs: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
     ----------
     probs : ndarray, shape = (pictures, classes), float32
     numbers : sequence of int
-        The classes that are wanted.
+        The requested classes.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def odds_gradient(probs: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
     """
     rivals = np.repeat(probs[:, None], len(numbers), axis=1)
     wanted = np.arange(len(numbers))
-    # Where a class is so certain that nothing is left for its rivals, they count alike.
+    # If a class is so certain that no probability is left for its rivals, they count equally.
     rivals = np.maximum(rivals, np.finfo(np.float32).tiny)
     rivals[:, wanted, list(numbers)] = 0
     gradient = -rivals / rivals.sum(axis=2, keepdims=True)
@@ -69,13 +69,13 @@ def head_gradient(
     Parameters
     ----------
     path : Path
-        The head's parameters, as `lite_network.Head` has them.
+        The parameters of a `lite_network.Head`.
     label_set : str
-        What the file calls the last layer.
+        The last layer's name in the file.
     features : ndarray, shape = (pictures, inputs), float32
         The inputs.
     at_logits : ndarray, shape = (pictures, wanted, classes), float32
-        The gradient at its logits, as `odds_gradient` returns it.
+        The gradient at its logits, from `odds_gradient`.
     """
     from safetensors.numpy import load_file
 

@@ -1,8 +1,9 @@
-"""Where in a photo the paper's networks see a class: Grad-CAM (Selvaraju et al. 2017).
+"""Grad-CAM (Selvaraju et al. 2017) for the paper's networks.
 
 The maps of the last convolutions are weighted by the gradient of the class's log-odds at them,
-summed over the cells. Of ResNet-18, which ends in a mean and a linear layer, these are exactly the
-maps of `class_maps`; of VGG-16, which has hidden layers after them, a first-order estimate.
+summed over the cells. For ResNet-18, which ends in a mean and a linear layer, the result is exactly
+the maps of `class_maps`; for VGG-16, which has hidden layers after them, it is a first-order
+estimate.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from deepmersion.vision.lite_views import CANVAS_SIDE, enlarged
 
 
 def grad_cam(network: nn.Module, pixels: Tensor, classes: Sequence[int]) -> np.ndarray:
-    """Return where in a picture classes are seen.
+    """Return maps of where in a picture classes are seen.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def grad_cam(network: nn.Module, pixels: Tensor, classes: Sequence[int]) -> np.n
 
 
 def _split(network: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """Return a network's convolutions, and what follows them."""
+    """Return a network's convolutions and the layers after them."""
     if isinstance(network, VGG):
         # Before the last pooling, which would halve the number of cells.
         *convolutions, pooling = network.features
@@ -66,18 +67,18 @@ def _map(value: Tensor, cells: Tensor) -> Tensor:
 
 
 def over_photo(maps: np.ndarray, height_share: float, width_share: float) -> np.ndarray:
-    """Return maps of the middle of a photo as maps of the whole, 0 where nobody looked.
+    """Extend maps of the middle of a photo to the whole photo, with 0 outside.
 
     Parameters
     ----------
     maps : ndarray, shape = (classes, rows, columns), float32
     height_share, width_share : float
-        How much of the photo they cover, from 0 to 1.
+        Share of the photo that they cover, from 0 to 1.
 
     Returns
     -------
     ndarray, shape = (classes, 298, 298), float32
-        Of the photo squashed to a square, as `lite_views.over_photo` returns them.
+        Maps of the photo squashed to a square, like those of `lite_views.over_photo`.
     """
     whole = np.zeros((len(maps), CANVAS_SIDE, CANVAS_SIDE), np.float32)
     height, width = (round(CANVAS_SIDE * share) for share in (height_share, width_share))

@@ -69,7 +69,7 @@ class ImageNetworks(Protocol):
     def maps(
         self, image: np.ndarray, classes: Mapping[str, Sequence[int]]
     ) -> dict[str, np.ndarray]:
-        """Return where in a photo classes are seen.
+        """Return maps of where in a photo classes are seen.
 
         Parameters
         ----------
@@ -81,7 +81,8 @@ class ImageNetworks(Protocol):
         Returns
         -------
         dict of str to ndarray, shape = (classes, rows, columns), float32
-            By label set, over the whole photo: by how much each place raises the log-odds of the
-            class, in nats, negative where it speaks for others; 0 where no network looks.
+            By label set, over the whole photo: the contribution of each place to the log-odds of
+            the class, in nats; negative where it speaks for other classes, 0 where no network
+            looks.
         """
         ...

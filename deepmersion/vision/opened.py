@@ -64,7 +64,7 @@ def open_photo(
             source = read_photo(source, own_name)
             picture = load_photo(source, own_name, min_side=MAX_SIDE)
             source.seek(0)
-        # Decoded by itself, so that the networks see the same as when nothing is shown.
+        # Decoded separately: the networks must see the same as when nothing is shown.
         image = load_photo(source, own_name, min_side=networks.min_side)
         return Opened(name, networks.reduced(image), picture=picture)
     except PhotoError as error:

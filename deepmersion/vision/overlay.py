@@ -1,4 +1,4 @@
-"""Maps laid over a photo, as a picture for people."""
+"""Draws maps over a photo."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ if TYPE_CHECKING:
     from PIL.ImageFont import ImageFont as PILFont
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-"""File suffix to Pillow's name of the format."""
+"""Maps file suffixes to Pillow's names of formats."""
 
 MAX_SIDE = 1600
-"""Pixels on the longer side of the picture: enough for a screen."""
+"""Longer side of the picture in pixels: enough for a screen."""
 
 MIN_WIDTH = 480
-"""A smaller photo is enlarged to this, so that there is room for the titles."""
+"""Smaller photos are enlarged to this, to make room for the titles."""
 
 COLOURS = ((255, 145, 20), (20, 150, 255), (80, 220, 100))
-"""Of the sounds, the loudest first. The colour-blind tell the first two apart too, and where both
-are seen they add up to white."""
+"""Colours of the sounds, the loudest first. The first two are distinguishable to the colour-blind,
+and add up to white where both are present."""
 
 SHADE = (0.08, 0.5)
 """Brightness of the photo's black and white where nothing speaks for a sound."""
 
 GLOW = (0.2, 1.1)
-"""Brightness of a sound's colour in the photo's black and white where most speaks for it."""
+"""Brightness of a sound's colour in the photo's black and white where its map peaks."""
 
 LEVEL = 0.5
-"""The line goes where a map has this share of its peak."""
+"""The contour lies where a map has this share of its peak."""
 
 LINE_SHARE = 1 / 500
-"""Width of that line in the picture's longer side."""
+"""Width of the contour as a share of the picture's longer side."""
 
 LETTERS_SHARE = 1 / 45
-"""Height of the titles' letters in the picture's longer side."""
+"""Height of the titles' letters as a share of the picture's longer side."""
 
 MIN_LETTERS = 14
 
@@ -54,16 +54,16 @@ NOWHERE = " (from nowhere in particular)"
 BACKGROUND, TEXT = (24, 24, 24), (235, 235, 235)
 
 FONTS = ("DejaVuSans.ttf", "Arial.ttf", "arial.ttf")
-"""Fonts of Linux, macOS and Windows with accents, which the one that Pillow brings lacks."""
+"""Fonts of Linux, macOS and Windows with accents, which Pillow's own lacks."""
 
 
 def check_picture(path: Path) -> None:
-    """Refuse a picture's file that could not be written, before any work is done for it.
+    """Check that a picture can be written, before any work is done for it.
 
     Raises
     ------
     OutputError
-        When the suffix is none of `FORMATS`, or as `files.check_place` says.
+        When the suffix is not in `FORMATS`, or as in `files.check_place`.
     """
     if path.suffix.lower() not in FORMATS:
         raise OutputError(
@@ -73,7 +73,7 @@ def check_picture(path: Path) -> None:
 
 
 def write_picture(path: Path, photo: np.ndarray, maps: Sequence[tuple[str, np.ndarray]]) -> None:
-    """Write an `overlay` to a file, which appears under its name only when whole.
+    """Write an `overlay` to a file, which appears under its name only when complete.
 
     Raises
     ------
@@ -90,14 +90,14 @@ def write_picture(path: Path, photo: np.ndarray, maps: Sequence[tuple[str, np.nd
 
 
 def overlay(photo: np.ndarray, maps: Sequence[tuple[str, np.ndarray]]) -> PILImage:
-    """Return a photo in dark greys, in colour where maps are large, and their titles below.
+    """Return a photo in dark grey, coloured where maps are large, with their titles below.
 
     Parameters
     ----------
     photo : ndarray, shape = (height, width, 3), uint8
         RGB.
     maps : sequence of (str, ndarray of shape (rows, columns), float32)
-        Titles and maps, the most important first, as many as there are `COLOURS`. Each is drawn
+        Titles and maps, the most important first, at most as many as `COLOURS`. Each is drawn
         relative to its own peak.
     """
     from PIL import Image
@@ -133,14 +133,14 @@ def _fitted(photo: PILImage) -> PILImage:
 
 
 def _strength(of_sound: np.ndarray, base: PILImage) -> np.ndarray:
-    """Return a map relative to its peak, as large as the picture, from 0 to 1."""
+    """Return a map relative to its peak, from 0 to 1, at the size of the picture."""
     peak = float(of_sound.max())
     relative = enlarged(of_sound / peak if peak > 0 else of_sound, base.height, base.width)
     return np.asarray(np.clip(relative, 0, 1))
 
 
 def _line(strength: np.ndarray, width: float) -> np.ndarray:
-    """Return a line where the strength crosses `LEVEL`: 1 on it, 0 off it, smooth between."""
+    """Return the contour where the strength crosses `LEVEL`: 1 on it, falling smoothly to 0."""
     down, right = np.gradient(np.pad(strength, 1, mode="edge"))
     slope = np.hypot(down, right)[1:-1, 1:-1]
     distance = np.abs(strength - LEVEL) / np.maximum(slope, 1e-6)
@@ -148,7 +148,7 @@ def _line(strength: np.ndarray, width: float) -> np.ndarray:
 
 
 def _with_titles(picture: PILImage, titles: list[str]) -> PILImage:
-    """Return a picture with a line below it for each title, behind a dot of its colour."""
+    """Return a picture with a line of text below it for each title, after a dot of its colour."""
     from PIL import Image, ImageDraw, ImageFont
 
     letters = max(MIN_LETTERS, round(max(picture.size) * LETTERS_SHARE))
@@ -169,7 +169,7 @@ def _with_titles(picture: PILImage, titles: list[str]) -> PILImage:
 
 
 def _font(letters: int) -> FreeTypeFont | PILFont | None:
-    """Return the first of `FONTS` that this machine has."""
+    """Return the first of `FONTS` that is installed."""
     from PIL import ImageFont
 
     for name in FONTS:

@@ -68,9 +68,9 @@ def name_of(photo: Photo) -> str:
 
 
 def read_photo(source: Path | BinaryIO, name: str) -> BytesIO:
-    """Return a photo's file in memory, to be decoded more than once.
+    """Read a photo's file into memory, to decode it more than once.
 
-    The parameters, and what is raised, are those of `load_photo`.
+    Parameters and errors are those of `load_photo`.
     """
     if name == "-" and not isinstance(source, Path):
         name = "standard input"
