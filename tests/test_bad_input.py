@@ -146,7 +146,7 @@ BAD_INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "does not exist; build one"),  # noqa: ARG005
     "empty": (lambda path: path.touch(), "not an HDF5 file"),
     "text": (lambda path: path.write_text("no index"), "not an HDF5 file"),
-    "cut off": (cut_off, "not an HDF5 file, or is cut off"),
+    "cut off": (cut_off, "not an HDF5 file, or is truncated"),
     "folder": (lambda path: path.mkdir(), "is not a file"),
     "other data": (no_index, "no sound index"),
     "other version": (with_attribute("version", 99), "version 99"),
@@ -370,7 +370,7 @@ def test_folders_that_cannot_be_watched(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for name in ("missing", "file"):
         result = run_here("match", "--watch", tmp_path / name)
-        assert the_error(result).startswith(f"the folder {tmp_path / name} is not there")
+        assert the_error(result).startswith(f"the folder {tmp_path / name} is missing")
         assert b"Networks: " not in result.stderr
 
 
@@ -608,7 +608,7 @@ def test_a_build_does_not_go_on_with_another_one(
         (small_bank, 1, SETTINGS),
         (small_bank, None, Settings(SETTINGS.window_s, level_rms=0.02)),
     ):
-        with pytest.raises(IndexFileError, match="build without --resume to begin anew"):
+        with pytest.raises(IndexFileError, match="build without --resume to start over"):
             build_index(output, bank, resume=True, max_layers=max_layers, settings=settings)
     assert output.with_name("x.h5.partial").read_bytes() == journal
     # Without --resume the build begins anew, and its index is the one for that bank.

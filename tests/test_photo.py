@@ -327,7 +327,7 @@ def test_a_folder(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read(china: PILImage, tmp_path: Path) -> None:
     path = save(china, tmp_path / "photo.jpg")
     path.chmod(0)
-    assert "may not be read" in refusal(path)
+    assert "is not readable" in refusal(path)
 
 
 def test_a_stream_that_may_not_be_read() -> None:
@@ -335,7 +335,7 @@ def test_a_stream_that_may_not_be_read() -> None:
         def read(self, _size: int | None = -1) -> bytes:
             raise PermissionError(13, "Permission denied")
 
-    assert "may not be read" in refusal(Locked(), "photo.jpg")
+    assert "is not readable" in refusal(Locked(), "photo.jpg")
 
 
 def test_an_empty_file(tmp_path: Path) -> None:

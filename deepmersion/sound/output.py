@@ -56,7 +56,7 @@ def check_output(path: Path, duration_s: float, sample_rate: int) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise OutputError(
-            f"{path} does not end like an audio file; end it in one of {', '.join(FORMATS)}"
+            f"{path} has no suffix of an audio format; end it in one of {', '.join(FORMATS)}"
         )
     check_place(path, OutputError)
     n_bytes = duration_s * sample_rate * N_CHANNELS * BYTES_PER_SAMPLE
