@@ -43,18 +43,18 @@ class PublishedFile:
 
     @property
     def address(self) -> str | None:
-        """Where it is fetched from: the user's mirror, else `url`."""
+        """Source of the download: the user's mirror, else `url`."""
         mirror = os.environ.get(MIRROR_VARIABLE, "").rstrip("/")
         return f"{mirror}/{self.filename}" if mirror else self.url
 
     @property
     def path(self) -> Path:
-        """Where it lies, or would lie."""
+        """Its path in the cache, whether or not it is present."""
         return cache_folder() / self.filename
 
     @property
     def is_present(self) -> bool:
-        """Whether a file of the right size lies there: quick, and not yet checked."""
+        """True if a file of the right size is there: a quick test without a hash."""
         try:
             status = self.path.stat()
         except OSError:
@@ -63,7 +63,7 @@ class PublishedFile:
 
     @property
     def is_missing(self) -> bool:
-        """Whether no file lies there.
+        """True if no file is there.
 
         One in a folder that may not be looked into counts as there: to read it says what is wrong.
         """

@@ -109,7 +109,7 @@ class SoundBank:
 
     @property
     def argument(self) -> str | None:
-        """What ``--soundbank`` calls it; None for the shipped one, which is the default."""
+        """Its name for ``--soundbank``; None for the shipped one, which is the default."""
         if self.folder == shipped_soundbank():
             return None
         if self.name is None and str(self.folder) == blanket.NAME:

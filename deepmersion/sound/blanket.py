@@ -18,11 +18,11 @@ from deepmersion.files import whole_file
 from deepmersion.shipped import DATA
 
 NAME = "blanket"
-"""What `--soundbank` calls it."""
+"""Its name for `--soundbank`."""
 
 DESCRIPTION = DATA / NAME / "soundbank.toml"
-"""What the bank's own soundbank.toml is a copy of. Beyond what any such file may say, it has each
-recording's size, SHA-256, editor and page, and the address of the folder they are published in."""
+"""Master copy of the bank's soundbank.toml. Beyond the usual keys, it has each recording's size,
+SHA-256, editor and page, and the address of the folder in which they are published."""
 
 CREDITS = "CREDITS.txt"
 
