@@ -18,7 +18,7 @@ SCENES = ("temple/east_asia", "garden", "campsite")
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 
 EXPECTATIONS = """scene,kind,fits,jars
-temple/east_asia,still,people singing-bowl,waves fire
+temple/east_asia,still,people singing-bowl bells,waves fire
 garden,woods,birds crickets,people
 campsite,fire,fire,people city
 """

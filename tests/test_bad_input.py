@@ -353,7 +353,7 @@ def test_lengths_that_do_not_fit(
 @pytest.mark.parametrize(
     ("mix", "exit_code", "what"),
     [
-        ("kazoo", 2, "there is no sound called kazoo; choose from birds, "),
+        ("kazoo", 2, "there is no sound called kazoo; choose from bells, "),
         ("waves=loud", 2, "'waves=loud' is not a mix"),
         ("waves=-1", 2, "is not a mix"),
         ("waves=0", 2, "at least one above zero"),

@@ -484,15 +484,15 @@ def test_an_error_that_cannot_be_told_still_has_its_exit_code() -> None:
 
 def test_the_index_says_what_it_holds() -> None:
     text = succeeded(run_here("index", "info")).stdout.decode()
-    assert "of 10 sounds" in text
+    assert "of 18 sounds" in text
     assert "birds" in text
     assert "window" in text or "heard" in text
 
 
 def test_the_shipped_sounds_are_listed_with_what_soundnet_hears() -> None:
     first, *lines = succeeded(run_here("soundbank", "list")).stdout.decode().splitlines()
-    assert "ten base sounds" in first
-    assert len(lines) == 30
+    assert "eighteen base sounds" in first
+    assert len(lines) == 54
     for sound, kind, heard in zip(lines[::3], lines[1::3], lines[2::3], strict=True):
         assert re.search(r"\[MIT\]  \d+\.\d s  44100 Hz  -2[67]\.\d LUFS$", sound), sound
         assert re.fullmatch(r" +kind [\w ]+, from soundbank\.toml", kind), kind
@@ -540,9 +540,9 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
     plot = tmp_path / "plot.png"
     result = succeeded(run_here("soundbank", "check", "--cuts", tmp_path, "--plot", plot))
     lines = result.stdout.decode().splitlines()
-    assert [lines[0], lines[6]] == ["loud", "waves"]
-    assert len(lines) == 14
-    assert [lines[1], lines[7]] == [
+    assert [lines[0], lines[7]] == ["loud", "waves"]
+    assert len(lines) == 15
+    assert [lines[1], lines[8]] == [
         "    kind unknown",
         "    kind ocean waves, from its name or title",
     ]
@@ -553,17 +553,17 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
         3
     ]
     assert lines[4] == "    may be cut at 1 place, 75% of it"  # its end is its beginning's too
-    assert "-27." in lines[8]
+    assert "-27." in lines[9]
     assert re.fullmatch(
         r"    loop point: level step \d+\.\d dB \(\d+%\), spectral flux \d+\.\d dB \(\d+%\)",
-        lines[10],
-    ), lines[10]
-    assert "ocean" in lines[12]
+        lines[11],
+    ), lines[11]
+    assert "ocean" in lines[13]
     # What was heard for the index is heard again here.
-    assert lines[12].split() == shipped_line("waves")
+    assert lines[13].split() == shipped_line("waves")
     # What was found for the shipped bank is found again, too.
     (waves,) = [sound for sound in open_bank().sounds if sound.name == "waves"]
-    found = tomllib.loads(lines[13])["cuts"]
+    found = tomllib.loads(lines[14])["cuts"]
     assert tuple(map(tuple, found)) == waves.cuts
     warnings = [w for w in result.stderr.decode().splitlines() if w.startswith("Warning: ")]
     for what in ("lasts 5.0 s", "is mono", "is clipped in"):

@@ -43,7 +43,7 @@ def content(wheel: Path) -> list[str]:
 def test_the_wheel_brings_all_that_a_match_needs(content: list[str]) -> None:
     description = tomllib.loads((CHECKOUT / "soundbank/soundbank.toml").read_text("utf-8"))
     files = [sound["file"] for sound in description["sound"]]
-    assert len(files) == 10
+    assert len(files) == 18
     expected = {f"{DATA}/soundbank/{name}" for name in [*files, "soundbank.toml"]}
     expected |= {f"{DATA}/index/{bank}.h5" for bank in ("default", "blanket")}
     expected |= {f"{DATA}/lite-{head}.safetensors" for head in ("scenes", "conditions")}

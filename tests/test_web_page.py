@@ -238,7 +238,7 @@ def test_chatter_goes_from_one_sound_to_everything(open_page: Open, flower_jpg: 
     page.focus("#chatter")
     with page.expect_response(re.compile("chatter=1")):
         page.keyboard.press("End")
-    page.wait_for_function("() => location.hash.split('=1').length === 11")
+    page.wait_for_function("() => location.hash.split('=1').length === 19")
     with page.expect_response(re.compile("chatter=0$")):
         page.keyboard.press("Home")
     page.wait_for_function("() => location.hash.split('=').length === 3")

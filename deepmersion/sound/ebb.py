@@ -15,8 +15,9 @@ MOST_DB = 8.0
 """Largest change of level in either direction, at an ebb of 1; two thirds of the time it stays
 within a third of that."""
 
-EBB = 0.5
-"""Default ebb, 4 dB either way: as much as rain thickens and thins, without losing a layer."""
+EBB = 0.3
+"""Default ebb, 2.4 dB either way: heard as breathing, without losing a layer, and five minutes of
+gusty wind still have the common loudness within half a LU."""
 
 KNOT_S = 15.0
 """Time between the random numbers that the course is drawn through: it swells within half a minute

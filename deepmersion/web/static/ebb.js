@@ -7,7 +7,7 @@
 export const MOST_DB = 8;
 
 /** The usual ebb. */
-export const EBB = 0.5;
+export const EBB = 0.3;
 
 /** Seconds between the random numbers. */
 export const KNOT_S = 15;
