@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deepmersion.errors import RequestError
-from deepmersion.heatmap import Heatmap
-from deepmersion.matching.explain import Explanation
 from deepmersion.matching.rule import Match
-from deepmersion.matching.words import sentence
 from deepmersion.sound.bank import SoundBank
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recipe import mix_text, named_gains
 from deepmersion.sound.recording import SAMPLE_RATE
-from deepmersion.vision.overlay import write_picture
+
+if TYPE_CHECKING:
+    from deepmersion.heatmap import Heatmap
+    from deepmersion.matching.explain import Explanation
 
 SCHEMA = 1
 """Version of the records that ``match --json`` prints."""
@@ -75,6 +75,8 @@ class Ambience:
         if self.explanation is None:
             return ()
         reasons = self.explanation.reasons
+        from deepmersion.matching.words import sentence
+
         return tuple(sentence(self._titles[name], listed) for name, listed in reasons.items())
 
     @property
@@ -134,6 +136,8 @@ class Ambience:
         """
         if self.heatmap is None:
             raise RequestError("there is no heat map; ask for one with heatmap=True")
+        from deepmersion.vision.overlay import write_picture
+
         maps = [(self._titles[name], of_sound) for name, of_sound in self.heatmap.by_sound.items()]
         write_picture(Path(path), self.heatmap.photo, maps)
 

@@ -7,13 +7,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deepmersion.ambience import Ambience
 from deepmersion.errors import IndexFileError, PhotoError
-from deepmersion.heatmap import Heatmap, heatmap
 from deepmersion.index.file import open_index
 from deepmersion.labels import (
     condition_labels,
@@ -23,9 +22,7 @@ from deepmersion.labels import (
     shared_scenes,
 )
 from deepmersion.matching.chatter import chatter_match
-from deepmersion.matching.explain import Explanation, Seen, explain
 from deepmersion.matching.rule import Evidence, Match, runner_up, search, single_sounds
-from deepmersion.matching.rule_2018 import search_as_in_2018
 from deepmersion.matching.witnesses import home_divergences, homes
 from deepmersion.request import LABEL_SETS, Request
 from deepmersion.shipped import shipped_index
@@ -37,6 +34,10 @@ from deepmersion.vision.opened import Opened, open_photo
 from deepmersion.vision.photo import Photo
 from deepmersion.vision.read_ahead import read_ahead
 from deepmersion.weights.specs import SOUNDNET_SHA256
+
+if TYPE_CHECKING:
+    from deepmersion.heatmap import Heatmap
+    from deepmersion.matching.explain import Explanation
 
 N_LABELS = 5
 """Number of most probable objects and scenes in an ambience."""
@@ -237,6 +238,8 @@ class Matcher:
     ) -> tuple[list[list[Match]], list[list[Match]]]:
         """Return each photo's matches, and the ranking whose first place to explain."""
         if request.rule == "2018":
+            from deepmersion.matching.rule_2018 import search_as_in_2018
+
             best = search_as_in_2018(self._index, evidence, request.top)
             return best, best
         soundnet = "soundnet" in request.listen
@@ -260,6 +263,8 @@ class Matcher:
         matches: Sequence[Match],
         photo: int,
     ) -> Explanation:
+        from deepmersion.matching.explain import Seen, explain
+
         of_photo = Seen(
             evidence={label_set: shown.of_photo(photo) for label_set, shown in heard.items()},
             probs={label_set: probs[photo] for label_set, probs in asdict(seen).items()},
@@ -271,6 +276,8 @@ class Matcher:
     def _heatmap(self, photo: Opened, why: Explanation | None) -> Heatmap | None:
         if why is None or photo.picture is None:
             return None
+        from deepmersion.heatmap import heatmap
+
         return heatmap(self.networks, self._labels, photo.pixels(), photo.picture, why.reasons)
 
 

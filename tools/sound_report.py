@@ -145,7 +145,6 @@ def report(bank: SoundBank, recordings: Path, esc10: Path, docs: Path) -> list[s
         "recognition": sound_tables.recognition(calls),
         "scenes": sound_tables.scenes(hear_both(network, bank, recordings)),
         "loops": sound_tables.loops(loops),
-        "repeats": sound_tables.repeats({name: len(x) for name, x in sounds.items()}),
     }
     sound_tables.replace_tables(docs / "sound.md", tables)
     return failures(loops, calls)

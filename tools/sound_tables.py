@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from math import prod
 from pathlib import Path
 
 import numpy as np
 from sound_profiles import Profile, modulation_distance_db, spectrum_distance_db
-
-from deepmersion.sound.recording import SAMPLE_RATE
 
 YEAR_S = 365.25 * 86_400
 
@@ -69,17 +66,6 @@ def loops(found: Mapping[str, Mapping[str, float]]) -> str:
     head = ["sound", *next(iter(found.values()))]
     rows = [[name, *(f"{value:.1f}" for value in row.values())] for name, row in found.items()]
     return markdown(head, rows)
-
-
-def repeats(n_samples: Mapping[str, int]) -> str:
-    """Return the time after which a mix repeats: the product of coprime lengths."""
-    shortest = sorted(n_samples.values())
-    rows = []
-    for k in (1, 2, 3, len(shortest)):
-        seconds = prod(shortest[:k]) / SAMPLE_RATE
-        text = f"{seconds:.0f} s" if k == 1 else f"{_rounded(seconds / YEAR_S)} years"
-        rows.append([str(k), text])
-    return markdown(["sounds", "a mix repeats at the earliest after"], rows)
 
 
 def _rounded(value: float) -> str:

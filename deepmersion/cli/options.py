@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from deepmersion.request import LABEL_SETS, WITNESSES
-from deepmersion.sound.blanket import NAME
+from deepmersion.sound.names import BLANKET
 
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -24,7 +24,7 @@ class _SoundBank(click.Path):
     name = "sound bank"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        return value if value == NAME else super().convert(value, param, ctx)
+        return value if value == BLANKET else super().convert(value, param, ctx)
 
 
 SOUND_BANK = _SoundBank(path_type=Path, readable=False)

@@ -11,7 +11,7 @@ import click
 from deepmersion.cli.options import PATH, SOUND_BANK
 from deepmersion.cli.progress import progress_bar
 from deepmersion.errors import FetchError, SoundBankError, in_one_line
-from deepmersion.sound.blanket import NAME
+from deepmersion.sound.names import BLANKET
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ def soundbank() -> None:
 
 
 @soundbank.command("fetch")
-@click.argument("name", type=click.Choice([NAME]))
+@click.argument("name", type=click.Choice([BLANKET]))
 def fetch_(name: str) -> None:
     """Fetch the recordings of the Blanket application (12 MB), for `--soundbank blanket`.
 

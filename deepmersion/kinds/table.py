@@ -6,7 +6,6 @@ objects and conditions of a photo in which each is usually heard.
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections import defaultdict
@@ -149,5 +148,7 @@ def at_home(names: Sequence[str], labels: Sequence[str]) -> np.ndarray:
 
 def suggestion(unknown: str, names: Iterable[str]) -> str:
     """Return ``"; did you mean NAME?"`` with the known name closest to an unknown one, or ""."""
+    import difflib  # slow, and needed only for an error
+
     near = difflib.get_close_matches(unknown, list(names), n=1)
     return f"; did you mean {near[0]}?" if near else ""

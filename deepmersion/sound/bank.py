@@ -6,17 +6,18 @@ import hashlib
 import os
 import tomllib
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from deepmersion.errors import SoundBankError, reason
-from deepmersion.kinds.naming import kind_of
 from deepmersion.kinds.table import CONDITIONS, Kind, all_kinds, every_name, scene_names
 from deepmersion.labels import object_labels
 from deepmersion.shipped import shipped_soundbank
-from deepmersion.sound import blanket, keys
+from deepmersion.sound import keys
+from deepmersion.sound.names import BLANKET
 
 DESCRIPTION = "soundbank.toml"
 
@@ -36,7 +37,10 @@ class BaseSound:
 
     Attributes
     ----------
-    name : str Identifies the sound in mixes. title : str Shown to people.
+    name : str
+        Identifies the sound in mixes.
+    title : str
+        Shown to people.
     path : Path
         The audio file.
     licence : str
@@ -75,7 +79,7 @@ class BaseSound:
         Places, objects and conditions given in the bank replace those of the kind. None if nothing
         is known; a kind without a name if only places, objects or conditions are.
         """
-        kind = all_kinds()[self.kind] if self.kind else kind_of(self.name, self.title)
+        kind = all_kinds()[self.kind] if self.kind else _kind_by_name(self.name, self.title)
         if self.places is None and self.objects is None and self.conditions is None:
             return kind
         kind = kind or Kind("")
@@ -112,7 +116,7 @@ class SoundBank:
         """Its name for ``--soundbank``; None for the shipped one, which is the default."""
         if self.folder == shipped_soundbank():
             return None
-        if self.name is None and str(self.folder) == blanket.NAME:
+        if self.name is None and str(self.folder) == BLANKET:
             return f"{os.curdir}{os.sep}{self.folder}"
         return self.name or str(self.folder)
 
@@ -135,17 +139,23 @@ class SoundBank:
             When a file cannot be read.
         """
         digest = hashlib.sha256()
-        for sound in self.sounds:
-            heard_as = (sound.gain_db, sound.loudness_lufs, sound.loops)
-            digest.update("\0".join([sound.name, *map(str, heard_as), ""]).encode())
-            try:
-                with sound.path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-            except OSError as error:
-                raise SoundBankError(
-                    f"{sound.path} cannot be read ({reason(error)}); check its permissions"
-                ) from error
+        with ThreadPoolExecutor() as pool:  # to hash is most of the time, and frees Python's lock
+            of_files = pool.map(_digest_of, [sound.path for sound in self.sounds])
+            for sound, of_file in zip(self.sounds, of_files, strict=True):
+                heard_as = (sound.gain_db, sound.loudness_lufs, sound.loops)
+                digest.update("\0".join([sound.name, *map(str, heard_as), ""]).encode())
+                digest.update(of_file)
         return digest.hexdigest()
+
+
+def _digest_of(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise SoundBankError(
+            f"{path} cannot be read ({reason(error)}); check its permissions"
+        ) from error
 
 
 def open_bank(folder: Path | str | None = None) -> SoundBank:
@@ -165,8 +175,10 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
         When the folder is missing or holds no sound, the description is wrong, two sounds have
         one name, or the named bank has not been fetched. The audio itself is not decoded here.
     """
-    if folder == blanket.NAME:
-        return replace(open_bank(blanket.fetched_folder()), name=blanket.NAME)
+    if folder == BLANKET:
+        from deepmersion.sound.blanket import fetched_folder
+
+        return replace(open_bank(fetched_folder()), name=BLANKET)
     folder = shipped_soundbank() if folder is None else Path(folder)
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -260,3 +272,10 @@ def _sound(description: Path, table: dict[str, Any]) -> BaseSound:
         conditions=keys.names(description, table, "conditions", CONDITIONS),
         cuts=keys.cuts(description, table),
     )
+
+
+def _kind_by_name(name: str, title: str) -> Kind | None:
+    # The shipped bank states its kinds, and needs no table of words.
+    from deepmersion.kinds.naming import kind_of
+
+    return kind_of(name, title)

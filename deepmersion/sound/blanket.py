@@ -16,11 +16,9 @@ from deepmersion.fetching.digests import Identity
 from deepmersion.fetching.published import PublishedFile, fetch_once
 from deepmersion.files import whole_file
 from deepmersion.shipped import DATA
+from deepmersion.sound.names import BLANKET
 
-NAME = "blanket"
-"""Its name for `--soundbank`."""
-
-DESCRIPTION = DATA / NAME / "soundbank.toml"
+DESCRIPTION = DATA / BLANKET / "soundbank.toml"
 """Master copy of the bank's soundbank.toml. Beyond the usual keys, it has each recording's size,
 SHA-256, editor and page, and the address of the folder in which they are published."""
 
@@ -38,14 +36,14 @@ def fetched_folder() -> Path:
     folder = _folder()
     if not (folder / DESCRIPTION.name).is_file():
         raise SoundBankError(
-            f"the sound bank {NAME} is not here: run `deepmersion soundbank fetch {NAME}` (a "
-            f"folder of that name is ./{NAME})"
+            f"the sound bank {BLANKET} is not here: run `deepmersion soundbank fetch {BLANKET}` (a "
+            f"folder of that name is ./{BLANKET})"
         )
     return folder
 
 
 def _folder() -> Path:
-    return cache_folder() / NAME
+    return cache_folder() / BLANKET
 
 
 def fetch(on_progress: OnProgress | None = None) -> Path:
@@ -81,11 +79,11 @@ def _files(content: dict[str, Any]) -> list[PublishedFile]:
     return [
         PublishedFile(
             url=content["source"] + sound["file"],
-            filename=f"{NAME}/{sound['file']}",
+            filename=f"{BLANKET}/{sound['file']}",
             size=sound["size"],
             identity=Identity("sha256", sound["sha256"]),
             by_hand=f"copy {names} from there into {{path.parent}} and run "
-            f"`deepmersion soundbank fetch {NAME}` again",
+            f"`deepmersion soundbank fetch {BLANKET}` again",
         )
         for sound in content["sound"]
     ]
