@@ -74,9 +74,9 @@ class Ambience:
         """One sentence per sound of the best mix on why it was chosen; empty if not requested."""
         if self.explanation is None:
             return ()
-        reasons = self.explanation.reasons
         from deepmersion.matching.words import sentence
 
+        reasons = self.explanation.reasons
         return tuple(sentence(self._titles[name], listed) for name, listed in reasons.items())
 
     @property

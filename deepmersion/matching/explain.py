@@ -162,8 +162,8 @@ def explain(index: SoundIndex, seen: Seen, winner: Match, runner_up: Match | Non
     heard, known = {}, {}
     if runner_up is not None:
         heard = {
-            label_set: _heard(index, label_set, shown, _weights(index, winner))
-            - _heard(index, label_set, shown, _weights(index, runner_up))
+            label_set: _heard(index, label_set, shown, composition(index, winner.entry))
+            - _heard(index, label_set, shown, composition(index, runner_up.entry))
             for label_set, shown in seen.evidence.items()
         }
         shares = power_shares(index.gains[[winner.entry, runner_up.entry]])
@@ -231,10 +231,6 @@ def _named(
 def _is_likely(p: float, n_classes: int) -> bool:
     """Return whether a photo shows a class: that it lacks one is not said as a reason."""
     return p > 1 / n_classes
-
-
-def _weights(index: SoundIndex, match: Match) -> dict[int, float]:
-    return composition(index, match.entry)
 
 
 def _heard(

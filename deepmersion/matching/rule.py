@@ -55,9 +55,6 @@ from deepmersion.index.file import SoundIndex
 from deepmersion.index.scan import LinearForm, lowest
 from deepmersion.labels import SharedClasses, project
 
-HEADS = ("objects", "scenes")
-"""The two label sets: ImageNet's objects and the Places networks' scenes."""
-
 SOUNDS_SHARE = 0.95
 """α: how much the sounds by themselves count, the rest being for the mix as a whole."""
 
@@ -294,7 +291,7 @@ def search(
     ----------
     index : SoundIndex
     evidence : mapping of str to Evidence
-        By label set (`HEADS`), one or both; the same photos in each.
+        By label set (`request.LABEL_SETS`), one or both; the same photos in each.
     top : int
         How many mixes.
     known : ndarray, shape = (sounds, photos), float64, optional
