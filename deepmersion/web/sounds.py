@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from deepmersion.files import whole_file
 from deepmersion.sound.bank import BaseSound, SoundBank
 from deepmersion.sound.cuts import find_cuts
 from deepmersion.sound.keys import Cuts
@@ -195,10 +196,8 @@ def _write_loop(sound: BaseSound, path: Path) -> None:
     import soundfile
 
     samples = load_loop(sound) * np.float32(10 ** (-LOOP_HEADROOM_DB / 20))
-    temporary = path.with_suffix(".partial")
-    try:
-        soundfile.write(temporary, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_24")
-    except soundfile.SoundFileError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(str(error)) from error
-    temporary.replace(path)
+    with whole_file(path) as temporary:
+        try:
+            soundfile.write(temporary, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_24")
+        except soundfile.SoundFileError as error:
+            raise OSError(str(error)) from error
