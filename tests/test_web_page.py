@@ -63,7 +63,7 @@ def test_mute_silences_it_and_the_space_bar_does_too(open_page: Open, china_jpg:
 
 def test_the_level_is_that_of_the_command(open_page: Open) -> None:
     """The page plays at -27 LUFS, as files are written; white noise is the steadiest."""
-    page = open_page("#mix=white-noise=0.3")
+    page = open_page("#mix=white-noise=1")
     touch(page)
     wait_until_settled(page, 1)
     samples, _ = soundfile.read(soundbank_file("white-noise"), stop=10 * 44_100)

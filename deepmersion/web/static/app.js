@@ -41,10 +41,11 @@ function trouble(error) {
  * Play a mix, and say so.
  * @param {import("./mix.js").Mix} mix
  * @param {string} why
- * @param {{touched?: boolean, live?: boolean}} how - Whether a slider is being moved, and whether
- *   the camera asked for it: then what was paused, or ended by the timer, stays so.
+ * @param {{touched?: boolean, rebase?: boolean, live?: boolean}} how - Whether a slider is being
+ *   moved, whether the mix is to have the common loudness, and whether the camera asked for it:
+ *   then what was paused, or ended by the timer, stays so.
  */
-async function play(mix, why, { touched = false, live = false } = {}) {
+async function play(mix, why, { touched = false, rebase = false, live = false } = {}) {
   const paused = state.mix.size > 0 && !player.playing;
   state.mix = mix;
   mixes.putInAddress(mix);
@@ -57,7 +58,7 @@ async function play(mix, why, { touched = false, live = false } = {}) {
   announce(words);
   if (!touched) $("status").textContent = `${words}. ${$("why").textContent}`;
   try {
-    const changing = player.setMix(mix, touched);
+    const changing = player.setMix(mix, { touched, rebase });
     if (!(live && paused)) player.play();
     await changing;
   } catch (error) {
@@ -76,7 +77,7 @@ function choose(rank, live = false) {
   const why = rank === 0 ? because(state.record, chatter)
     : chatter ? "One of the mixes that fit best."
     : Number(behind) ? `Fits less well: ${behind} nats behind the first mix.` : "Fits as well as the first mix.";
-  return play(mixOf(match), why, { live });
+  return play(mixOf(match), why, { rebase: true, live });
 }
 
 /** Show the mixes that do not play. The focus stays where it was. */
@@ -187,7 +188,7 @@ function listenToControls() {
   $("randomise").addEventListener("click", () => {
     state.chosen = -1;
     showAlternatives();
-    play(mixes.random(bank.names), "Drawn at random.");
+    play(mixes.random(bank.names), "Drawn at random.", { rebase: true });
   });
   for (const id of ["use-objects", "use-scenes", "chatter-on", "chatter"]) {
     $(id).addEventListener("change", again);

@@ -1,4 +1,4 @@
-/** The sound bank: each sound is fetched and decoded when it is first needed, and once. */
+/** The sound bank: each sound is fetched and decoded when it is needed, and kept for a while. */
 import { Trouble, bytes, cuts } from "./server.js";
 
 /** What is decoded first: of the shipped sounds some nine seconds. */
@@ -6,6 +6,25 @@ const HEAD_BYTES = 128 * 1024;
 
 /** A shorter beginning may end before the whole is there. */
 const LEAST_HEAD_S = 3;
+
+/**
+ * Sounds that do not play but stay decoded, for who goes back to one of them. Each takes about
+ * 40 MB, and is decoded anew in a second.
+ */
+export const N_SPARE = 4;
+
+/**
+ * Free a buffer's samples at once. Browsers do not count them when they decide whether to collect
+ * what is no longer used, so that hundreds of megabytes would lie about; what is sent to a port that
+ * is closed is gone.
+ * @param {AudioBuffer} buffer - Is silent from now on.
+ */
+export function release(buffer) {
+  const { port1, port2 } = new MessageChannel();
+  port2.close();
+  port1.postMessage(null, Array.from({ length: buffer.numberOfChannels }, (_, i) => buffer.getChannelData(i).buffer));
+  port1.close();
+}
 
 export class Bank {
   /**
@@ -50,10 +69,25 @@ export class Bank {
     if (!this.loaded.has(name)) {
       const loading = this.decode(this.sounds.get(name));
       this.loaded.set(name, loading);
-      loading.catch(() => this.loaded.delete(name)); // it may be had the next time
+      loading.catch(() => { // it may be had the next time
+        if (this.loaded.get(name) === loading) this.loaded.delete(name);
+      });
     }
     return this.loaded.get(name);
   };
+
+  /**
+   * Let go of what is decoded, except for some sounds and the last few that were among them.
+   * @param {Set<string>} names - With all that plays: what is let go is silent.
+   */
+  keep(names) {
+    const loaded = [...this.loaded];
+    const spare = loaded.filter(([name]) => !names.has(name)).slice(-N_SPARE);
+    this.loaded = new Map([...spare, ...loaded.filter(([name]) => names.has(name))]);
+    for (const [name, loading] of loaded) {
+      if (!this.loaded.has(name)) loading.then(({ buffer }) => release(buffer), () => {});
+    }
+  }
 
   async decode(sound) {
     const spans = sound.cuts ?? (await cuts(sound.name));

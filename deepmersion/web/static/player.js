@@ -21,6 +21,12 @@ const MUTE_S = 0.05;
 const LIMIT_DB = -3;
 const LIMIT_RATIO = 20;
 
+/**
+ * How much louder than the common loudness a mix may become, in dB: four sounds at 1 instead of
+ * one. What goes beyond it makes all of the mix softer.
+ */
+export const MOST_OVER_DB = 6;
+
 /** @param {number} db */
 const linear = (db) => 10 ** (db / 20);
 
@@ -37,13 +43,23 @@ export class Player extends EventTarget {
     this.bank = bank;
     this.playing = false;
     this.muted = false;
+    /** @type {import("./mix.js").Mix} */
+    this.mix = new Map();
+    /** @type {Set<string>} Sounds of the mix that are not to be heard. */
+    this.mutedSounds = new Set();
+    /**
+     * A sound's gain is its level in the mix times this. At 1, a sound at level 1 has the common
+     * loudness by itself, which holds until a mix is chosen with `rebase`.
+     */
+    this.trim = 1;
     /** @type {Map<string, Voice>} */
     this.voices = new Map();
+    this.samples = new Float32Array(2048);
     this.gate = new Fade(context, 0);
     this.timer = new Fade(context, 1);
     this.volume = new GainNode(context);
     this.silencer = new Fade(context, 1);
-    this.meter = new AnalyserNode(context, { fftSize: 2048 });
+    this.meter = new AnalyserNode(context, { fftSize: this.samples.length });
     const limiter = new DynamicsCompressorNode(context, {
       threshold: LIMIT_DB, ratio: LIMIT_RATIO, knee: 0, attack: 0.002, release: 0.2,
     });
@@ -56,11 +72,39 @@ export class Player extends EventTarget {
 
   /**
    * Go over to another mix. Resolves when it plays.
+   *
+   * Levels are absolute: a sound at 0.1 is 20 dB softer than at 1, whatever else plays.
    * @param {import("./mix.js").Mix} mix
-   * @param {boolean} touched - Whether a hand is on a slider, which wants to hear it at once.
+   * @param {object} [how]
+   * @param {boolean} [how.touched] - Whether a hand is on a slider, which wants to hear it at once.
+   * @param {boolean} [how.rebase] - Whether this mix is to have the common loudness, with all of
+   *   its sounds heard. Mixes that follow are as much louder or softer as their levels say.
    */
-  async setMix(mix, touched = false) {
-    const wanted = (this.wanted = this.levels(mix));
+  setMix(mix, { touched = false, rebase = false } = {}) {
+    this.mix = new Map([...mix].filter(([, level]) => level > 0));
+    if (rebase) {
+      this.mutedSounds.clear();
+      if (this.mix.size) this.trim = 1 / this.amplitude();
+    }
+    return this.hear(touched);
+  }
+
+  /**
+   * Leave a sound out of what is heard, or let it be heard again, until a mix is chosen with
+   * `rebase`. The others stay as loud as they are.
+   * @param {string} name
+   * @param {boolean} muted
+   */
+  muteSound(name, muted) {
+    if (muted) this.mutedSounds.add(name);
+    else this.mutedSounds.delete(name);
+    return this.hear(true);
+  }
+
+  /** Let the mix be heard as it is now. */
+  async hear(touched) {
+    const wanted = (this.wanted = this.gains());
+    this.letGo();
     const loading = [...wanted.keys()].map((name) => this.voice(name, wanted));
     // Where nothing plays yet, each sound begins as soon as it is there.
     if (![...this.voices.values()].some(({ fade }) => fade.target > 0)) {
@@ -71,15 +115,25 @@ export class Player extends EventTarget {
     }
   }
 
+  /** Return the mix's RMS beside that of one sound at 1: powers of different sounds add up. */
+  amplitude() {
+    const { sounds } = this.bank;
+    return Math.hypot(...[...this.mix].map(([name, level]) => level * linear(sounds.get(name).gain_db)));
+  }
+
   /**
-   * Return the sounds' gains at the common loudness: powers of different sounds add up.
-   * @param {import("./mix.js").Mix} mix
+   * Return the gains of the sounds that are to be heard.
    * @returns {Map<string, number>}
    */
-  levels(mix) {
-    let power = 0;
-    for (const [name, gain] of mix) power += (gain * linear(this.bank.sounds.get(name).gain_db)) ** 2;
-    return new Map([...mix].filter(([, gain]) => gain > 0).map(([name, gain]) => [name, gain / Math.sqrt(power)]));
+  gains() {
+    const trim = Math.min(this.trim, linear(MOST_OVER_DB) / this.amplitude());
+    const heard = [...this.mix].filter(([name]) => !this.mutedSounds.has(name));
+    return new Map(heard.map(([name, level]) => [name, level * trim]));
+  }
+
+  /** Let the bank forget what neither plays nor is about to. */
+  letGo() {
+    this.bank.keep(new Set([...this.mix.keys(), ...this.voices.keys()]));
   }
 
   /** Begin to play a sound, silent as yet, unless it plays already. */
@@ -107,6 +161,7 @@ export class Player extends EventTarget {
         if (voice.fade.target > 0) return;
         voice.end();
         if (this.voices.get(name) === voice) this.voices.delete(name);
+        this.letGo();
       });
     }
     if (wanted.size) performance.mark("sound");
@@ -167,9 +222,10 @@ export class Player extends EventTarget {
 
   /** Return the level that leaves for the speakers just now: its RMS, of full scale 1. */
   level() {
-    const samples = new Float32Array(this.meter.fftSize);
-    this.meter.getFloatTimeDomainData(samples);
-    return Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length);
+    this.meter.getFloatTimeDomainData(this.samples);
+    let power = 0;
+    for (const sample of this.samples) power += sample * sample;
+    return Math.sqrt(power / this.samples.length);
   }
 
   changed() {

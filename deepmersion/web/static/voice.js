@@ -6,6 +6,7 @@
  *   stretch ─> share ─┼─> ebb ─> fade ─> the mix
  *   stretch ─> share ─┘
  */
+import { release } from "./bank.js";
 import { EBB, Ebb, STEP_S } from "./ebb.js";
 import { Fade } from "./fade.js";
 import { SHORTEST_S, Stretches } from "./stretches.js";
@@ -73,6 +74,7 @@ export class Voice {
     source.addEventListener("ended", () => {
       this.sources.delete(source);
       share.disconnect();
+      source.buffer = null;
       this.schedule();
     });
     return { source, share };
@@ -83,12 +85,15 @@ export class Voice {
     if (this.ended) return;
     const at = this.exact(Math.max(this.begin, this.context.currentTime + SOON_S));
     const { source, share } = this.head;
+    const head = source.buffer;
     this.chain(buffer, cuts, at, (at - this.begin) % buffer.duration);
     for (const [{ gain }, from, to] of [[share, 1, 0], [this.last.share, 0, 1]]) {
       gain.setValueAtTime(from, at);
       gain.linearRampToValueAtTime(to, at + HANDOVER_S);
     }
     source.stop(at + HANDOVER_S);
+    source.addEventListener("ended", () => release(head));
+    this.head = null;
     this.schedule();
   }
 
