@@ -15,11 +15,13 @@ Public names are imported on first use, which keeps ``import deepmersion`` fast.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from deepmersion.version import __version__
 
+TYPE_CHECKING = False  # that of typing, whose import would take longer than all of this file
 if TYPE_CHECKING:
+    from typing import Any
+
     from deepmersion.ambience import Ambience as Ambience
     from deepmersion.errors import DeepmersionError as DeepmersionError
     from deepmersion.indexing import build_index as build_index

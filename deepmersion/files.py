@@ -6,9 +6,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from deepmersion.errors import DeepmersionError, reason
+from deepmersion.undo import undone
 
 
 def real_path(path: Path) -> Path:
@@ -69,12 +71,14 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     real = real_path(path)
     temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
-    try:
+    with undone(partial(_delete, temporary)):
         yield temporary
         install(temporary, real)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+
+
+def _delete(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()
 
 
 def install(temporary: Path, path: Path) -> None:

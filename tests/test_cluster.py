@@ -346,7 +346,7 @@ def test_ctrl_c_at_the_command(cluster: LocalCluster, folder: Path, tmp_path: Pa
         _, stderr = process.communicate(timeout=TIMEOUT_S)
     finally:
         process.kill()
-    assert process.returncode == 1
+    assert process.returncode == -signal.SIGINT
     assert (
         stderr.decode().splitlines()[-1].startswith("Stopped. Run the same command with --resume")
     )

@@ -23,7 +23,7 @@ FLOORS = [
     {"weights", "index", "sound"},
     {"kinds", "fetching"},
     {"files", "labels", "request", "torch_device"},
-    {"shipped", "version", "errors", "callbacks"},
+    {"shipped", "version", "errors", "callbacks", "undo"},
 ]
 """Folders and modules of the package, from the top down. Each imports from lower floors only."""
 

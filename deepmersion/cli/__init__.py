@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import gc
 import io
-import signal
 import sys
 import warnings
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import Any
 
 import click
 
-from deepmersion.cli.exits import Stopped, leave, one_line_error, stopping_signals, system_error
+from deepmersion.cli.exits import leave, one_line_error, system_error
 from deepmersion.cli.streams import discard_stdout
 from deepmersion.errors import DeepmersionError
 from deepmersion.version import __version__
@@ -75,8 +74,6 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except DeepmersionError as error:
             raise one_line_error(error) from error
-        except KeyboardInterrupt:
-            raise Stopped from None
         except BrokenPipeError:
             # The reader of the pipe has gone: the normal end of an endless stream.
             discard_stdout()
@@ -89,17 +86,10 @@ class LazyGroup(click.Group):
             ) from error
 
 
-def _terminated(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="deepmersion")
 def main() -> None:
     """Turn a photo of where you are into an ambient sound that belongs there."""
-    for number in stopping_signals():
-        if number != signal.SIGINT:  # Python's own handler does the same, unless it is ignored
-            signal.signal(number, _terminated)
     # Python's last garbage collection would walk all of PyTorch, which takes most of a second.
     atexit.register(gc.freeze)
     # Pillow warns about trifles such as odd EXIF data. The filter is set once for the whole

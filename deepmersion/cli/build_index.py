@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
-from deepmersion.cli.exits import Stopped
 from deepmersion.cli.options import PATH, SOUND_BANK
 from deepmersion.cli.progress import progress_bar
+from deepmersion.cli.signals import ending
+
+STOPPED = "Stopped. Run the same command with --resume to continue."
 
 
 @click.command("build-index")
@@ -67,26 +69,25 @@ def build_index(
     """  # noqa: D301  (click looks for the sign itself)
     from deepmersion import indexing
 
-    try:
-        with ExitStack() as fetching, progress_bar("Listening", "mix") as on_progress:
-            on_fetch = fetching.enter_context(
-                progress_bar("Fetching SoundNet", "B", unit_scale=True)
-            )
+    with (
+        ending(STOPPED),
+        ExitStack() as fetching,
+        progress_bar("Listening", "mix") as on_progress,
+    ):
+        on_fetch = fetching.enter_context(progress_bar("Fetching SoundNet", "B", unit_scale=True))
 
-            def on_mix(done: int, total: int) -> None:
-                fetching.close()
-                on_progress(done, total)
+        def on_mix(done: int, total: int) -> None:
+            fetching.close()
+            on_progress(done, total)
 
-            indexing.build_index(
-                output,
-                soundbank,
-                max_layers=max_layers,
-                resume=resume,
-                device=device,
-                dask=dask,
-                on_progress=on_mix,
-                on_fetch=on_fetch,
-            )
-    except KeyboardInterrupt:
-        raise Stopped("Stopped. Run the same command with --resume to continue.") from None
+        indexing.build_index(
+            output,
+            soundbank,
+            max_layers=max_layers,
+            resume=resume,
+            device=device,
+            dask=dask,
+            on_progress=on_mix,
+            on_fetch=on_fetch,
+        )
     click.echo(f"Wrote {output}", err=True)

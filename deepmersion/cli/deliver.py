@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
 import numpy as np
 
-from deepmersion.cli.exits import stopping_signals
 from deepmersion.cli.progress import progress_bar
+from deepmersion.cli.signals import ending
 from deepmersion.cli.streams import quiet_libraries
 from deepmersion.sound.playback import STOP_FADE_S
 from deepmersion.sound.recording import SAMPLE_RATE
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
     from deepmersion.cli.sound_options import SoundOptions
     from deepmersion.sound.bank import SoundBank
     from deepmersion.sound.renderer import Renderer
-
-STOP_S = 0.7
-"""Seconds for the fade to pass through a pipe, whose reader may have stopped."""
 
 
 class Sound(Protocol):
@@ -89,7 +85,7 @@ def _write(path: Path, sound: Sound) -> None:
 
     n_samples = sound.n_samples
     assert n_samples is not None
-    with progress_bar("Writing", "s") as on_progress:
+    with ending(), progress_bar("Writing", "s") as on_progress:
         write_file(
             path,
             sound.blocks(),
@@ -103,47 +99,17 @@ def _write(path: Path, sound: Sound) -> None:
 def _pipe(sound: Sound) -> None:
     from deepmersion.sound.output import write_wav_stream
 
-    try:
-        with _stopping(lambda: sound.finish(STOP_FADE_S)):
-            write_wav_stream(sys.stdout.buffer, sound.blocks(), SAMPLE_RATE, sound.n_samples)
-    except KeyboardInterrupt:
-        return  # a second Ctrl-C, or the reader of the pipe has stopped
-
-
-@contextmanager
-def _stopping(on_stop: Callable[[], None]) -> Iterator[None]:
-    """Call a function on the first stopping signal; interrupt on the second, or after `STOP_S`."""
-
-    def stop(_number: int, _frame: object) -> None:
-        for number in signals:
-            signal.signal(number, interrupt)
-        if hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGALRM, interrupt)
-            signal.setitimer(signal.ITIMER_REAL, STOP_S)
-        on_stop()
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    signals = stopping_signals()
-    before = [signal.signal(number, stop) for number in signals]
-    try:
-        yield
-    finally:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
+    with ending("", code=0, by=lambda: sound.finish(STOP_FADE_S)):
+        write_wav_stream(sys.stdout.buffer, sound.blocks(), SAMPLE_RATE, sound.n_samples)
 
 
 def _play(sound: Sound, options: SoundOptions) -> None:
     from deepmersion.sound.playback import play
 
-    try:
+    stop = threading.Event()
+    with ending("", code=0, by=stop.set):
         click.echo("Playing; Ctrl-C ends it.", err=True)
         with quiet_libraries():
-            ended = play(sound.blocks(), SAMPLE_RATE, options.output_device)
-    except KeyboardInterrupt:
-        return  # Ctrl-C before any sound; later ones fade out
+            ended = play(sound.blocks(), SAMPLE_RATE, options.output_device, stop)
     if options.verbose:
         click.echo(f"Underruns: {ended.n_underruns}", err=True)

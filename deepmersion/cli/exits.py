@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import suppress
-from typing import IO, Any
 
 import click
 
@@ -17,24 +15,6 @@ class WrongRequest(click.ClickException):
     """A request that cannot be met; shown without click's usage hint."""
 
     exit_code = 2
-
-
-class Stopped(click.ClickException):
-    """The command was stopped (`stopping_signals`) before it finished: exit code 1."""
-
-    def __init__(self, message: str = "Stopped.") -> None:
-        super().__init__(message)
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message without ``Error:``."""
-        click.echo(self.message, file=file or sys.stderr)
-
-
-def stopping_signals() -> tuple[signal.Signals, ...]:
-    """Return the signals that stop the command: Ctrl-C, SIGTERM, and a closed terminal."""
-    closed = getattr(signal, "SIGHUP", None)  # missing on Windows, ignored under `nohup`
-    ignored = closed is None or signal.getsignal(closed) is signal.SIG_IGN
-    return (signal.SIGINT, signal.SIGTERM, *(() if ignored else (closed,)))
 
 
 def one_line_error(error: DeepmersionError) -> click.ClickException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,7 @@ import click
 
 from deepmersion.cli.exits import abandon_threads
 from deepmersion.cli.matcher_options import matcher_options
+from deepmersion.cli.signals import ending
 from deepmersion.errors import ServerError
 
 PORT = 8017
@@ -80,7 +82,9 @@ def serve(
             if open_page:
                 click.launch(address)
 
-        serve(matcher, listener, host, Limits(), on_ready)
+        stop = threading.Event()
+        with ending("", code=0, by=stop.set):
+            serve(matcher, listener, host, Limits(), on_ready, stop)
     # A network may still be processing a large photo whose result is no longer needed.
     abandon_threads()
 

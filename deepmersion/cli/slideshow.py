@@ -13,6 +13,7 @@ import click
 from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.exits import abandon_threads
 from deepmersion.cli.report import Report
+from deepmersion.cli.signals import ending
 from deepmersion.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -106,11 +107,9 @@ class ChangingScenes:
     def _first(self, found: Iterator[Ambience]) -> Ambience | None:
         if self.watched is None:
             return next(found, None)
-        try:
+        with ending("", code=0):  # the way to end it, even before the first photo
             click.echo(f"Watching {self.watched}; Ctrl-C ends it.", err=True)
             return next(found, None)
-        except KeyboardInterrupt:
-            return None  # the way to end it, even before the first photo
 
     def _follow(
         self,

@@ -54,7 +54,7 @@ class Playback:
     n_underruns : int
         Times that the sound card ran out of samples and played silence.
     interrupted : bool
-        True if it was stopped with Ctrl-C.
+        True if it was stopped.
     """
 
     n_underruns: int
@@ -127,9 +127,12 @@ def _reason(error: Exception) -> str:
 
 
 def play(
-    blocks: Iterable[np.ndarray], sample_rate: int, device: str | int | None = None
+    blocks: Iterable[np.ndarray],
+    sample_rate: int,
+    device: str | int | None = None,
+    stop: threading.Event | None = None,
 ) -> Playback:
-    """Play a stream until its end, or until Ctrl-C, which fades it out.
+    """Play a stream until its end, or until it is stopped, which fades it out.
 
     Parameters
     ----------
@@ -139,6 +142,8 @@ def play(
         In Hz.
     device : str, int or None
         Output device by name or number; None for the system's default.
+    stop : threading.Event, optional
+        Set to stop it.
 
     Raises
     ------
@@ -150,7 +155,7 @@ def play(
         rate = _device_rate(sounddevice, device, sample_rate)
     if rate != sample_rate:
         blocks = _resampled(blocks, sample_rate, rate)
-    return _play(sounddevice, blocks, rate, device)
+    return _play(sounddevice, blocks, rate, device, stop or threading.Event())
 
 
 @contextmanager
@@ -184,34 +189,39 @@ def _resampled(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterat
 
 
 def _play(
-    sounddevice: ModuleType, blocks: Iterable[np.ndarray], rate: int, device: str | int | None
+    sounddevice: ModuleType,
+    blocks: Iterable[np.ndarray],
+    rate: int,
+    device: str | int | None,
+    stop: threading.Event,
 ) -> Playback:
     ring = Ring(round(BUFFER_S * rate))
     feeder = Feeder(blocks, ring, round(PRIME_S * rate))
-    speaker = _Speaker(ring, rate, sounddevice.CallbackStop)
+    speaker = _Speaker(ring, rate, sounddevice.CallbackStop, stop)
     feeder.start()
     try:
-        feeder.primed.wait()
-        with _stream(sounddevice, speaker, rate, device):
-            speaker.wait()
-    except KeyboardInterrupt:
-        speaker.fade.begun = True  # a second one, or one before anything is heard
+        while not (feeder.primed.wait(POLL_S) or stop.is_set()):
+            pass
+        if not stop.is_set():
+            with _stream(sounddevice, speaker, rate, device):
+                speaker.wait()
     finally:
         feeder.stop()
     if feeder.failure is not None:
         raise feeder.failure
-    if not (ring.drained or speaker.fade.begun):
+    if not (ring.drained or stop.is_set()):
         raise PlaybackError("the output device has disappeared; reconnect it and start again")
-    return Playback(speaker.n_underruns, interrupted=speaker.fade.begun)
+    return Playback(speaker.n_underruns, interrupted=stop.is_set())
 
 
 class _Speaker:
     """The callback that feeds the sound card and stops it after the last sample."""
 
-    def __init__(self, ring: Ring, rate: int, stop: type[Exception]) -> None:
+    def __init__(self, ring: Ring, rate: int, end: type[Exception], stop: threading.Event) -> None:
         self.fade = FadeOut(round(STOP_FADE_S * rate))
         self.ended = threading.Event()
         self._ring = ring
+        self._end = end
         self._stop = stop
         self._n_tail = round(TAIL_S * rate)
         self._n_calls = 0
@@ -231,19 +241,13 @@ class _Speaker:
         self.fade.apply(out)
         self._n_tail -= over * n_samples
         if self._n_tail <= 0:
-            raise self._stop
+            raise self._end
 
     def wait(self) -> None:
-        """Wait until playing has ended, on its own or faded out after Ctrl-C."""
-        try:
-            self._wait()
-        except KeyboardInterrupt:
-            self.fade.begun = True
-            self._wait()
-
-    def _wait(self) -> None:
+        """Wait until playing has ended, on its own or faded out because it was stopped."""
         n_calls, since = self._n_calls, time.monotonic()
         while not self.ended.wait(POLL_S):
+            self.fade.begun = self._stop.is_set()
             if self._n_calls != n_calls:
                 n_calls, since = self._n_calls, time.monotonic()
             elif time.monotonic() - since > STALL_S:

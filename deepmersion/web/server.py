@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import io
 import ipaddress
+import shutil
 import socket
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from deepmersion.errors import RequestError, ServerError, reason
 from deepmersion.pipeline import Matcher
+from deepmersion.undo import undone
 from deepmersion.web.app import make_app
 from deepmersion.web.limits import Limits
 
@@ -91,9 +95,13 @@ class Server(uvicorn.Server):
     ----------
     app : ASGI application
     limits : Limits
+    stop : threading.Event, optional
+        Set to stop it.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+    def __init__(self, app: ASGIApp, limits: Limits, stop: threading.Event | None = None) -> None:
+        self._stop = stop or threading.Event()
+
         class Protocol(PunctualProtocol):
             patience = limits
 
@@ -114,6 +122,15 @@ class Server(uvicorn.Server):
                 h11_max_incomplete_event_size=HEADER_BYTES,
             )
         )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the caller, who sets `stop`."""
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is due ten times a second; return whether to end."""
+        return await super().on_tick(counter) or self._stop.is_set()
 
 
 class _Deadline:
@@ -200,8 +217,9 @@ def serve(
     host: str,
     limits: Limits,
     on_ready: Callable[[], None],
+    stop: threading.Event,
 ) -> None:
-    """Serve the page until Ctrl-C or SIGTERM.
+    """Serve the page until it is stopped.
 
     Parameters
     ----------
@@ -214,26 +232,28 @@ def serve(
     limits : Limits
     on_ready : callable
         Called once the page can be opened.
+    stop : threading.Event
+        Set to stop it.
 
     Raises
     ------
     ServerError
         When no temporary folder can be made for rendered sounds.
     """
-    with (
-        _temporary_folder() as folder,
-        suppress(KeyboardInterrupt),  # uvicorn shuts down cleanly, then raises it again
-    ):
-        server = Server(make_app(matcher, Path(folder), host, limits), limits)
+    with _temporary_folder() as folder:
+        server = Server(make_app(matcher, folder, host, limits), limits, stop)
         on_ready()
         server.run(sockets=[listener])
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
     try:
-        return tempfile.TemporaryDirectory(prefix="deepmersion-", ignore_cleanup_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix="deepmersion-"))
     except OSError as error:
         raise ServerError(
             f"a temporary folder cannot be made ({reason(error)}); "
             "name one in the environment variable TMPDIR"
         ) from error
+    with undone(partial(shutil.rmtree, folder, ignore_errors=True)):
+        yield folder
