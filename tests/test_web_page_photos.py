@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from PIL import ExifTags, Image
 from webpage import (
     FLAGS,
     Open,
     add_photo,
     choose_file,
+    hold_matches,
     mix_of,
     new_page,
     running,
+    wait_until,
     wait_until_decoded,
     wait_until_heard,
     words,
 )
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import Browser, Page, Route
 
 
 def test_a_photo_can_be_dropped_and_pasted(
@@ -38,7 +43,7 @@ def test_a_photo_can_be_dropped_and_pasted(
         document.getElementById('stage').dispatchEvent(event);
     }"""
     page.evaluate(give, ["drop", base64.b64encode(china_jpg.read_bytes()).decode()])
-    page.wait_for_selector("#scenes >> text=temple (east asia)")
+    page.wait_for_selector("#scenes >> text=temple (east asia)", state="attached")
     page.evaluate(give, ["paste", base64.b64encode(flower_jpg.read_bytes()).decode()])
     page.wait_for_selector("#objects >> text=daisy", state="attached")
 
@@ -214,7 +219,7 @@ def test_live_that_is_switched_off_while_the_camera_opens_sends_nothing(open_pag
     assert len([url for url in looks if "/api/match" in url]) == 1
 
 
-def test_live_leaves_a_mix_alone_until_the_choice_changes(
+def test_live_asks_before_it_replaces_what_was_chosen_by_hand(
     open_page: Open, china_jpg: Path, flower_jpg: Path
 ) -> None:
     page = open_page()
@@ -237,10 +242,99 @@ def test_live_leaves_a_mix_alone_until_the_choice_changes(
     page.fill("#live-minutes", "0.05")
     with page.expect_response(re.compile("/api/match")):
         page.click("#live-switch")
-    page.wait_for_timeout(300)
-    assert words(page) == chosen
+    assert page.is_visible("#live-chip")
     page.wait_for_selector("#objects >> text=daisy", state="attached")
-    page.wait_for_function("x => document.getElementById('words').innerText !== x", arg=chosen)
+    page.wait_for_selector("#question")
+    assert words(page) == chosen
+    assert "The camera sees something else" in page.inner_text("#question-text")
     assert page.get_attribute("#play", "aria-label") == "Play"
-    page.click("#play")
+    page.click("#question-yes")
+    page.wait_for_function("x => document.getElementById('words').innerText !== x", arg=chosen)
     wait_until_heard(page)
+
+
+def test_a_second_file_that_is_no_photo_leaves_the_first_alone(
+    open_page: Open, china_jpg: Path, tmp_path: Path
+) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    shows(page, china_jpg)
+    before = [words(page), page.inner_text("#why"), mix_of(page)]
+    (tmp_path / "x.jpg").write_bytes(b"nothing of the kind")
+    choose_file(page, tmp_path / "x.jpg")
+    page.wait_for_selector("#message")
+    assert page.get_attribute("body", "data-state") == "ready"
+    assert [words(page), page.inner_text("#why"), mix_of(page)] == before
+    shows(page, china_jpg)
+    wait_until_heard(page)
+
+
+def test_a_server_that_hangs_can_be_left(
+    open_page: Open, china_jpg: Path, flower_jpg: Path
+) -> None:
+    page = open_page()
+    add_photo(page, china_jpg)
+    before = words(page)
+    held = hold_matches(page)
+    for leave in [lambda: page.click("#cancel"), lambda: page.keyboard.press("Escape")]:
+        choose_file(page, flower_jpg)
+        page.wait_for_selector("#cancel")
+        shows(page, flower_jpg)
+        leave()
+        page.wait_for_selector("body[data-state=ready]")
+        shows(page, china_jpg)
+        assert words(page) == before
+    wait_until(lambda: held, page)
+    wait_until_heard(page)
+
+
+def test_a_large_photo_is_made_smaller_before_it_is_sent(
+    open_page: Open, china_jpg: Path, tmp_path: Path
+) -> None:
+    """Upright, as its EXIF orientation has it, and with the same mix as the photo itself."""
+    page = open_page()
+    sent: list[bytes] = []
+
+    def read(route: Route) -> None:
+        body = route.request.post_data_buffer
+        assert body is not None
+        sent.append(body)
+        route.continue_()
+
+    page.route("**/api/match*", read)
+    add_photo(page, china_jpg)
+    expected = mix_of(page)
+    with Image.open(china_jpg) as photo:
+        large = photo.resize((6_400, 4_270)).transpose(Image.Transpose.ROTATE_90)
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        large.save(tmp_path / "large.jpg", exif=exif, quality=90)
+    add_photo(page, tmp_path / "large.jpg")
+    wait_until(lambda: len(sent) == 2, page)
+    page.wait_for_selector("body[data-state=ready]")
+    with Image.open(io.BytesIO(sent[1])) as image:
+        assert image.size == (1_280, 854)
+    assert len(sent[1]) < 500_000
+    assert mix_of(page).keys() == expected.keys()
+
+
+def shows(page: Page, photo: Path) -> None:
+    """Wait until the stage shows a photo, by the colours of its four quarters."""
+    with Image.open(photo) as image:
+        colours = np.asarray(image.convert("RGB").resize((2, 2), Image.Resampling.BOX)).tolist()
+    page.wait_for_function(
+        """colours => {
+            const canvas = document.getElementById('photo');
+            const [w, h] = [canvas.width >> 1, canvas.height >> 1];
+            if (canvas.hidden || w < 1) return false;
+            const mean = (x, y) => {
+                const { data } = canvas.getContext('2d').getImageData(x, y, w, h);
+                const sums = [0, 0, 0];
+                for (let i = 0; i < data.length; i++) if (i % 4 < 3) sums[i % 4] += data[i];
+                return sums.map(sum => sum / (w * h));
+            };
+            return colours.every((row, y) => row.every((rgb, x) =>
+                mean(x * w, y * h).every((value, i) => Math.abs(value - rgb[i]) < 4)));
+        }""",
+        arg=colours,
+    )

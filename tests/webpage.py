@@ -240,5 +240,5 @@ ADDRESS_SETTLES_MS = 400
 def mix_of(page: Page) -> dict[str, float]:
     """Return the mix in the page's address, asked of the page: Playwright learns of it later."""
     settled = f"new Promise(done => setTimeout(() => done(location.hash), {ADDRESS_SETTLES_MS}))"
-    text = page.evaluate(settled).partition("#mix=")[2]
+    text = page.evaluate(settled).partition("#mix=")[2].partition("&photo=")[0]
     return {name: float(gain) for name, gain in re.findall(r"([^=,]+)=([\d.]+)", text)}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -18,6 +19,7 @@ from deepmersion.errors import DeepmersionError, RequestError, in_one_line
 from deepmersion.pipeline import Matcher
 from deepmersion.web.api import Matching
 from deepmersion.web.downloads import Downloads
+from deepmersion.web.examples import send_example
 from deepmersion.web.limits import Limits
 from deepmersion.web.openapi import description
 from deepmersion.web.safety import Guard, report
@@ -54,7 +56,8 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
 
     routes = [
         Route("/", send_page),
-        Mount("/static", static),
+        Mount("/static", GZipMiddleware(static)),
+        Route("/examples/{name}", send_example),
         Route("/api/openapi.json", send_openapi),
         Route("/api/match", Matching(matcher, limits).match, methods=["POST"]),
         Route("/api/sounds", sounds.listed),

@@ -1,42 +1,14 @@
-/** Controls that show a state: sliders, tabs, transport, media keys, messages. */
-import { element } from "./seen.js";
+/** Controls that show a state: tabs, transport, media keys. */
+import { $ } from "./dom.js";
+import { rememberVolume, volume as rememberedVolume } from "./store.js";
 
-const $ = (id) => document.getElementById(id);
+/** The step of an arrow key, in dB: one that is heard. */
+const VOLUME_STEP_DB = 2;
 
 /** Let a range show how full it is. */
 export function paint(range) {
   const { min, max, value } = range;
   range.style.setProperty("--at", `${(100 * (value - min)) / (max - min)}%`);
-}
-
-/**
- * One slider a sound. Returns what shows a mix on them.
- * @param {Map<string, {title: string}>} sounds
- * @param {(mix: import("./mix.js").Mix) => void} onMove
- */
-export function sliders(sounds, onMove) {
-  const ranges = new Map();
-  for (const [name, { title }] of sounds) {
-    const range = element("input", { type: "range", min: 0, max: 1, step: 0.01, value: 0 });
-    range.dataset.sound = name;
-    range.addEventListener("input", () => {
-      describe(range);
-      onMove(new Map([...ranges].map(([key, { value }]) => [key, Number(value)]).filter(([, gain]) => gain > 0)));
-    });
-    ranges.set(name, range);
-    $("sliders").append(element("label", {}, element("span", {}, title), range));
-  }
-  return (mix) => {
-    for (const [name, range] of ranges) {
-      range.value = mix.get(name) ?? 0;
-      describe(range);
-    }
-  };
-}
-
-function describe(range) {
-  range.ariaValueText = `${Math.round(100 * range.value)} %`;
-  paint(range);
 }
 
 /** Tabs as the ARIA Authoring Practices have them: arrows move, one stop for the tab key. */
@@ -61,34 +33,42 @@ export function tabs() {
   });
 }
 
+/** Show one of the tabs, by its name. */
+export const openTab = (name) => $(`tab-${name}`).click();
+
 /**
- * Play, mute, volume, and the space bar.
+ * Play, mute and volume.
  * @param {import("./player.js").Player} player
+ * @param {() => void} onToggle - Plays, or pauses.
+ * @returns {{louder: (steps: number) => void}}
  */
-export function transport(player) {
-  const toggle = () => (player.heard ? player.pause() : player.play());
-  $("play").addEventListener("click", toggle);
+export function transport(player, onToggle) {
+  $("play").addEventListener("click", onToggle);
   $("mute").addEventListener("click", () => player.mute(!player.muted));
   const volume = $("volume");
+  volume.value = rememberedVolume() ?? volume.value;
   const turn = () => {
     player.setVolume(Number(volume.value));
-    volume.ariaValueText = `${volume.value} dB`;
+    const share = (volume.value - volume.min) / (volume.max - volume.min);
+    volume.ariaValueText = $("volume-value").textContent = `${Math.round(100 * share)} %`;
     paint(volume);
   };
   volume.addEventListener("input", turn);
+  volume.addEventListener("change", () => rememberVolume(volume.value));
   turn();
-  document.addEventListener("keydown", (event) => {
-    // A button that has the focus is pressed by the space bar, and a text wants it.
-    const own = event.target.closest("button, select, dialog, input:not([type=range])");
-    if (event.key !== " " || event.repeat || own) return;
-    event.preventDefault();
-    player.mute(!player.muted);
-  });
   player.addEventListener("change", () => {
     $("play").ariaLabel = player.heard ? "Pause" : "Play";
     $("play").classList.toggle("awaited", player.playing && !player.heard);
     $("mute").ariaPressed = String(player.muted);
+    document.body.classList.toggle("heard", player.heard && !player.muted);
   });
+  return {
+    louder(steps) {
+      volume.value = Number(volume.value) + steps * VOLUME_STEP_DB;
+      turn();
+      rememberVolume(volume.value);
+    },
+  };
 }
 
 /**
@@ -112,12 +92,4 @@ export function mediaKeys(player, onStep) {
     else $("silence").pause();
   });
   return (title) => { session.metadata = new MediaMetadata({ title, artist: "deepmersion" }); };
-}
-
-/** Show a message until it is dismissed; none with an empty text. */
-export function say(text) {
-  const box = $("message");
-  box.classList.toggle("shown", Boolean(text));
-  box.querySelector("p").textContent = text;
-  box.querySelector("button").onclick = () => say("");
 }

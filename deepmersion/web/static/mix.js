@@ -1,11 +1,6 @@
-/** Mixes: gains by sound, their text in the address, and their names in words. */
+/** Mixes: gains by sound, their text, and their names in words. */
 
 /** @typedef {Map<string, number>} Mix Gains above zero, from 0 to 1, by the sound's name. */
-
-const ADDRESS = "#mix=";
-
-/** Browsers let the address be written some hundred times in half a minute; a slider moves faster. */
-const WRITE_AFTER_MS = 300;
 
 /** The grammar, which deepmersion/sound/recipe.py states and reads in the same way. */
 const NAME = /^(?:[^:,=]|:[0-9A-Fa-f]{2})+$/;
@@ -77,34 +72,6 @@ export function fromText(text, names) {
   }
   const loudest = Math.max(1, ...mix.values());
   return new Map([...mix].filter(([, gain]) => gain > 0).map(([name, gain]) => [name, gain / loudest]));
-}
-
-/**
- * Return the text of the mix in the page's address, or null.
- * @returns {string | null}
- */
-export function inAddress() {
-  if (!location.hash.startsWith(ADDRESS)) return null;
-  const text = location.hash.slice(ADDRESS.length);
-  try {
-    return decodeURIComponent(text) || null; // browsers encode what was typed with spaces or accents
-  } catch {
-    return text;
-  }
-}
-
-let writing;
-
-/**
- * Put a mix into the page's address, unless another follows within a moment.
- * @param {Mix} mix
- */
-export function putInAddress(mix) {
-  const text = toText(mix);
-  clearTimeout(writing);
-  writing = setTimeout(() => {
-    history.replaceState(null, "", text ? ADDRESS + text : location.pathname);
-  }, WRITE_AFTER_MS);
 }
 
 /**

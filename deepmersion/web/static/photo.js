@@ -1,10 +1,9 @@
 /** Ways in for a photo: dropped, chosen, pasted, or taken with the camera. */
+import { $ } from "./dom.js";
 import { Trouble } from "./server.js";
 
-const $ = (id) => document.getElementById(id);
-
-/** Longest side of what is shown, in pixels. */
-const SHOWN_SIDE = 1600;
+/** Fingers, not a mouse: a phone has a camera at hand, and nothing is dropped on it. */
+const TOUCH = matchMedia("(hover: none) and (pointer: coarse)");
 
 const JPEG_QUALITY = 0.92;
 
@@ -15,6 +14,12 @@ const JPEG_QUALITY = 0.92;
  */
 export function listen(onPhoto, onTrouble) {
   const stage = $("stage");
+  if (TOUCH.matches) {
+    $("sources").prepend($("camera"));
+    $("camera").classList.add("primary");
+    $("choose").classList.remove("primary");
+    $("camera-words").textContent = "Take a photo";
+  }
   const take = (files) => {
     const photo = [...files].find((file) => file.type.startsWith("image/")) ?? files[0];
     if (photo) onPhoto(photo);
@@ -40,8 +45,8 @@ export function listen(onPhoto, onTrouble) {
   });
   document.addEventListener("paste", (event) => take(event.clipboardData.files));
   $("camera").addEventListener("click", async () => {
-    // Browsers offer a live camera to safe addresses only; a phone's own camera goes everywhere.
-    if (!navigator.mediaDevices) return $("capture").click();
+    // A phone's own camera is the better one, and browsers offer a live one to safe addresses only.
+    if (TOUCH.matches || !navigator.mediaDevices) return $("capture").click();
     try {
       const photo = await viewfinder();
       if (photo) onPhoto(photo);
@@ -115,27 +120,4 @@ export async function snapshot() {
   } finally {
     close(stream);
   }
-}
-
-let latest = null;
-
-/**
- * Show a photo on the stage, as far as the browser can, unless another has followed meanwhile.
- * @param {Blob} photo
- */
-export async function show(photo) {
-  latest = photo;
-  const canvas = $("photo");
-  const image = await createImageBitmap(photo).catch(() => null);
-  if (photo !== latest) return image?.close();
-  if (!image) {
-    canvas.hidden = true; // the server may read what the browser cannot
-    return;
-  }
-  const scale = Math.min(1, SHOWN_SIDE / Math.max(image.width, image.height));
-  canvas.width = Math.round(image.width * scale);
-  canvas.height = Math.round(image.height * scale);
-  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
-  image.close();
-  canvas.hidden = false;
 }

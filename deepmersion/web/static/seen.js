@@ -1,24 +1,11 @@
-/** What is seen in the photo, and why the mix was chosen, in bars, words and a table. */
-const $ = (id) => document.getElementById(id);
+/** What is seen in the photo, in bars; what is wrong can be struck out. */
+import { $, element, icon } from "./dom.js";
 
-/** As many together as objects, so that the two columns are of one height. */
 const N_SCENES = 3;
 const N_CONDITIONS = 2;
 
-/** Classes of each label set in the table of reasons. */
-const N_ROWS = 3;
-
-/**
- * Return an element with children.
- * @param {string} tag
- * @param {object} properties
- * @param {...(Node | string)} children
- */
-export function element(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
+/** What no condition is, which says nothing to a person. */
+const NONE = "other";
 
 /** Return a class's name as a person reads it: `temple/east_asia` is `temple (east asia)`. */
 export function plain(label) {
@@ -26,46 +13,49 @@ export function plain(label) {
   return rest.length ? `${head} (${rest.join(", ")})` : head;
 }
 
-function bar({ label, p }) {
-  const percent = Math.round(100 * p);
+/** @param {number} p */
+export function percent(p) {
+  const whole = Math.round(100 * p);
+  return whole < 1 ? "< 1 %" : `${whole} %`;
+}
+
+function bar({ label, p }, onStrike) {
   const filled = element("i");
   filled.style.width = `${100 * p}%`;
+  const strike = element("button", { type: "button", className: "strike", title: "Not in the photo" }, icon("close"));
+  strike.ariaLabel = `Strike out: ${plain(label)}`;
+  strike.addEventListener("click", () => onStrike(label));
   return element(
     "li", {},
     element("span", { className: "name", title: plain(label) }, plain(label)),
-    element("span", { className: "share" }, percent < 1 ? "< 1 %" : `${percent} %`),
+    element("span", { className: "share" }, percent(p)),
+    strike,
     element("span", { className: "bar", ariaHidden: "true" }, filled),
   );
 }
 
-/** Show what is seen, as `POST /api/match` answers. */
-export function showSeen(record) {
-  $("scenes").replaceChildren(...record.scenes.slice(0, N_SCENES).map(bar));
-  $("conditions").replaceChildren(...record.conditions.slice(0, N_CONDITIONS).map(bar));
-  $("objects").replaceChildren(...record.objects.map(bar));
+function struckOut(label, onPutBack) {
+  const back = element("button", { type: "button" }, element("s", {}, plain(label)), " put back");
+  back.addEventListener("click", () => onPutBack(label));
+  return element("li", {}, back);
+}
+
+/**
+ * Show what is seen, as `POST /api/match` answers.
+ * @param {object} record
+ * @param {string[]} without - What was struck out.
+ * @param {{strike: (label: string) => void, putBack: (label: string) => void}} on
+ */
+export function showSeen(record, without, on) {
+  const fill = (id, readings, n) => {
+    const left = readings.filter(({ label }) => label !== NONE && !without.includes(label));
+    $(id).replaceChildren(...left.slice(0, n).map((reading) => bar(reading, on.strike)));
+  };
+  fill("scenes", record.scenes, N_SCENES);
+  fill("conditions", record.conditions, N_CONDITIONS);
+  fill("objects", record.objects);
+  $("struck").replaceChildren(...without.map((label) => struckOut(label, on.putBack)));
+  $("struck-section").hidden = !without.length;
   const [scene] = record.scenes;
-  $("photo").ariaLabel = `Your photo: ${plain(scene.label)}, ${Math.round(100 * scene.p)} %`;
-}
-
-/** Return in a sentence why the loudest sound was chosen; `showReasons` has the others'. */
-export function because(record, chatter) {
-  if (chatter) return "Every sound, as loud as it fits by itself.";
-  return record.why ? `${record.why[0]}.` : "";
-}
-
-/** Show the classes that decided. */
-export function showReasons(record, chatter) {
-  const found = record.explanation;
-  $("reasons-intro").textContent = found
-    ? `${record.why.slice(1).map((sentence) => `${sentence}. `).join("")}What decided against the runner-up, in nats: what SoundNet hears, what is known of the ${chatter ? "first sound" : "sounds"}, and in all.`
-    : "";
-  const head = ["", "Photo", "Heard", "Known", "Nats"].map((text) => element("th", { scope: "col" }, text));
-  const rows = found ? Object.values(found.contributions).flatMap((some) => some.slice(0, N_ROWS)) : [];
-  const shown = rows.map(({ label, photo, heard, known, nats }) => element(
-    "tr", {},
-    element("td", {}, plain(label)),
-    element("td", {}, photo.toFixed(2)),
-    ...[heard, known, nats].map((n) => element("td", {}, (n < 0 ? "−" : "+") + Math.abs(n).toFixed(2))),
-  ));
-  $("reasons").replaceChildren(...(found ? [element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...shown)] : []));
+  $("photo").ariaLabel = `Your photo: ${plain(scene.label)}, ${percent(scene.p)}`;
 }

@@ -3,27 +3,47 @@
 const LOST =
   "The page cannot reach its server. Start “deepmersion serve” again; what is loaded plays on.";
 
+const HUNG = "The server has not answered for a minute. Try again, or start “deepmersion serve” again.";
+
 const TRIES = 6;
 
+/** Longest wait for an answer to begin. The largest networks take some ten seconds on a slow machine. */
+const PATIENCE_MS = 60_000;
+
+/** Where the server's routes begin, which a proxy may have put under a prefix. */
+const BASE = new URL("..", import.meta.url);
+
 /** A failure with a message for the user. */
-export class Trouble extends Error {}
+export class Trouble extends Error {
+  /**
+   * @param {string} message
+   * @param {number} [status] - Of the server's answer, where it gave one.
+   */
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * Return the address of one of the server's routes, such as `api/sounds`.
+ * @param {string} path - As the server writes it, or relative to the page.
+ */
+export function at(path) {
+  if (path.startsWith(BASE.pathname)) return new URL(path, BASE).href;
+  return new URL(path.replace(/^\//, ""), BASE).href;
+}
 
 /**
  * Ask the server, again after a moment when it is busy.
- * @param {string} address
+ * @param {string} path
  * @param {RequestInit} options
  * @returns {Promise<Response>}
- * @throws {Trouble} When it cannot be reached, or refuses.
+ * @throws {Trouble} When it cannot be reached, does not answer, or refuses.
  */
-async function ask(address, options = {}) {
+async function ask(path, options = {}) {
   for (let n = 1; ; n++) {
-    let answer;
-    try {
-      answer = await fetch(address, options);
-    } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new Trouble(LOST);
-    }
+    const answer = await patiently(at(path), options);
     if (answer.ok) return answer;
     if (answer.status === 503 && n < TRIES) {
       const seconds = Number(answer.headers.get("Retry-After")) || 1;
@@ -31,7 +51,23 @@ async function ask(address, options = {}) {
       continue;
     }
     const { error } = await answer.json().catch(() => ({}));
-    throw new Trouble(sentence(error ?? `the server failed (${answer.status})`));
+    throw new Trouble(sentence(error ?? `the server failed (${answer.status})`), answer.status);
+  }
+}
+
+/** Ask once, and wait for the answer to begin, but not forever. */
+async function patiently(address, options) {
+  const patience = new AbortController();
+  const waiting = setTimeout(() => patience.abort(), PATIENCE_MS);
+  const signal = options.signal ? AbortSignal.any([options.signal, patience.signal]) : patience.signal;
+  try {
+    return await fetch(address, { ...options, signal });
+  } catch (error) {
+    if (patience.signal.aborted) throw new Trouble(HUNG);
+    if (error.name === "AbortError") throw error;
+    throw new Trouble(LOST);
+  } finally {
+    clearTimeout(waiting);
   }
 }
 
@@ -48,28 +84,59 @@ async function body(answer, kind) {
   }
 }
 
+/** Return what sends a photo. */
+function upload(photo, signal) {
+  const type = photo.type.startsWith("image/") ? photo.type : "application/octet-stream";
+  return { method: "POST", body: photo, headers: { "Content-Type": type }, signal };
+}
+
 /** Return the sound bank. */
-export const sounds = async () => body(await ask("/api/sounds"), "json");
+export const sounds = async () => body(await ask("api/sounds"), "json");
 
 /**
  * Return the spans in which a sound may be cut, in seconds.
  * @param {string} name
  * @returns {Promise<[number, number][]>}
  */
-export const cuts = async (name) => body(await ask(`/cuts/${encodeURIComponent(name)}`), "json");
+export const cuts = async (name) => body(await ask(`cuts/${encodeURIComponent(name)}`), "json");
+
+/**
+ * @typedef {object} Wanted What counts when a photo is matched.
+ * @property {string} use - `objects`, `scenes` or both, with a comma.
+ * @property {number | null} chatter
+ * @property {number} top - How many mixes.
+ * @property {string[]} without - Readings that were struck out.
+ * @property {boolean} places - Whether a kept place may answer.
+ */
+
+/** @param {Wanted} wanted */
+function query({ use, chatter, top, without, places }) {
+  const written = new URLSearchParams({ top: String(top), explain: "true", use });
+  if (chatter !== null) written.set("chatter", String(chatter));
+  if (without.length) written.set("without", without.join(","));
+  if (!places) written.set("places", "off");
+  return written;
+}
 
 /**
  * Return what is seen in a photo and the mixes that fit it.
  * @param {Blob} photo
- * @param {{use: string, chatter: number | null, top: number}} wanted - `top` is how many mixes.
+ * @param {Wanted} wanted
  * @param {AbortSignal} signal
  */
 export async function match(photo, wanted, signal) {
-  const query = new URLSearchParams({ top: String(wanted.top), explain: "true", use: wanted.use });
-  if (wanted.chatter !== null) query.set("chatter", String(wanted.chatter));
-  const type = photo.type.startsWith("image/") ? photo.type : "application/octet-stream";
-  const options = { method: "POST", body: photo, headers: { "Content-Type": type }, signal };
-  return body(await ask(`/api/match?${query}`, options), "json");
+  return body(await ask(`api/match?${query(wanted)}`, upload(photo, signal)), "json");
+}
+
+/**
+ * Return where in a photo each sound comes from.
+ * @param {Blob} photo
+ * @param {Wanted} wanted
+ * @returns {Promise<{maps: {sound: string, values: number[][],
+ *   reasons: {label: string, words: string, values: number[][]}[]}[]}>}
+ */
+export async function maps(photo, wanted) {
+  return body(await ask(`api/maps?${query(wanted)}`, upload(photo)), "json");
 }
 
 /**
@@ -92,6 +159,54 @@ export async function bytes(url, n) {
  * @returns {Promise<Blob>}
  */
 export async function rendered(mix, seconds, format, signal) {
-  const query = new URLSearchParams({ mix, duration: String(seconds), format });
-  return body(await ask(`/api/mix?${query}`, { signal }), "blob");
+  const wanted = new URLSearchParams({ mix, duration: String(seconds), format });
+  return body(await ask(`api/mix?${wanted}`, { signal }), "blob");
+}
+
+/** Return one of the pictures that ship with the program. */
+export const example = async (name) => body(await ask(`examples/${name}`), "blob");
+
+/**
+ * @typedef {object} Place
+ * @property {number} id
+ * @property {string} name
+ * @property {string} mix - As text.
+ * @property {string} [thumbnail] - Its address.
+ */
+
+/** @returns {Promise<{where: string | null, places: Place[]}>} */
+export const places = async () => body(await ask("api/places"), "json");
+
+/**
+ * @param {Blob} photo
+ * @param {string} name
+ * @param {string} mix
+ * @returns {Promise<Place>}
+ */
+export async function keep(photo, name, mix) {
+  return body(await ask(`api/places?${new URLSearchParams({ name, mix })}`, upload(photo)), "json");
+}
+
+/** @param {{name?: string, mix?: string}} changed */
+export async function changePlace(id, changed) {
+  await ask(`api/places/${id}?${new URLSearchParams(changed)}`, { method: "PATCH" });
+}
+
+export async function forgetPlace(id) {
+  await ask(`api/places/${id}`, { method: "DELETE" });
+}
+
+/** @param {string} url */
+export const thumbnail = async (url) => body(await ask(url), "blob");
+
+/** @returns {Promise<Blob>} */
+export const exportedPlaces = async () => body(await ask("api/places/export"), "blob");
+
+/**
+ * @param {Blob} file
+ * @returns {Promise<{added: Place[], skipped: {name: string, why: string}[]}>}
+ */
+export async function importPlaces(file) {
+  const options = { method: "POST", body: file, headers: { "Content-Type": "application/json" } };
+  return body(await ask("api/places/import", options), "json");
 }

@@ -1,9 +1,9 @@
 /** The timer, the live camera, and saving a mix. */
+import { openTab } from "./controls.js";
+import { $, download } from "./dom.js";
 import { parse } from "./mix.js";
 import { snapshot } from "./photo.js";
 import { rendered } from "./server.js";
-
-const $ = (id) => document.getElementById(id);
 
 const MINUTE_S = 60;
 
@@ -33,6 +33,22 @@ function countDown(seconds, tell, then) {
   return () => clearInterval(ticking);
 }
 
+/**
+ * Show on the photo what runs, wherever the page is just now; a press leads to it.
+ * @param {string} name - Of the tool.
+ * @param {string} text - Empty when it does not run.
+ */
+function chip(name, text) {
+  const button = $(`${name}-chip`);
+  button.hidden = !text;
+  button.querySelector("span").textContent = text;
+  button.onclick = () => {
+    openTab("more");
+    $(name).scrollIntoView({ block: "nearest" });
+    $(name).querySelector("button").focus();
+  };
+}
+
 /** @param {import("./player.js").Player} player */
 export function timer(player) {
   let stop = null;
@@ -41,6 +57,7 @@ export function timer(player) {
     stop = null;
     $("timer-button").textContent = "Start";
     $("timer-left").textContent = text;
+    chip("timer", "");
   };
   $("timer").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -52,7 +69,11 @@ export function timer(player) {
     const seconds = MINUTE_S * $("timer-minutes").valueAsNumber;
     player.endIn(seconds, Math.min(MAX_FADE_S, FADE_SHARE * seconds));
     $("timer-button").textContent = "Stop";
-    stop = countDown(seconds, (left) => { $("timer-left").textContent = `Silence in ${left}`; }, () => clear("Time is up."));
+    const tell = (left) => {
+      $("timer-left").textContent = `Silence in ${left}`;
+      chip("timer", left);
+    };
+    stop = countDown(seconds, tell, () => clear("Time is up."));
   });
   // Pausing by hand cancels the timer.
   player.addEventListener("change", () => { if (stop && !player.playing) clear(); });
@@ -70,6 +91,7 @@ export function live(onPhoto, onTrouble) {
   const look = async (mine) => {
     try {
       $("live-left").textContent = "Looking";
+      chip("live", "Live");
       const photo = await snapshot();
       if (run !== mine) return;
       await onPhoto(photo, true);
@@ -78,7 +100,11 @@ export function live(onPhoto, onTrouble) {
     }
     if (run !== mine) return;
     const seconds = MINUTE_S * $("live-minutes").valueAsNumber;
-    stop = countDown(seconds, (left) => { $("live-left").textContent = `Next picture in ${left}`; }, () => look(mine));
+    const tell = (left) => {
+      $("live-left").textContent = `Next picture in ${left}`;
+      chip("live", `Live ${left}`);
+    };
+    stop = countDown(seconds, tell, () => look(mine));
   };
   const set = (on) => {
     run = on ? Symbol("run") : null;
@@ -86,6 +112,7 @@ export function live(onPhoto, onTrouble) {
     button.ariaChecked = String(on);
     $("live-minutes").disabled = on;
     $("live-left").textContent = "The sound follows what the camera sees.";
+    chip("live", on ? "Live" : "");
     if (on) look(run);
   };
   $("live").addEventListener("submit", (event) => event.preventDefault());
@@ -115,11 +142,7 @@ export function save(text, onTrouble) {
       const format = $("save-format").value;
       const seconds = MINUTE_S * $("save-minutes").valueAsNumber;
       const file = await rendered(mix, seconds, format, abort.signal);
-      const link = document.createElement("a");
-      link.href = URL.createObjectURL(file);
-      link.download = `${[...parse(mix).keys()].join("-").slice(0, 60)}.${format}`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), MINUTE_S * 1000);
+      download(file, `${[...parse(mix).keys()].join("-").slice(0, 60)}.${format}`);
       end("Saved.");
     } catch (error) {
       end();
