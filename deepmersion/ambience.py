@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,10 @@ import numpy as np
 
 from deepmersion.errors import RequestError
 from deepmersion.matching.rule import Match
+from deepmersion.places.place import Place
 from deepmersion.sound.bank import SoundBank
 from deepmersion.sound.output import FILE_DURATION_S
-from deepmersion.sound.recipe import mix_text, named_gains
+from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
 from deepmersion.sound.recording import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -22,6 +23,47 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 """Version of the records that ``match --json`` prints."""
+
+SIMILARITY_DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """A kept place that a photo shows.
+
+    Attributes
+    ----------
+    place : Place
+    similarity : float
+        To the photo that was kept, from 0 to 1 (`places.recognition`).
+    gains : ndarray, shape = (sounds,), float32, or None
+        The kept mix; None if the bank does not have all of its sounds.
+    problem : str or None
+        Why there are no gains, in one line.
+    """
+
+    place: Place
+    similarity: float
+    gains: np.ndarray | None
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, place: Place, similarity: float, bank: SoundBank) -> Recognised:
+        """Return a place with its mix as gains of the bank's sounds."""
+        try:
+            gains = gains_vector(parse_mix(place.mix), bank.names)
+        except RequestError as error:
+            return cls(place, similarity, None, str(error))
+        return cls(place, similarity, gains)
+
+    def record(self) -> dict[str, Any]:
+        """Return what ``match --json`` prints of it."""
+        return {
+            "id": self.place.id,
+            "name": self.place.name,
+            "mix": self.place.mix,
+            "similarity": round(self.similarity, SIMILARITY_DECIMALS),
+        }
 
 
 @dataclass(frozen=True)
@@ -46,6 +88,13 @@ class Ambience:
         The reasons for the best mix (`matching.explain`), if requested.
     heatmap : Heatmap or None
         Where in the photo its sounds come from, if that was asked for.
+    without : tuple of str
+        The readings that were struck out.
+    place : Recognised or None
+        The kept place that the photo shows. Its mix is what is played; the matches are what would
+        be without it.
+    signature : ndarray, shape = (1280,), float32
+        What a place is recognised by (`places.recognition.signature`).
     """
 
     photo: str
@@ -58,6 +107,9 @@ class Ambience:
     bank: SoundBank
     explanation: Explanation | None = None
     heatmap: Heatmap | None = None
+    without: tuple[str, ...] = ()
+    place: Recognised | None = None
+    signature: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
 
     @property
     def best(self) -> Match:
@@ -65,9 +117,15 @@ class Ambience:
         return self.matches[0]
 
     @property
+    def gains(self) -> np.ndarray:
+        """What is played, float32 [sounds]: the mix of a recognised place, else the best match."""
+        kept = None if self.place is None else self.place.gains
+        return self.best.gains if kept is None else kept
+
+    @property
     def sounds(self) -> dict[str, float]:
-        """The best mix: gains by name, the loudest first."""
-        return named_gains(self.best.gains, self.bank.names)
+        """What is played: gains by name, the loudest first."""
+        return named_gains(self.gains, self.bank.names)
 
     @property
     def why(self) -> tuple[str, ...]:
@@ -84,16 +142,16 @@ class Ambience:
         return {sound.name: sound.title for sound in self.bank.sounds}
 
     def blocks(self, **options: Any) -> Iterator[np.ndarray]:
-        """Return the best mix as a stream, float32 [samples, 2] a block, at 44,100 Hz.
+        """Return what is played as a stream, float32 [samples, 2] a block, at 44,100 Hz.
 
         Options are passed to `deepmersion.sound.renderer.Renderer`.
         """
         from deepmersion.sound.renderer import Renderer
 
-        return Renderer(self.bank, self.best.gains, **options).blocks()
+        return Renderer(self.bank, self.gains, **options).blocks()
 
     def write(self, path: Path | str, duration_s: float = FILE_DURATION_S, **options: Any) -> None:
-        """Write the best mix to an audio file (.wav, .flac, .ogg or .mp3).
+        """Write what is played to an audio file (.wav, .flac, .ogg or .mp3).
 
         Parameters
         ----------
@@ -143,7 +201,7 @@ class Ambience:
 
     def record(self, output: str | None = None) -> dict[str, Any]:
         """Return the ambience as ``match --json`` prints it."""
-        record = {
+        record: dict[str, Any] = {
             "schema": SCHEMA,
             "photo": self.photo,
             "networks": self.networks,
@@ -162,8 +220,14 @@ class Ambience:
                 }
                 for rank, match in enumerate(self.matches, 1)
             ],
+            "without": list(self.without),
+            "place": None,
             "output": output,
         }
+        if self.place is not None and self.place.problem is None:
+            record["place"] = self.place.record()
+        elif self.place is not None:
+            record["place_problem"] = f"{self.place.place.name}: {self.place.problem}"
         if self.explanation is not None:
             record["why"] = list(self.why)
             record["explanation"] = asdict(self.explanation)

@@ -57,6 +57,18 @@ class ClusterError(DeepmersionError):
     """A dask cluster cannot be reached, or its workers cannot do the work."""
 
 
+class PlacesError(DeepmersionError):
+    """The kept places cannot be read or changed."""
+
+
+class NameTakenError(PlacesError):
+    """A place of that name is kept already."""
+
+
+class NoPlaceError(PlacesError):
+    """There is no such kept place."""
+
+
 class OutputError(DeepmersionError):
     """A sound or picture cannot be written to the requested place."""
 

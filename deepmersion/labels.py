@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 
+from deepmersion.errors import RequestError
 from deepmersion.shipped import DATA
 
 CLASSES = {"objects": 1000, "scenes": 401}
 """Number of classes of SoundNet's heads: ImageNet's, and those of Places2's first release."""
 
 LABELS = DATA / "labels"
+
+N_NEAR = 3
+"""Similar names that are offered for an unknown one."""
+
+MAX_SHOWN = 40
+"""Letters of an unknown name that are shown."""
 
 SAME_PLACE = {
     "bayou": "swamp",
@@ -48,7 +55,9 @@ cliff, nor a cathedral any church, and such classes have no counterpart.
 """
 
 
-def likeliest(probs: np.ndarray, labels: Sequence[str], n: int) -> tuple[tuple[str, float], ...]:
+def likeliest(
+    probs: np.ndarray, labels: Sequence[str], n: int, but: Collection[int] = ()
+) -> tuple[tuple[str, float], ...]:
     """Return the `n` most probable classes and their probabilities, in descending order.
 
     Parameters
@@ -57,9 +66,63 @@ def likeliest(probs: np.ndarray, labels: Sequence[str], n: int) -> tuple[tuple[s
     labels : sequence of str
         The classes' names.
     n : int
+    but : collection of int
+        Numbers of classes to leave out.
     """
-    order = np.argsort(-probs, kind="stable")[:n]
-    return tuple((labels[i], float(probs[i])) for i in order)
+    order = [int(i) for i in np.argsort(-probs, kind="stable") if i not in but]
+    return tuple((labels[i], float(probs[i])) for i in order[:n])
+
+
+def numbers_of(names: Iterable[str], labels: Mapping[str, Sequence[str]]) -> dict[str, list[int]]:
+    """Return the classes with certain names: their numbers, by label set.
+
+    Parameters
+    ----------
+    names : iterable of str
+    labels : mapping of str to sequence of str
+        The classes by label set. One name may mean several of them.
+
+    Raises
+    ------
+    RequestError
+        When a name is that of no class; similar ones are named.
+    """
+    found: dict[str, list[int]] = {label_set: [] for label_set in labels}
+    for name in names:
+        of_name = {
+            label_set: [i for i, label in enumerate(classes) if label == name]
+            for label_set, classes in labels.items()
+        }
+        if not any(of_name.values()):
+            raise RequestError(_unknown(name, labels))
+        for label_set, numbers in of_name.items():
+            found[label_set] += numbers
+    return found
+
+
+def _unknown(name: str, labels: Mapping[str, Sequence[str]]) -> str:
+    import difflib  # slow, and needed only for an error
+
+    known = {label for classes in labels.values() for label in classes}
+    parts = [label for label in sorted(known) if name and name in label]
+    near = difflib.get_close_matches(name, sorted(known), N_NEAR, cutoff=0.5)
+    named = list(dict.fromkeys([*near, *parts]))[:N_NEAR]
+    hint = f"did you mean {' or '.join(named)}?" if named else "see `deepmersion match --json`"
+    return f"the networks know no class called {name[:MAX_SHOWN]!r}; {hint}"
+
+
+def without(probs: np.ndarray, numbers: Sequence[int]) -> np.ndarray:
+    """Return distributions [rows, classes] with some classes struck out and the others raised.
+
+    Where nothing is left, nothing is known: the row is uniform.
+    """
+    if not len(numbers):
+        return probs
+    kept = probs.copy()
+    kept[:, list(numbers)] = 0
+    total = kept.sum(axis=1, keepdims=True)
+    uniform = np.full_like(kept, 1 / kept.shape[1])
+    return np.asarray(np.divide(kept, total, out=uniform, where=total > 0))
 
 
 @dataclass(frozen=True)

@@ -4,34 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepmersion.ambience import Ambience
-from deepmersion.errors import IndexFileError, PhotoError
+from deepmersion.ambience import Ambience, Recognised
+from deepmersion.errors import IndexFileError, PhotoError, RequestError
 from deepmersion.index.file import open_index
 from deepmersion.labels import (
     condition_labels,
     likeliest,
+    numbers_of,
     object_labels,
     shared_objects,
     shared_scenes,
+    without,
 )
 from deepmersion.matching.chatter import chatter_match
 from deepmersion.matching.rule import Evidence, Match, runner_up, search, single_sounds
 from deepmersion.matching.witnesses import home_divergences, homes
+from deepmersion.places.place import Place
+from deepmersion.places.recognition import recognise, signature
+from deepmersion.places.store import NewPlace, Places
+from deepmersion.places.thumbnail import thumbnail
 from deepmersion.request import LABEL_SETS, Request
 from deepmersion.shipped import shipped_index
 from deepmersion.sound.bank import open_bank
+from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
 from deepmersion.torch_device import require_device
 from deepmersion.vision.choose import Choice, OnChoice, load_networks
-from deepmersion.vision.networks import Distributions
 from deepmersion.vision.opened import Opened, open_photo
-from deepmersion.vision.photo import Photo
+from deepmersion.vision.photo import Photo, name_of, read_photo
 from deepmersion.vision.read_ahead import read_ahead
 from deepmersion.weights.specs import SOUNDNET_SHA256
 
@@ -41,6 +47,9 @@ if TYPE_CHECKING:
 
 N_LABELS = 5
 """Number of most probable objects and scenes in an ambience."""
+
+SEEN_BY = "EfficientNet-Lite0"
+"""The network whose features places are recognised by; both choices of networks have it."""
 
 PHOTOS_AT_ONCE = 4
 """Photos decoded and classified together. The paper's networks need them at full size, about 36 MB
@@ -63,6 +72,8 @@ class Matcher:
         PyTorch device to run the networks on.
     on_choice : callable, optional
         Called with a line that states which networks ``auto`` chose, and why.
+    places : Places, optional
+        The kept places to recognise photos as, and where `keep` keeps others; by default none.
 
     Raises
     ------
@@ -79,7 +90,9 @@ class Matcher:
         soundbank: Path | str | None = None,
         device: str = "cpu",
         on_choice: OnChoice | None = None,
+        places: Places | None = None,
     ) -> None:
+        self.places = places
         self.bank = open_bank(soundbank)
         with ExitStack() as resources:
             path = shipped_index(self.bank.name) if index is None else Path(index)
@@ -155,10 +168,10 @@ class Matcher:
         ------
         PhotoError
             When the photo cannot be opened.
-        RequestError, IndexFileError
+        RequestError, IndexFileError, PlacesError
             As `match_all` raises them.
         """
-        request = _request(request, options)
+        request = self.checked(_request(request, options))
         opened = open_photo(photo, self.networks, name, shown=request.heatmap)
         (ambience,) = self._match_opened([opened], request)
         return ambience
@@ -173,11 +186,83 @@ class Matcher:
         Raises
         ------
         RequestError
-            When an option is out of bounds; raised before a photo is opened.
+            When an option is out of bounds or a class unknown; raised before a photo is opened.
         IndexFileError
             When a part of the index that is read is damaged.
+        PlacesError
+            When the kept places cannot be read.
         """
-        return self._match_all(photos, _request(request, options))
+        return self._match_all(photos, self.checked(_request(request, options)))
+
+    def checked(self, request: Request) -> Request:
+        """Return a request, or raise RequestError if it strikes out what the networks don't know.
+
+        Every match does this before it opens a photo.
+        """
+        numbers_of(request.without, self._labels)
+        return request
+
+    def keep(
+        self,
+        name: str,
+        photo: Photo,
+        ambience: Ambience | None = None,
+        *,
+        mix: str | None = None,
+        replace: bool = False,
+    ) -> Place:
+        """Keep a photo as a place, to be recognised by every matcher that has these places.
+
+        Parameters
+        ----------
+        name : str
+            Of the place.
+        photo : Path, str or binary file
+            A small picture of it is stored.
+        ambience : Ambience, optional
+            What was found for this photo before; else it is matched now.
+        mix : str, optional
+            What is to be played (`sound.recipe`); by default the photo's best mix.
+        replace : bool
+            Whether to take the place of the one of that name, if there is one.
+
+        Returns
+        -------
+        Place
+
+        Raises
+        ------
+        PhotoError
+            When the photo cannot be opened.
+        RequestError
+            When the name or the mix is invalid, or the matcher has no places.
+        NameTakenError
+            When a place of that name is kept already.
+        PlacesError
+            When it cannot be stored.
+        """
+        if self.places is None:
+            raise RequestError("this matcher keeps no places; make it with places=Places()")
+        if mix is not None:
+            gains_vector(parse_mix(mix), self.bank.names)
+        own_name = name_of(photo)
+        file = read_photo(Path(photo) if isinstance(photo, str) else photo, own_name)
+        if ambience is None:
+            ambience = self.match(file, places=False, name=own_name)
+            file.seek(0)
+        new = NewPlace(
+            name=name,
+            mix=mix or mix_text(named_gains(ambience.best.gains, self.bank.names)),
+            soundbank=self.bank.argument,
+            network=self._network,
+            signature=ambience.signature,
+            thumbnail=thumbnail(file, own_name),
+        )
+        return self.places.keep(new, replace=replace)
+
+    @property
+    def _network(self) -> str:
+        return self.networks.weights[SEEN_BY]
 
     def _match_all(
         self, photos: Sequence[Photo], request: Request
@@ -195,35 +280,52 @@ class Matcher:
         """Return the ambiences of photos; raise the error of one that could not be opened."""
         if not photos:
             return []
-        seen = self.networks.classify([photo.pixels() for photo in photos])
+        distributions = self.networks.classify([photo.pixels() for photo in photos])
+        struck = numbers_of(request.without, self._labels)
+        seen = {
+            label_set: without(probs, struck[label_set])
+            for label_set, probs in distributions.by_label_set.items()
+        }
         evidence = {
-            label_set: Evidence.of(getattr(seen, label_set), self._classes[label_set])
+            label_set: Evidence.of(seen[label_set], self._classes[label_set])
             for label_set in LABEL_SETS
             if label_set in request.label_sets
         }
         home = self._asked(request)
-        known = home_divergences(home, asdict(seen)) if home else None
+        known = home_divergences(home, seen) if home else None
         matches, deciding = self._rank(evidence, known, request)
         heard = evidence if "soundnet" in request.listen else {}
         why = [
             self._explain(seen, heard, home, deciding[i], i) if request.explains else None
             for i in range(len(photos))
         ]
+        signatures = [signature(of_photo) for of_photo in distributions.features]
+        places = self.places.all() if self.places is not None and request.places else []
         return [
             Ambience(
                 photo=photo.name,
                 networks=self.networks.name,
                 weights=dict(self.networks.weights),
-                objects=likeliest(seen.objects[i], self._labels["objects"], N_LABELS),
-                scenes=likeliest(seen.scenes[i], self._labels["scenes"], N_LABELS),
-                conditions=likeliest(seen.conditions[i], self._labels["conditions"], N_LABELS),
+                **{
+                    label_set: likeliest(
+                        probs[i], self._labels[label_set], N_LABELS, struck[label_set]
+                    )
+                    for label_set, probs in seen.items()
+                },
                 matches=tuple(matches[i][: request.top]),
                 bank=self.bank,
                 explanation=why[i],
                 heatmap=self._heatmap(photo, why[i]),
+                without=tuple(request.without),
+                place=self._recognised(signatures[i], places),
+                signature=signatures[i],
             )
             for i, photo in enumerate(photos)
         ]
+
+    def _recognised(self, of_photo: np.ndarray, places: Sequence[Place]) -> Recognised | None:
+        found = recognise(of_photo, self._network, places)
+        return None if found is None else Recognised.of(*found, self.bank)
 
     def _asked(self, request: Request) -> dict[str, np.ndarray]:
         """Return the homes of the sounds for the label sets in the request."""
@@ -257,7 +359,7 @@ class Matcher:
 
     def _explain(
         self,
-        seen: Distributions,
+        seen: Mapping[str, np.ndarray],
         heard: Mapping[str, Evidence],
         home: Mapping[str, np.ndarray],
         matches: Sequence[Match],
@@ -267,7 +369,7 @@ class Matcher:
 
         of_photo = Seen(
             evidence={label_set: shown.of_photo(photo) for label_set, shown in heard.items()},
-            probs={label_set: probs[photo] for label_set, probs in asdict(seen).items()},
+            probs={label_set: probs[photo] for label_set, probs in seen.items()},
             labels=self._labels,
             home=home,
         )
@@ -290,6 +392,7 @@ def match(
     soundbank: Path | str | None = None,
     device: str = "cpu",
     on_choice: OnChoice | None = None,
+    places: Places | None = None,
     **options: Any,
 ) -> Ambience:
     """Return the mixes for one photo, as `Matcher.match` does.
@@ -298,7 +401,12 @@ def match(
     """
     request = _request(request, options)
     with Matcher(
-        networks=networks, index=index, soundbank=soundbank, device=device, on_choice=on_choice
+        networks=networks,
+        index=index,
+        soundbank=soundbank,
+        device=device,
+        on_choice=on_choice,
+        places=places,
     ) as matcher:
         return matcher.match(photo, request)
 

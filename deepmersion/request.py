@@ -19,6 +19,15 @@ Rule = Literal["centred", "2018"]
 """The ranking of mixes: see `matching.rule` and `matching.rule_2018`."""
 
 
+MAX_WITHOUT = 50
+"""Most readings that can be struck out at once."""
+
+
+def split_labels(text: str) -> tuple[str, ...]:
+    """Return the classes named in a text such as ``flames,stove``, each once."""
+    return tuple(dict.fromkeys(part.strip(" ") for part in text.split(","))) if text else ()
+
+
 @dataclass(frozen=True)
 class Request:
     """A request for mixes; the same one may serve many photos.
@@ -39,6 +48,11 @@ class Request:
         The deciding witnesses, from `WITNESSES`. The rule of 2018 uses SoundNet alone.
     heatmap : bool
         Whether to find where in the photo the sounds come from; what decided is said then, too.
+    without : sequence of str
+        Readings to strike out: classes of any label set, such as ``"flames"``, that the photo does
+        not show. Their probabilities are taken as 0 and the others raised to sum to 1.
+    places : bool
+        Whether to look for the photo among the kept places, if the matcher has any.
 
     Raises
     ------
@@ -54,6 +68,8 @@ class Request:
     label_sets: Sequence[str] = LABEL_SETS
     listen: Sequence[str] = WITNESSES
     heatmap: bool = False
+    without: Sequence[str] = ()
+    places: bool = True
 
     def __post_init__(self) -> None:
         if self.top < 1:
@@ -70,6 +86,8 @@ class Request:
             raise RequestError(f"witnesses must be one or more of {', '.join(WITNESSES)}")
         if self.rule == "2018" and "soundnet" not in self.listen:
             raise RequestError("the rule 2018 uses SoundNet alone; leave --listen out")
+        if len(self.without) > MAX_WITHOUT:
+            raise RequestError(f"{MAX_WITHOUT} readings at most can be struck out")
         if not self.label_sets or not set(self.label_sets) <= set(LABEL_SETS):
             raise RequestError(f"label sets must be {' or '.join(LABEL_SETS)}, or both")
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,14 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
-def pytest_configure() -> None:
-    """Restore Ctrl-C for tests and their commands: shells start background jobs ignoring it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the user's places out of the tests, and restore Ctrl-C for them and their commands.
+
+    Shells start background jobs ignoring Ctrl-C.
+    """
+    data = tempfile.TemporaryDirectory(prefix="deepmersion-tests-")
+    config.add_cleanup(data.cleanup)
+    os.environ["DEEPMERSION_DATA"] = data.name
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -18,7 +18,7 @@ FLOORS = [
     {"web", "__init__", "slideshow"},
     {"pipeline", "indexing", "soundbank_check", "soundbank_plot"},
     {"ambience"},
-    {"heatmap"},
+    {"heatmap", "places"},
     {"vision", "matching", "hearing"},
     {"weights", "index", "sound"},
     {"kinds", "fetching"},

@@ -209,7 +209,7 @@ def test_sounds_may_be_called_what_they_like(tmp_path: Path) -> None:
     bank.mkdir()
     write(bank / "rain.wav", noise(2), 44_100)
     (bank / "soundbank.toml").write_text(f'[[sound]]\nname = "{name}"\nfile = "rain.wav"\n')
-    app = SimpleNamespace(bank=deepmersion.open_bank(bank))
+    app = SimpleNamespace(bank=deepmersion.open_bank(bank), places=None)
     with threaded(app, tmp_path / "x") as address:  # type: ignore[arg-type]
         text = mix_text({name: 0.5})
         for mix in [text, quote(text, safe="")]:

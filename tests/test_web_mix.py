@@ -36,7 +36,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "soundbank.toml").write_text(
         "".join(f"[[sound]]\nname = '{name}'\nfile = 'noise.wav'\n" for name in NAMES), "utf-8"
     )
-    app: Any = SimpleNamespace(bank=open_bank(folder))
+    app: Any = SimpleNamespace(bank=open_bank(folder), places=None)
     with threaded(app, tmp_path_factory.mktemp("server")) as address:
         yield address
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from schemathesis import GenerationMode
-from webserver import ask, threaded
+from webserver import ask, keeping, threaded
 
 from deepmersion.pipeline import Matcher
 from deepmersion.web.limits import Limits
@@ -47,7 +47,7 @@ def described(matcher: Matcher, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("server")
     # Seconds are as good as hours, which take long to render.
     short = Limits(download_s=3)
-    with threaded(matcher, folder, short) as address:
+    with keeping(matcher, folder / "places") as own, threaded(own, folder, short) as address:
         description = ask(address, "/api/openapi.json").json
         narrowed = copy.deepcopy(description)
         assert narrowed["paths"]["/api/mix"]["get"]["parameters"][1]["schema"]["maximum"] == 3
@@ -55,6 +55,11 @@ def described(matcher: Matcher, tmp_path_factory: pytest.TempPathFactory) -> Ite
         for path in ["/loops/{name}", "/cuts/{name}"]:
             name = narrowed["paths"][path]["get"]["parameters"][0]["schema"]
             name["enum"] = name["enum"][:1]
+        # Other names are refused for what no pattern describes: invisible signs.
+        for method, number in [("post", 0), ("patch", 1)]:
+            paths = {"post": "/api/places", "patch": "/api/places/{id}"}
+            name = narrowed["paths"][paths[method]][method]["parameters"][number]
+            name["schema"]["pattern"] = "^[a-zé0-9]+$"
         # What is wrong by the narrowed description alone is right, and must be accepted.
         schemas = {
             GenerationMode.POSITIVE: schemathesis.openapi.from_dict(narrowed),
@@ -67,6 +72,14 @@ def described(matcher: Matcher, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 OPERATIONS = [
     ("/api/match", "POST"),
+    ("/api/maps", "POST"),
+    ("/api/places", "GET"),
+    ("/api/places", "POST"),
+    ("/api/places/{id}", "PATCH"),
+    ("/api/places/{id}", "DELETE"),
+    ("/api/places/{id}/thumbnail", "GET"),
+    ("/api/places/export", "GET"),
+    ("/api/places/import", "POST"),
     ("/api/sounds", "GET"),
     ("/api/mix", "GET"),
     ("/sounds/{name}", "GET"),
@@ -74,12 +87,18 @@ OPERATIONS = [
     ("/cuts/{name}", "GET"),
 ]
 
+NOTHING_TO_BE_WRONG = [
+    ("/api/sounds", "GET"),
+    ("/api/places", "GET"),
+    ("/api/places/export", "GET"),
+]
+"""They take no parameters."""
 
 MODES = [
     (path, method, mode)
     for path, method in OPERATIONS
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-    if path != "/api/sounds" or mode is GenerationMode.POSITIVE  # it takes nothing to be wrong
+    if (path, method) not in NOTHING_TO_BE_WRONG or mode is GenerationMode.POSITIVE
 ]
 
 

@@ -185,7 +185,7 @@ class Held:
 
     def __init__(self, matcher: Matcher) -> None:
         self._matcher = matcher
-        self.bank = matcher.bank
+        self.bank, self.places = matcher.bank, matcher.places
         self.go_on = threading.Event()
         self.lock = threading.Lock()
         self.now = self.most = self.all = 0

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from deepmersion.pipeline import Matcher
+from deepmersion.places.store import Places
 from deepmersion.web.app import make_app
 from deepmersion.web.limits import Limits
 from deepmersion.web.server import Server, address_of, bind
@@ -86,6 +87,17 @@ def read_all(connection: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return bytes(received)
+
+
+@contextmanager
+def keeping(matcher: Matcher, path: Path) -> Iterator[Matcher]:
+    """Let a matcher recognise and keep places in a file of their own until the block ends."""
+    assert matcher.places is None
+    matcher.places = Places(path)
+    try:
+        yield matcher
+    finally:
+        matcher.places = None
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def _scene(member: tarfile.TarInfo) -> str:
 
 
 def _rows(seen: Distributions) -> tuple[np.ndarray, ...]:
-    return seen.objects, seen.scenes, seen.conditions
+    return seen.objects, seen.scenes, seen.conditions, seen.features
 
 
 def hits(mixes: Sequence[frozenset[str]], expected: Sequence[Expectation]) -> np.ndarray:

@@ -7,7 +7,7 @@ They work on arrays and on a small index in memory. The rule in use is explained
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 from hits import Photos
@@ -119,7 +119,7 @@ class Sounds:
 
 def scores(variant: Variant, sounds: Sounds, photos: Photos) -> np.ndarray:
     """Return a variant's scores of entries, the lowest best, [entries, photos]."""
-    seen = asdict(photos.seen)
+    seen = photos.seen.by_label_set
     heard = np.sum(
         [
             _divergence(

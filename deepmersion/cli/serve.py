@@ -9,7 +9,7 @@ from typing import Literal
 import click
 
 from deepmersion.cli.exits import abandon_threads
-from deepmersion.cli.matcher_options import matcher_options
+from deepmersion.cli.matcher_options import matcher_options, no_places
 from deepmersion.cli.signals import ending
 from deepmersion.errors import ServerError
 
@@ -19,6 +19,10 @@ PORT = 8017
 OPEN_TO_OTHERS = (
     "Everyone who can reach this address can use the page and this machine's processor. Photos are "
     "sent to it unencrypted, and browsers on other machines will not offer their camera."
+)
+
+PLACES_OPEN_TOO = (
+    "They can also see, change and forget the places that you keep; --no-places switches that off."
 )
 
 
@@ -38,11 +42,13 @@ OPEN_TO_OTHERS = (
     help="Port to listen on; 0 picks a free one.",
 )
 @click.option("--open", "open_page", is_flag=True, help="Open the page in your browser.")
+@no_places
 @matcher_options
 def serve(
     host: str,
     port: int,
     open_page: bool,
+    no_places: bool,
     networks: Literal["auto", "lite", "paper"],
     index: Path | None,
     soundbank: Path | str | None,
@@ -50,7 +56,7 @@ def serve(
 ) -> None:
     """Serve a page that takes a photo and plays its sound in the browser.
 
-    Nothing leaves this machine, and photos are not stored.
+    Nothing leaves this machine, and of photos only what you keep is stored.
 
     \b
       deepmersion serve --open
@@ -58,6 +64,7 @@ def serve(
     """  # noqa: D301  (click looks for the sign itself)
     _require_extra()
     from deepmersion.pipeline import Matcher
+    from deepmersion.places.store import Places
     from deepmersion.web.limits import Limits
     from deepmersion.web.safety import is_loopback
     from deepmersion.web.server import address_of, bind, serve, warm_up
@@ -70,12 +77,15 @@ def serve(
             soundbank=soundbank,
             device=device,
             on_choice=lambda choice: click.echo(f"Networks: {choice}", err=True),
+            places=None if no_places else Places(),
         ) as matcher,
     ):
         warm_up(matcher)
         address = address_of(listener, host)
         if not is_loopback(host):
             click.echo(OPEN_TO_OTHERS, err=True)
+            if not no_places:
+                click.echo(PLACES_OPEN_TOO, err=True)
 
         def on_ready() -> None:
             click.echo(f"The page is at {address} (Ctrl-C ends it)", err=True)

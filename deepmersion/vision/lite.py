@@ -107,12 +107,13 @@ class Lite:
         return Distributions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     def _see(self, images: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-        """Return the probabilities of objects, scenes and conditions, [photos, classes] each."""
-        pictures = np.concatenate([views(image) for image in images])
-        return tuple(
-            np.einsum("v,pvc->pc", VIEW_WEIGHTS, probs.reshape(len(images), -1, probs.shape[1]))
-            for probs in self._run(prepare(pictures))
+        """Return the fields of `Distributions` for some photos, in their order."""
+        pictures = prepare(np.concatenate([views(image) for image in images]))
+        *probabilities, features = (
+            found.reshape(len(images), len(VIEW_WEIGHTS), -1)
+            for found in self._run(pictures, (*compiled.PROBABILITIES, "features"))
         )
+        return (*(np.einsum("v,pvc->pc", VIEW_WEIGHTS, p) for p in probabilities), features)
 
     def maps(
         self, image: np.ndarray, classes: Mapping[str, Sequence[int]]

@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Distributions:
-    """Probabilities of the classes seen in some photos; each row sums to 1.
+    """What is seen in some photos: probabilities of classes, each row of which sums to 1.
 
     Attributes
     ----------
@@ -24,11 +24,24 @@ class Distributions:
         Over the network's own ``scene_labels``.
     conditions : ndarray, shape = (photos, 14), float32
         Over `labels.condition_labels`.
+    features : ndarray, shape = (photos, 6, 2128), float32
+        No probabilities: what the embedded backbone sees in each of `lite_views.views`
+        (`lite_network.extract`), by which a kept place is recognised.
     """
 
     objects: np.ndarray
     scenes: np.ndarray
     conditions: np.ndarray
+    features: np.ndarray
+
+    @property
+    def by_label_set(self) -> dict[str, np.ndarray]:
+        """The probabilities by label set, [photos, classes] each."""
+        return {
+            "objects": self.objects,
+            "scenes": self.scenes,
+            "conditions": self.conditions,
+        }
 
 
 class ImageNetworks(Protocol):

@@ -25,6 +25,8 @@ from deepmersion.labels import condition_labels, object_labels, places365_labels
 from deepmersion.vision.checkpoints import fill, read_state_dict
 from deepmersion.vision.grad_cam import grad_cam, over_photo
 from deepmersion.vision.lite import Lite
+from deepmersion.vision.lite_network import N_FEATURES, N_TEXTURES
+from deepmersion.vision.lite_views import VIEWS
 from deepmersion.vision.networks import Distributions
 from deepmersion.weights.store import SPECS, WeightsSpec, verify
 
@@ -161,7 +163,7 @@ class Paper:
         Returns
         -------
         Distributions
-            Objects [photos, 1000], scenes [photos, 365] and conditions [photos, 14].
+            Objects [photos, 1000], scenes [photos, 365], conditions [photos, 14] and features.
         """
         batches = [
             [self._probabilities(batch, *network) for network in self._networks]
@@ -169,10 +171,13 @@ class Paper:
         ]
         if not batches:
             n_classes = len(object_labels()), len(self.scene_labels), len(condition_labels())
-            return Distributions(*(np.empty((0, n), np.float32) for n in n_classes))
+            shapes = [*((0, n) for n in n_classes), (0, len(VIEWS), N_FEATURES + N_TEXTURES)]
+            return Distributions(*(np.empty(shape, np.float32) for shape in shapes))
         objects, scenes = zip(*batches, strict=True)
-        conditions = self._lite.classify(images).conditions
-        return Distributions(np.concatenate(objects), np.concatenate(scenes), conditions)
+        seen = self._lite.classify(images)
+        return Distributions(
+            np.concatenate(objects), np.concatenate(scenes), seen.conditions, seen.features
+        )
 
     def maps(
         self, image: np.ndarray, classes: Mapping[str, Sequence[int]]

@@ -1,8 +1,13 @@
-"""``POST /api/match``: takes a photo and returns the record that ``match --json`` prints."""
+"""Everything that takes a photo: ``POST /api/match``, ``/api/maps`` and ``/api/places``.
+
+``/api/places/import`` takes a file instead, within the same limits.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -11,11 +16,14 @@ from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import JSONResponse, Response
 
-from deepmersion.errors import PhotoError, RequestError
+from deepmersion.errors import DeepmersionError, PhotoError
 from deepmersion.pipeline import Matcher
 from deepmersion.request import LABEL_SETS, Request
 from deepmersion.web import queries
 from deepmersion.web.limits import Limits, announced_bytes, check_pixels, discard, read_upload
+from deepmersion.web.maps import described as described_maps
+from deepmersion.web.places import KeptPlaces
+from deepmersion.web.places import described as described_place
 from deepmersion.web.turns import Turns, in_thread
 
 MAX_TOP = 100
@@ -25,21 +33,52 @@ USES = (",".join(LABEL_SETS), ",".join(reversed(LABEL_SETS)), *LABEL_SETS)
 
 FLAGS = ("false", "true")
 
+SWITCH = ("on", "off")
+
+PHOTO_TYPE = "send a photo's bytes, with a Content-Type such as image/jpeg"
+
+JSON_TYPE = "send an exported file, with the Content-Type application/json"
+
 PHOTO = "-"
 """The photo's name in responses, as in ``match - --json``."""
 
 
+@dataclass(frozen=True)
+class Task:
+    """What to do with a file that is sent.
+
+    Attributes
+    ----------
+    check : callable
+        Called before the file is read; raises what is wrong with the request, and returns what
+        `work` needs of it.
+    work : callable
+        Called in a thread with the file's bytes and that; returns what to answer as JSON.
+    takes_photo : bool
+        Whether the file is a photo, or JSON.
+    status : int
+        Of the answer.
+    """
+
+    check: Callable[[HTTPRequest], Any]
+    work: Callable[[bytes, Any], dict[str, Any]]
+    takes_photo: bool = True
+    status: int = 200
+
+
 class Matching:
-    """Finds the mixes for uploaded photos.
+    """Answers uploaded photos.
 
     Parameters
     ----------
     matcher : Matcher
+    places : KeptPlaces
     limits : Limits
     """
 
-    def __init__(self, matcher: Matcher, limits: Limits) -> None:
+    def __init__(self, matcher: Matcher, places: KeptPlaces, limits: Limits) -> None:
         self._matcher = matcher
+        self._places = places
         self._limits = limits
         self._turns = Turns(
             limits.photos_at_once,
@@ -50,13 +89,36 @@ class Matching:
 
     async def match(self, request: HTTPRequest) -> Response:
         """Respond to a photo with its record."""
+        return await self._answer(request, Task(self._wanted, self._match))
+
+    async def maps(self, request: HTTPRequest) -> Response:
+        """Respond to a photo with where in it the sounds of its best mix come from."""
+        return await self._answer(request, Task(self._wanted, self._map))
+
+    async def keep(self, request: HTTPRequest) -> Response:
+        """Keep a photo as a place, and respond with it."""
+        return await self._answer(request, Task(self._new_place, self._keep, status=201))
+
+    async def import_places(self, request: HTTPRequest) -> Response:
+        """Keep the places of an exported file, and respond with what became of each."""
+        task = Task(
+            lambda _request: self._places.kept,
+            lambda data, _kept: self._places.import_all(data),
+            takes_photo=False,
+        )
+        return await self._answer(request, task)
+
+    async def _answer(self, request: HTTPRequest, task: Task) -> Response:
         async with AsyncExitStack() as held:
             try:
-                wanted = await self._accept(request, held)
-            except (HTTPException, RequestError):
+                wanted = await in_thread(task.check, request)
+                self._check_type(request, task)
+                n_bytes = announced_bytes(request, self._limits)
+                await held.enter_async_context(self._turns.memory(n_bytes))
+            except (HTTPException, DeepmersionError):
                 await discard(request, self._limits)
                 raise
-            photo = await read_upload(request, self._limits)
+            data = await read_upload(request, self._limits)
             # Not earlier: slow uploads would occupy the places of photos that have arrived.
             working = await held.enter_async_context(self._turns.place())
             await request.is_disconnected()  # from now on the server notices
@@ -64,31 +126,52 @@ class Matching:
                 if await request.is_disconnected():
                     raise ClientDisconnect
                 try:
-                    record = await in_thread(self._match, photo, wanted)
+                    answer = await in_thread(task.work, data, wanted)
                 except PhotoError as error:
                     return JSONResponse({"photo": PHOTO, "error": str(error)}, 422)
-        return JSONResponse(record)
+        return JSONResponse(answer, task.status)
 
-    async def _accept(self, request: HTTPRequest, held: AsyncExitStack) -> Request:
-        """Check everything possible before the photo is read, and reserve memory for it."""
-        wanted = _wanted(request)
+    def _check_type(self, request: HTTPRequest, task: Task) -> None:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if not kind.startswith("image/") and kind != "application/octet-stream":
-            raise HTTPException(415, "send a photo's bytes, with a Content-Type such as image/jpeg")
-        n_bytes = announced_bytes(request, self._limits)
-        await held.enter_async_context(self._turns.memory(n_bytes))
+        if not task.takes_photo:
+            if kind != "application/json":
+                raise HTTPException(415, JSON_TYPE)
+        elif not kind.startswith("image/") and kind != "application/octet-stream":
+            raise HTTPException(415, PHOTO_TYPE)
+
+    def _wanted(self, request: HTTPRequest) -> Request:
+        query = request.query_params
+        wanted = Request(
+            top=queries.whole_number(query, "top", 1, 1, MAX_TOP),
+            explain=queries.one_of(query, "explain", FLAGS) == "true",
+            chatter=queries.number(query, "chatter", 0, 0, 1) if "chatter" in query else None,
+            label_sets=queries.one_of(query, "use", USES).split(","),
+            without=queries.labels(query, "without"),
+            places=queries.one_of(query, "places", SWITCH) == "on",
+        )
+        if wanted.without:
+            self._matcher.checked(wanted)
         return wanted
 
     def _match(self, photo: bytes, wanted: Request) -> dict[str, Any]:
         check_pixels(photo, self._limits)
         return self._matcher.match(BytesIO(photo), wanted, name=PHOTO).record()
 
+    def _map(self, photo: bytes, wanted: Request) -> dict[str, Any]:
+        check_pixels(photo, self._limits)
+        asked = replace(wanted, heatmap=True, places=False)
+        return described_maps(self._matcher.match(BytesIO(photo), asked, name=PHOTO))
 
-def _wanted(request: HTTPRequest) -> Request:
-    query = request.query_params
-    return Request(
-        top=queries.whole_number(query, "top", 1, 1, MAX_TOP),
-        explain=queries.one_of(query, "explain", FLAGS) == "true",
-        chatter=queries.number(query, "chatter", 0, 0, 1) if "chatter" in query else None,
-        label_sets=queries.one_of(query, "use", USES).split(","),
-    )
+    def _new_place(self, request: HTTPRequest) -> tuple[str, str | None]:
+        query = request.query_params
+        name = queries.place_name(query)
+        mix = queries.mix_text(query, self._matcher.bank.names) if "mix" in query else None
+        self._places.kept.require_free(name)
+        return name, mix
+
+    def _keep(self, photo: bytes, wanted: tuple[str, str | None]) -> dict[str, Any]:
+        check_pixels(photo, self._limits)
+        name, mix = wanted
+        # Matched under the name of other photos, for errors.
+        ambience = self._matcher.match(BytesIO(photo), places=False, name=PHOTO)
+        return described_place(self._matcher.keep(name, BytesIO(photo), ambience, mix=mix))

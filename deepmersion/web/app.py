@@ -15,19 +15,30 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from deepmersion.errors import DeepmersionError, RequestError, in_one_line
+from deepmersion.errors import (
+    DeepmersionError,
+    NameTakenError,
+    NoPlaceError,
+    RequestError,
+    in_one_line,
+)
 from deepmersion.pipeline import Matcher
 from deepmersion.web.api import Matching
 from deepmersion.web.downloads import Downloads
 from deepmersion.web.examples import send_example
 from deepmersion.web.limits import Limits
 from deepmersion.web.openapi import description
+from deepmersion.web.places import KeptPlaces
 from deepmersion.web.safety import Guard, report
 from deepmersion.web.sounds import Sounds
 
 # The system's own table may have other types or none; browsers refuse scripts of the wrong type.
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("audio/flac", ".flac")
+
+
+STATUS = {RequestError: 400, NoPlaceError: 404, NameTakenError: 409}
+"""Of the answers to what a client can cause; other errors are the server's (500)."""
 
 
 def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = None) -> ASGIApp:
@@ -45,6 +56,8 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
     """
     limits = limits or Limits()
     sounds = Sounds(matcher.bank, folder)
+    places = KeptPlaces(matcher.places, matcher.bank.names)
+    matching = Matching(matcher, places, limits)
     openapi = description(matcher.bank.names, limits)
     static = StaticFiles(packages=[("deepmersion.web", "static")])
 
@@ -59,7 +72,15 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
         Mount("/static", GZipMiddleware(static)),
         Route("/examples/{name}", send_example),
         Route("/api/openapi.json", send_openapi),
-        Route("/api/match", Matching(matcher, limits).match, methods=["POST"]),
+        Route("/api/match", matching.match, methods=["POST"]),
+        Route("/api/maps", matching.maps, methods=["POST"]),
+        Route("/api/places", places.listed),
+        Route("/api/places", matching.keep, methods=["POST"]),
+        Route("/api/places/export", places.export),
+        Route("/api/places/import", matching.import_places, methods=["POST"]),
+        Route("/api/places/{id:int}", places.change, methods=["PATCH"]),
+        Route("/api/places/{id:int}", places.forget, methods=["DELETE"]),
+        Route("/api/places/{id:int}/thumbnail", places.thumbnail),
         Route("/api/sounds", sounds.listed),
         Route("/api/mix", Downloads(matcher.bank, folder, limits).send),
         Route("/sounds/{name:path}", sounds.file),
@@ -83,7 +104,8 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 
 async def _failed(_request: Request, error: Exception) -> Response:
-    status = 400 if isinstance(error, RequestError) else 500
+    known = (status for kind, status in STATUS.items() if isinstance(error, kind))
+    status = next(known, 500)
     return JSONResponse({"error": in_one_line(error)}, status)
 
 

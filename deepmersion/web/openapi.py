@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
+from deepmersion.labels import condition_labels
 from deepmersion.matching.explain import Contribution, Reason
+from deepmersion.places.exchange import FORMAT
+from deepmersion.places.exchange import SCHEMA as EXPORT_SCHEMA
+from deepmersion.places.place import MAX_MIX, MAX_NAME
+from deepmersion.places.store import MAX_PLACES
 from deepmersion.request import LABEL_SETS
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recipe import escaped
 from deepmersion.version import __version__
-from deepmersion.web.api import FLAGS, MAX_TOP, USES
+from deepmersion.web.api import FLAGS, MAX_TOP, SWITCH, USES
 from deepmersion.web.downloads import TYPES
 from deepmersion.web.limits import Limits
 from deepmersion.web.sounds import OTHER_TYPE
@@ -56,13 +61,27 @@ def description(names: Sequence[str], limits: Limits) -> Described:
         },
         "paths": {
             "/api/match": {"post": _match()},
+            "/api/maps": {"post": _maps()},
+            "/api/places": {"get": _places(), "post": _keep(names)},
+            "/api/places/export": {"get": _export()},
+            "/api/places/import": {"post": _import()},
+            "/api/places/{id}": {"patch": _change(names), "delete": _forget()},
+            "/api/places/{id}/thumbnail": {"get": _thumbnail()},
             "/api/sounds": {"get": _sounds()},
             "/api/mix": {"get": _mix(names, limits)},
             "/sounds/{name}": {"get": _file(names, "The file of a sound.", SOUND_TYPES)},
             "/loops/{name}": {"get": _file(names, "A sound as a seamless loop.", ["audio/flac"])},
             "/cuts/{name}": {"get": _cuts(names)},
         },
-        "components": {"schemas": {"Ambience": _ambience(), "Error": _error()}},
+        "components": {
+            "schemas": {
+                "Ambience": _ambience(),
+                "Error": _error(),
+                "Export": _exported(),
+                "Maps": _mapped(),
+                "Place": _place(),
+            }
+        },
     }
 
 
@@ -71,41 +90,238 @@ def _match() -> Described:
         "operationId": "match",
         "summary": "What is seen in a photo, and the mixes that fit it.",
         "description": "Returns the record that `deepmersion match --json` prints.",
+        "parameters": _match_parameters(),
+        "requestBody": _photo(),
+        "responses": {"200": _json("The record.", "Ambience"), **_photo_refusals()},
+    }
+
+
+def _maps() -> Described:
+    return {
+        "operationId": "maps",
+        "summary": "Where in a photo the sounds of its best mix come from.",
+        "description": "A map is a table of rows over the whole photo, upright, from its upper left"
+        " corner, squashed to a square; from 0 to 1, its own peak.",
+        "parameters": _match_parameters(),
+        "requestBody": _photo(),
+        "responses": {"200": _json("The maps.", "Maps"), **_photo_refusals()},
+    }
+
+
+def _match_parameters() -> list[Described]:
+    return [
+        _parameter(
+            "top",
+            {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": 1},
+            "Number of mixes: the best one and alternatives of other sounds.",
+        ),
+        _parameter("use", {"enum": list(USES), "default": USES[0]}, "The label sets that decide."),
+        _parameter(
+            "explain",
+            {"enum": list(FLAGS), "default": FLAGS[0]},
+            "Whether to explain which classes decided.",
+        ),
+        _parameter(
+            "chatter",
+            {"type": "number", "minimum": 0, "maximum": 1},
+            "Adds a mix of all sounds, each as loud as it fits: one (0) to all alike (1).",
+        ),
+        _parameter(
+            "without",
+            {"type": "string", "pattern": _without_pattern(), "examples": ["flames,rain"]},
+            "Classes that the photo does not show, to be struck out before it is matched: these "
+            "conditions, or any other class that an answer names.",
+        ),
+        _parameter(
+            "places",
+            {"enum": list(SWITCH), "default": SWITCH[0]},
+            "Whether to look for the photo among the kept places.",
+        ),
+    ]
+
+
+def _without_pattern() -> str:
+    label = f"(?:{'|'.join(map(re.escape, condition_labels()))})"
+    return f"^(?:{label}(?:,{label})*)?$"
+
+
+def _photo() -> Described:
+    return {
+        "required": True,
+        "content": {kind: {"schema": _binary()} for kind in PHOTO_TYPES},
+    }
+
+
+def _photo_refusals() -> Described:
+    return {
+        "400": _json("A parameter is wrong.", "Error"),
+        "408": _json("The upload was too slow.", "Error"),
+        "413": _json("The photo has too many bytes or pixels.", "Error"),
+        "415": _json("The Content-Type is not that of a photo.", "Error"),
+        "422": _json("The photo cannot be read.", "Error"),
+        "503": _busy(),
+        **_refusals(),
+    }
+
+
+def _places() -> Described:
+    listed = _object(
+        {
+            "schema": {"type": "integer"},
+            "where": {
+                "type": ["string", "null"],
+                "description": "The file that they are in; null if they are switched off.",
+            },
+            "places": {"type": "array", "items": {"$ref": "#/components/schemas/Place"}},
+        }
+    )
+    return {
+        "operationId": "places",
+        "summary": "The kept places, the one that was kept first first.",
+        "responses": {
+            "200": {
+                "description": "The places.",
+                "content": {"application/json": {"schema": listed}},
+            },
+            **_refusals(),
+        },
+    }
+
+
+def _keep(names: Sequence[str]) -> Described:
+    return {
+        "operationId": "keep",
+        "summary": "Keeps a photo as a place, to be recognised from then on.",
+        "description": "Stored are the name, the mix, the time, a small picture, and what the "
+        "embedded network saw.",
         "parameters": [
-            _parameter(
-                "top",
-                {"type": "integer", "minimum": 1, "maximum": MAX_TOP, "default": 1},
-                "Number of mixes: the best one and alternatives of other sounds.",
-            ),
-            _parameter(
-                "use", {"enum": list(USES), "default": USES[0]}, "The label sets that decide."
-            ),
-            _parameter(
-                "explain",
-                {"enum": list(FLAGS), "default": FLAGS[0]},
-                "Whether to explain which classes decided.",
-            ),
-            _parameter(
-                "chatter",
-                {"type": "number", "minimum": 0, "maximum": 1},
-                "Adds a mix of all sounds, each as loud as it fits: one (0) to all alike (1).",
-            ),
+            _place_name() | {"required": True},
+            _kept_mix(names, "What to play; by default the photo's best mix."),
         ],
+        "requestBody": _photo(),
+        "responses": {
+            "201": _json("The place.", "Place"),
+            "404": _json("The places are switched off.", "Error"),
+            "409": _json("A place of that name is kept already.", "Error"),
+            **_photo_refusals(),
+        },
+    }
+
+
+def _change(names: Sequence[str]) -> Described:
+    return {
+        "operationId": "change",
+        "summary": "Gives a place another name, another mix, or both.",
+        "parameters": [
+            _place_id(),
+            _place_name(),
+            _kept_mix(names, "What to play."),
+        ],
+        "responses": {
+            "200": _json("The place.", "Place"),
+            "400": _json("A parameter is wrong.", "Error"),
+            "404": _no_place(),
+            "409": _json("Another place has that name.", "Error"),
+            **_refusals(),
+        },
+    }
+
+
+def _forget() -> Described:
+    return {
+        "operationId": "forget",
+        "summary": "Forgets a place.",
+        "parameters": [_place_id()],
+        "responses": {
+            "204": {"description": "It is forgotten."},
+            "404": _no_place(),
+            **_refusals(),
+        },
+    }
+
+
+def _thumbnail() -> Described:
+    return {
+        "operationId": "thumbnail",
+        "summary": "A place's small picture.",
+        "parameters": [_place_id()],
+        "responses": {
+            "200": {
+                "description": "The picture.",
+                "content": {"image/jpeg": {"schema": _binary()}},
+            },
+            "304": {"description": "Unchanged (If-None-Match)."},
+            "404": _no_place(),
+            **_refusals(),
+        },
+    }
+
+
+def _export() -> Described:
+    return {
+        "operationId": "export",
+        "summary": "All places as a file, for `POST /api/places/import`.",
+        "responses": {
+            "200": _json("The file.", "Export"),
+            "404": _json("The places are switched off.", "Error"),
+            **_refusals(),
+        },
+    }
+
+
+def _import() -> Described:
+    skipped = _object({"name": TEXT, "why": TEXT})
+    became = _object(
+        {
+            "added": {"type": "array", "items": TEXT},
+            "skipped": {"type": "array", "items": skipped},
+        }
+    )
+    return {
+        "operationId": "import",
+        "summary": "Keeps the places of an exported file whose names are free.",
         "requestBody": {
             "required": True,
-            "content": {kind: {"schema": _binary()} for kind in PHOTO_TYPES},
+            "content": {"application/json": {"schema": _export_of({})}},
         },
         "responses": {
-            "200": _json("The record.", "Ambience"),
-            "400": _json("A parameter is wrong.", "Error"),
+            "200": {
+                "description": "What became of each.",
+                "content": {"application/json": {"schema": became}},
+            },
+            "400": _json("It is no exported file.", "Error"),
+            "404": _json("The places are switched off.", "Error"),
             "408": _json("The upload was too slow.", "Error"),
-            "413": _json("The photo has too many bytes or pixels.", "Error"),
-            "415": _json("The Content-Type is not that of a photo.", "Error"),
-            "422": _json("The photo cannot be read.", "Error"),
+            "413": _json("The file is too large.", "Error"),
+            "415": _json("The Content-Type is not application/json.", "Error"),
             "503": _busy(),
             **_refusals(),
         },
     }
+
+
+def _place_id() -> Described:
+    return {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    }
+
+
+def _place_name() -> Described:
+    schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
+    summary = "The place's name, which no other one has: without line breaks or invisible signs."
+    return _parameter("name", schema, summary)
+
+
+def _kept_mix(names: Sequence[str], summary: str) -> Described:
+    mix = {"type": "string", "pattern": mix_pattern(names), "maxLength": MAX_MIX}
+    return _parameter("mix", mix, summary)
+
+
+def _no_place() -> Described:
+    return _json("There is no such place, or the places are switched off.", "Error")
 
 
 def _sounds() -> Described:
@@ -239,10 +455,76 @@ def _ambience() -> Described:
             "scenes": seen,
             "conditions": seen,
             "matches": {"type": "array", "items": match, "minItems": 1},
+            "without": {"type": "array", "items": TEXT, "description": "What was struck out."},
+            "place": {
+                "anyOf": [_recognised(), {"type": "null"}],
+                "description": "The kept place that the photo shows, whose mix is to be played.",
+            },
             "output": {"type": "null"},
         },
-        {"why": {"type": "array", "items": TEXT}, "explanation": _explanation()},
+        {
+            "why": {"type": "array", "items": TEXT},
+            "explanation": _explanation(),
+            "place_problem": TEXT
+            | {"description": "The place that the photo shows, and why its mix cannot be played."},
+        },
     )
+
+
+def _recognised() -> Described:
+    return _object({"id": {"type": "integer"}, "name": TEXT, "mix": TEXT, "similarity": NUMBER})
+
+
+def _place() -> Described:
+    url = TEXT | {"description": "Of `GET /api/places/{id}/thumbnail`."}
+    time = TEXT | {"format": "date-time"}
+    return _object(
+        {"id": {"type": "integer"}, "name": TEXT, "mix": TEXT, "kept": time, "thumbnail": url}
+    )
+
+
+def _exported() -> Described:
+    """Return the schema of what `deepmersion.places.exchange` writes."""
+    encoded = TEXT | {"contentEncoding": "base64"}
+    place = _object(
+        {
+            "name": TEXT,
+            "mix": TEXT,
+            "soundbank": {"type": ["string", "null"]},
+            "kept": TEXT | {"format": "date-time"},
+            "network": TEXT,
+            "signature": encoded,
+            "thumbnail": encoded | {"contentMediaType": "image/jpeg"},
+        }
+    )
+    return _export_of(place)
+
+
+def _export_of(place: Described) -> Described:
+    """Return the schema of an export with places of some schema."""
+    return _object(
+        {
+            "format": {"const": FORMAT},
+            "schema": {"const": EXPORT_SCHEMA},
+            "places": {"type": "array", "items": place, "maxItems": MAX_PLACES},
+        }
+    )
+
+
+def _mapped() -> Described:
+    """Return the schema of what `deepmersion.web.maps` describes."""
+    values = {"type": "array", "items": {"type": "array", "items": NUMBER}}
+    reason = _object({"label_set": TEXT, "label": TEXT, "words": TEXT, "values": values})
+    of_sound = _object(
+        {
+            "sound": TEXT,
+            "rows": {"type": "integer"},
+            "columns": {"type": "integer"},
+            "values": values,
+            "reasons": {"type": "array", "items": reason},
+        }
+    )
+    return _object({"schema": {"type": "integer"}, "maps": {"type": "array", "items": of_sound}})
 
 
 def _explanation() -> Described:

@@ -10,6 +10,8 @@ import numpy as np
 from starlette.datastructures import QueryParams
 
 from deepmersion.errors import RequestError
+from deepmersion.places.place import checked_mix, checked_name
+from deepmersion.request import split_labels
 from deepmersion.sound.recipe import gains_vector, parse_mix
 
 
@@ -61,3 +63,25 @@ def mix(query: QueryParams, names: Sequence[str]) -> np.ndarray:
         When it is missing, or is not a mix of these sounds.
     """
     return gains_vector(parse_mix(query.get("mix", "")), names)
+
+
+def mix_text(query: QueryParams, names: Sequence[str]) -> str:
+    """Return the parameter ``mix`` as text to keep; raises as `mix`, or if it is too long."""
+    mix(query, names)
+    return checked_mix(query.get("mix", ""))
+
+
+def place_name(query: QueryParams) -> str:
+    """Return the parameter ``name`` as that of a place.
+
+    Raises
+    ------
+    RequestError
+        When it is missing or no name.
+    """
+    return checked_name(query.get("name", ""))
+
+
+def labels(query: QueryParams, name: str) -> tuple[str, ...]:
+    """Return a parameter that lists classes, separated by commas."""
+    return split_labels(query.get(name, ""))

@@ -1,0 +1,108 @@
+"""A kept place, and what its parts may be."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from deepmersion.errors import RequestError
+from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
+
+MAX_NAME = 60
+"""Letters in a place's name: fits under a tile."""
+
+MAX_MIX = 4000
+"""Letters in a mix: a hundred sounds with long names."""
+
+
+N_NUMBERS = 1280
+"""Channels of the backbone's last layer, which a place is recognised by."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A kept place.
+
+    Attributes
+    ----------
+    id : int
+        Never given again, even after the place is forgotten.
+    name : str
+        Unique among the kept places.
+    mix : str
+        What is played, in the grammar of `deepmersion.sound.recipe`.
+    soundbank : str or None
+        The sound bank that it was mixed from, as `SoundBank.argument` has it; None for the shipped
+        one.
+    kept : str
+        When: ISO 8601, UTC.
+    network : str
+        Identity of the network that saw it.
+    signature : ndarray, shape = (`N_NUMBERS`,), float32
+        What it saw (`recognition.signature`); empty if that cannot be read.
+    """
+
+    id: int
+    name: str
+    mix: str
+    soundbank: str | None
+    kept: str
+    network: str
+    signature: np.ndarray = field(repr=False, compare=False)
+
+    def record(self) -> dict[str, object]:
+        """Return the place as ``places list --json`` prints it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "mix": self.mix,
+            "soundbank": self.soundbank,
+            "kept": self.kept,
+        }
+
+
+def checked_name(text: str) -> str:
+    """Return a name without spaces around it, in Unicode's composed form.
+
+    Raises
+    ------
+    RequestError
+        When it is empty, longer than `MAX_NAME`, or has line breaks or other invisible signs.
+    """
+    name = unicodedata.normalize("NFC", text).strip()
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise RequestError(
+            f"a place's name must have 1 to {MAX_NAME} letters and no line breaks or invisible "
+            "signs; choose another"
+        )
+    return name
+
+
+def checked_mix(text: str) -> str:
+    """Return a mix as `mix_text` writes it, without silent sounds.
+
+    Raises
+    ------
+    RequestError
+        When it is not a mix, or is longer than `MAX_MIX`.
+    """
+    if len(text) > MAX_MIX:
+        raise RequestError(f"a kept mix may have {MAX_MIX:,} letters at most; give a shorter one")
+    by_name = parse_mix(text)
+    return mix_text(named_gains(gains_vector(by_name, list(by_name)), list(by_name)))
+
+
+def to_bytes(signature: np.ndarray) -> bytes:
+    """Return a signature as it is stored: float16, little-endian."""
+    return signature.astype("<f2").tobytes()
+
+
+def from_bytes(stored: bytes) -> np.ndarray:
+    """Return a stored signature as float32; an empty array if it is none."""
+    if len(stored) != 2 * N_NUMBERS:
+        return np.empty(0, np.float32)
+    found = np.frombuffer(stored, "<f2").astype(np.float32)
+    is_unit = bool(np.isfinite(found).all()) and abs(float(found @ found) - 1) < 0.01
+    return found if is_unit else found[:0]

@@ -1,0 +1,387 @@
+"""The file of kept places: one SQLite database in the user's data folder.
+
+Every change is one transaction, so that a killed program or a power failure leaves the file as it
+was before or after, and several programs may use it at once. It is written ahead (WAL) where the
+file system allows, so that readers do not wait for a writer, and in SQLite's older way elsewhere.
+
+A connection is opened for each operation. That takes under a millisecond, keeps threads apart,
+and leaves no second file beside the database while nothing happens.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepmersion.errors import NameTakenError, NoPlaceError, PlacesError, reason
+from deepmersion.places.place import Place, checked_mix, checked_name, from_bytes, to_bytes
+
+FILE_NAME = "places.sqlite3"
+
+APPLICATION_ID = 0x64656570
+"""Marks the file as deepmersion's among SQLite databases: the letters "deep"."""
+
+MIGRATIONS = (
+    (
+        "CREATE TABLE place ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " name TEXT NOT NULL UNIQUE,"
+        " mix TEXT NOT NULL,"
+        " soundbank TEXT,"
+        " kept TEXT NOT NULL,"
+        " network TEXT NOT NULL,"
+        " signature BLOB NOT NULL,"
+        " thumbnail BLOB NOT NULL)",
+    ),
+)
+"""Statements that take a file from each version of its schema to the next; the first make it."""
+
+SCHEMA = len(MIGRATIONS)
+"""Version of the file, in SQLite's ``user_version``."""
+
+BUSY_S = 10.0
+"""How long to wait for another program that is writing, which takes milliseconds."""
+
+MAX_PLACES = 500
+"""Most places that are kept: more than anybody has, and looked through in a few milliseconds."""
+
+FULL_BYTES = 2**16
+"""A disk with less room than this is full: SQLite calls that by several names."""
+
+COLUMNS = "id, name, mix, soundbank, kept, network, signature"
+
+LARGEST_ID = 2**63 - 1
+
+
+def data_folder() -> Path:
+    """Return the folder of what a user keeps; it need not exist yet.
+
+    The environment variable ``DEEPMERSION_DATA`` names it; without one it is the user's data folder
+    as the operating system has it, such as ``~/.local/share/deepmersion``.
+
+    Raises
+    ------
+    PlacesError
+        When the variable names the home of a user that there is not.
+    """
+    chosen = os.environ.get("DEEPMERSION_DATA")
+    if chosen:
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:
+            raise PlacesError(
+                f"the environment variable DEEPMERSION_DATA names {chosen}, and there is no such "
+                "user: correct it"
+            ) from error
+    from platformdirs import user_data_path
+
+    return user_data_path("deepmersion", appauthor=False)
+
+
+@dataclass(frozen=True)
+class NewPlace:
+    """A place that is to be kept; the attributes are those of `Place`.
+
+    Attributes
+    ----------
+    thumbnail : bytes
+        JPEG, as `thumbnail.thumbnail` returns it.
+    """
+
+    name: str
+    mix: str
+    soundbank: str | None
+    network: str
+    signature: np.ndarray
+    thumbnail: bytes
+    kept: str | None = None
+
+    def row(self) -> tuple[Any, ...]:
+        """Return the values of the columns but for the number; raises as `checked_name`."""
+        return (
+            checked_name(self.name),
+            checked_mix(self.mix),
+            self.soundbank,
+            self.kept or datetime.now(UTC).isoformat(timespec="seconds"),
+            self.network,
+            to_bytes(self.signature),
+            self.thumbnail,
+        )
+
+
+class Places:
+    """The kept places.
+
+    Parameters
+    ----------
+    path : Path or str, optional
+        The file; by default `FILE_NAME` in `data_folder`. It is made when the first place is kept.
+
+    Raises
+    ------
+    PlacesError
+        By every method, when the file is of a newer version, is none of deepmersion's, or cannot
+        be read or written.
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        self.path = data_folder() / FILE_NAME if path is None else Path(path).absolute()
+
+    def all(self) -> list[Place]:
+        """Return all places, the one that was kept first first."""
+        return self._read(f"SELECT {COLUMNS} FROM place ORDER BY id")
+
+    def named(self, name: str) -> Place:
+        """Return the place of a name; raises NoPlaceError if there is none."""
+        found = self._read(f"SELECT {COLUMNS} FROM place WHERE name = ?", checked_name(name))
+        if not found:
+            known = ", ".join(place.name for place in self.all()) or "none"
+            raise NoPlaceError(f"no place is kept under the name {name}; there are: {known}")
+        return found[0]
+
+    def numbered(self, number: int) -> Place:
+        """Return the place with an id; raises NoPlaceError if there is none."""
+        query = f"SELECT {COLUMNS} FROM place WHERE id = ?"
+        found = self._read(query, number) if number <= LARGEST_ID else []
+        if not found:
+            raise NoPlaceError("there is no such place; it may have been forgotten")
+        return found[0]
+
+    def thumbnail(self, number: int) -> bytes:
+        """Return the JPEG of the place with an id; raises NoPlaceError if there is none."""
+        self.numbered(number)
+        with self._opened() as connection:
+            row = connection.execute("SELECT thumbnail FROM place WHERE id = ?", (number,))
+            return bytes((row.fetchone() or (b"",))[0])
+
+    def require_free(self, name: str) -> None:
+        """Raise NameTakenError if a place of that name is kept already."""
+        if self._read(f"SELECT {COLUMNS} FROM place WHERE name = ?", checked_name(name)):
+            raise _taken(name)
+
+    def keep(self, new: NewPlace, *, replace: bool = False) -> Place:
+        """Keep a place.
+
+        Parameters
+        ----------
+        new : NewPlace
+        replace : bool
+            Whether to take the place of the one of that name.
+
+        Raises
+        ------
+        NameTakenError
+            When a place of that name is kept already.
+        RequestError
+            As `checked_name` and `checked_mix`.
+        """
+        row = new.row()
+
+        def write(connection: sqlite3.Connection) -> None:
+            if connection.execute("SELECT 1 FROM place WHERE name = ?", row[:1]).fetchone():
+                if not replace:
+                    raise _taken(new.name)
+                connection.execute(
+                    "UPDATE place SET mix = ?, soundbank = ?, kept = ?, network = ?, "
+                    "signature = ?, thumbnail = ? WHERE name = ?",
+                    (*row[1:], row[0]),
+                )
+            else:
+                _insert(connection, row)
+
+        self._write(write)
+        return self.named(row[0])
+
+    def add(self, new: NewPlace) -> bool:
+        """Keep a place unless its name is taken; return whether it was kept."""
+        with suppress(NameTakenError):
+            self.keep(new)
+            return True
+        return False
+
+    def change(self, number: int, *, name: str | None = None, mix: str | None = None) -> Place:
+        """Give the place with an id another name, another mix, or both.
+
+        Raises
+        ------
+        NoPlaceError, NameTakenError
+            When there is no such place, or another one has that name.
+        RequestError
+            As `checked_name` and `checked_mix`.
+        """
+        new_name = None if name is None else checked_name(name)
+        new_mix = None if mix is None else checked_mix(mix)
+        self.numbered(number)
+
+        def write(connection: sqlite3.Connection) -> None:
+            try:
+                connection.execute(
+                    "UPDATE place SET name = coalesce(?, name), mix = coalesce(?, mix) "
+                    "WHERE id = ?",
+                    (new_name, new_mix, number),
+                )
+            except sqlite3.IntegrityError as error:
+                raise _taken(new_name or "") from error
+
+        self._write(write)
+        return self.numbered(number)
+
+    def forget(self, number: int) -> None:
+        """Delete the place with an id; what was stored is overwritten.
+
+        Raises
+        ------
+        NoPlaceError
+            When there is no such place.
+        """
+        self.numbered(number)
+        self._write(lambda db: db.execute("DELETE FROM place WHERE id = ?", (number,)))
+
+    def _read(self, query: str, *values: Any) -> list[Place]:
+        if not self.path.exists():  # nothing was ever kept, and asking makes no file
+            return []
+        with self._opened() as connection:
+            rows = connection.execute(query, values).fetchall()
+        return [Place(*row[:-1], signature=from_bytes(row[-1])) for row in rows]
+
+    def _write(self, change: Callable[[sqlite3.Connection], object]) -> None:
+        """Run a function in a transaction, which is undone if it fails."""
+        self._make()
+        with self._opened() as connection:
+            with _transaction(connection):
+                change(connection)
+            # Nothing that was forgotten stays in the log. Another reader may keep it for a moment.
+            with suppress(sqlite3.OperationalError):
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _make(self) -> None:
+        """Make the folder and an empty file, which only their owner can read."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise PlacesError(
+                f"{self.path} cannot be made ({reason(error)}); name another folder in the "
+                "environment variable DEEPMERSION_DATA"
+            ) from error
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._connect()
+            try:
+                yield connection
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        # On a disk that is read only, SQLite cannot make the files that writing ahead needs.
+        options = "?mode=rw" if os.access(self.path.parent, os.W_OK) else "?immutable=1"
+        connection = sqlite3.connect(
+            self.path.as_uri() + options, timeout=BUSY_S, isolation_level=None, uri=True
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Set up a connection, and bring the file to this version's schema."""
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        if self._version(connection) == SCHEMA:
+            return
+        # Refused, or answered with another mode, where the file system has no shared memory;
+        # "locked" where another program is doing the same.
+        with suppress(sqlite3.OperationalError):
+            connection.execute("PRAGMA journal_mode = WAL")
+        with _transaction(connection):
+            for number in range(self._version(connection), SCHEMA):
+                for statement in MIGRATIONS[number]:
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number + 1}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _version(self, connection: sqlite3.Connection) -> int:
+        """Return the version of the file's schema, 0 for an empty file."""
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if application != APPLICATION_ID and (version or n_tables):
+            raise PlacesError(
+                f"{self.path} is another program's database; move it away, or name another folder "
+                "in the environment variable DEEPMERSION_DATA"
+            )
+        if version > SCHEMA:
+            raise PlacesError(
+                f"{self.path} was written by a newer deepmersion (schema {version}, this one knows "
+                f"{SCHEMA}); update deepmersion"
+            )
+        return int(version)
+
+    def _trouble(self, error: sqlite3.Error) -> PlacesError:
+        """Return the error to raise for one of SQLite's."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            return PlacesError(
+                f"{self.path} is damaged, or is no file of places; move it away, and import an "
+                "export if you have one"
+            )
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL):
+            return PlacesError(
+                f"{self.path} is in use by another program; try again, and if that does not help, "
+                "name a folder on a local disk in the environment variable DEEPMERSION_DATA"
+            )
+        if code == sqlite3.SQLITE_FULL or self._is_full():
+            return PlacesError(f"the disk with {self.path} is full, nothing was changed; make room")
+        return PlacesError(
+            f"{self.path} cannot be used ({reason(error)}); check the permissions, or name another "
+            "folder in the environment variable DEEPMERSION_DATA"
+        )
+
+    def _is_full(self) -> bool:
+        with suppress(OSError):
+            return shutil.disk_usage(self.path.parent).free < FULL_BYTES
+        return False
+
+
+def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    (n_kept,) = connection.execute("SELECT count(*) FROM place").fetchone()
+    if n_kept >= MAX_PLACES:
+        raise PlacesError(f"{MAX_PLACES} places are kept, the most there can be; forget one first")
+    connection.execute(
+        "INSERT INTO place (name, mix, soundbank, kept, network, signature, thumbnail) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?)",
+        row,
+    )
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Hold the right to write; undo everything if the block fails."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with suppress(sqlite3.Error):  # SQLite may have undone it already
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _taken(name: str) -> NameTakenError:
+    return NameTakenError(f"a place named {name} is kept already; choose another name")
