@@ -251,7 +251,7 @@ class Places:
             return []
         with self._opened() as connection:
             rows = connection.execute(query, values).fetchall()
-        return [Place(*row[:-1], signature=from_bytes(row[-1])) for row in rows]
+        return list(map(_place, rows))
 
     def _write(self, change: Callable[[sqlite3.Connection], object]) -> None:
         """Run a function in a transaction, which is undone if it fails."""
@@ -357,6 +357,11 @@ class Places:
         with suppress(OSError):
             return shutil.disk_usage(self.path.parent).free < FULL_BYTES
         return False
+
+
+def _place(row: tuple[Any, ...]) -> Place:
+    number, name, mix, soundbank, kept, network, stored = row
+    return Place(number, name, mix, soundbank, kept, network, from_bytes(stored))
 
 
 def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
