@@ -6,7 +6,38 @@ after ``Error: `` and exits with the class's exit code.
 
 from __future__ import annotations
 
+import errno
 import os
+
+_ADVICE = {
+    "EACCES EPERM": "check its permissions",
+    "ENOENT": "check the name",
+    "ENOTDIR ELOOP": "check the path",
+    "EISDIR": "give the name of a file",
+    "ENOSPC EDQUOT": "make room on the disk",
+    "EFBIG": "the disk or a limit (ulimit -f) allows no larger file, so write elsewhere",
+    "EROFS": "the disk is read-only, so choose another folder",
+    "EMFILE ENFILE": "close other programs, or raise the limit of open files (ulimit -n)",
+    "ENOMEM": "close other programs",
+    "EIO": "the disk fails, so copy the file to another one",
+    "ESTALE ENODEV ENXIO ETIMEDOUT ENOTCONN EHOSTDOWN EHOSTUNREACH": "check the disk's connection",
+    "ENAMETOOLONG": "choose a shorter name",
+    "EAGAIN EWOULDBLOCK EDEADLK EBUSY ETXTBSY": "close the program that uses it",
+    "ENOLCK ENOTSUP EOPNOTSUPP ENOSYS": "its disk cannot do this, so choose a local one",
+    "EPIPE": "the program that read it has ended",
+}
+"""What to do about each of the system's errors, by their names in `errno`."""
+
+REMEDIES: dict[int, str] = {
+    getattr(errno, name): advice
+    for names, advice in _ADVICE.items()
+    for name in names.split()
+    if hasattr(errno, name)  # Windows lacks some
+}
+"""The same by number."""
+
+MOST_DECIMALS = 9
+"""Numbers closer than this to a limit are equal to it for a person."""
 
 
 def in_one_line(error: BaseException) -> str:
@@ -25,6 +56,41 @@ def reason(error: BaseException) -> str:
     if number and type(error).__module__ == "builtins":
         return os.strerror(number)
     return (words or in_one_line(error)).rstrip(".")
+
+
+def why(error: OSError, otherwise: str = "check the path") -> str:
+    """Return the cause of a system error and what to do about it, to end a message with.
+
+    Parameters
+    ----------
+    error : OSError
+    otherwise : str
+        What to do about an error that has no remedy of its own.
+
+    Returns
+    -------
+    str
+        Such as "(No space left on device); make room on the disk".
+    """
+    return f"({reason(error)}); {REMEDIES.get(error.errno or 0, otherwise)}"
+
+
+def rounded(value: float, limit: float, decimals: int = 2) -> str:
+    """Return a number with as many decimals as tell it from the limit that it misses.
+
+    Otherwise a length of 0.99998 s would read "1.00 s; give at least 1 s".
+
+    Parameters
+    ----------
+    value, limit : float
+    decimals : int
+        As many as it has if these suffice.
+    """
+    for n in range(decimals, MOST_DECIMALS):
+        text = f"{value:.{n}f}"
+        if (float(text) < limit) == (value < limit) and (float(text) > limit) == (value > limit):
+            return text
+    return f"{value:.{MOST_DECIMALS}f}"
 
 
 class DeepmersionError(Exception):

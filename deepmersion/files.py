@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
-from deepmersion.errors import DeepmersionError, reason
+from deepmersion.errors import DeepmersionError, why
 from deepmersion.undo import undone
+
+KINDS = {
+    stat.S_IFDIR: "it is a folder",
+    stat.S_IFIFO: "it is a named pipe",
+    stat.S_IFCHR: "it is a device",
+    stat.S_IFBLK: "it is a device",
+    stat.S_IFSOCK: "it is a socket",
+}
+"""What is no file, in words."""
+
+
+class NotAFileError(OSError):
+    """Something that is no regular file, and might never end or never answer."""
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading.
+
+    Pipes and devices are refused without waiting for them: one may have no writer, or no end.
+
+    Raises
+    ------
+    NotAFileError
+        When it is anything else.
+    OSError
+        When it cannot be opened.
+    """
+    # A name that is a pipe by the time it is opened must not block either.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    kind = stat.S_IFMT(path.stat().st_mode)
+    if kind == stat.S_IFREG:
+        descriptor = os.open(path, flags)
+        kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+        if kind == stat.S_IFREG:
+            return os.fdopen(descriptor, "rb")
+        os.close(descriptor)
+    raise NotAFileError(errno.EISDIR, KINDS.get(kind, "it is no regular file"), str(path))
 
 
 def real_path(path: Path) -> Path:
@@ -46,17 +86,19 @@ def check_place(path: Path, kind: type[DeepmersionError]) -> None:
         if not os.access(real.parent, os.W_OK) or (real.exists() and not os.access(real, os.W_OK)):
             raise kind(f"{path} cannot be written; check the permissions")
     except OSError as error:
-        raise kind(f"{path} cannot be written ({reason(error)}); choose another") from error
+        raise kind(f"{path} cannot be written {why(error)}") from error
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, check: Callable[[Path], object] | None = None) -> Iterator[Path]:
     """Write a file that appears under its name complete or not at all.
 
     Parameters
     ----------
     path : Path
         Replaced if it exists; if it is a link, its target is.
+    check : callable or None
+        Reads the finished file back before it gets its name; what it raises keeps it from that.
 
     Yields
     ------
@@ -73,6 +115,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
     with undone(partial(_delete, temporary)):
         yield temporary
+        if check is not None:
+            check(temporary)
         install(temporary, real)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.errors import OutputError, reason
+from deepmersion.errors import OutputError, why
 from deepmersion.files import check_place, whole_file
 from deepmersion.sound.analysis import (
     BANDS_HZ,
@@ -103,7 +103,7 @@ def plot_sounds(path: Path, sounds: Sequence[BaseSound]) -> None:
         with whole_file(path) as temporary:
             figure.savefig(temporary, dpi=DPI, format="png")
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({reason(error)}); choose another") from error
+        raise OutputError(f"{path} cannot be written {why(error)}") from error
 
 
 def _picture(sound: BaseSound) -> _Picture:

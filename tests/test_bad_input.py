@@ -144,10 +144,10 @@ def no_index(path: Path) -> None:
 
 BAD_INDEXES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "does not exist; build one"),  # noqa: ARG005
-    "empty": (lambda path: path.touch(), "not an HDF5 file"),
+    "empty": (lambda path: path.touch(), "is empty"),
     "text": (lambda path: path.write_text("no index"), "not an HDF5 file"),
-    "cut off": (cut_off, "not an HDF5 file, or is truncated"),
-    "folder": (lambda path: path.mkdir(), "is not a file"),
+    "cut off": (cut_off, "is truncated; copy it again"),
+    "folder": (lambda path: path.mkdir(), "it is a folder"),
     "other data": (no_index, "no sound index"),
     "other version": (with_attribute("version", 99), "version 99"),
     "other SoundNet": (with_attribute("soundnet", np.bytes_(b"0" * 64)), "weights of SoundNet"),
@@ -183,7 +183,7 @@ def test_an_unreadable_index(
     shutil.copy(shipped_index(), path)
     path.chmod(0)
     result = run("match", china_jpg, "--json", "--index", path, before=bound_by_permissions)
-    assert "cannot be read; check its permissions" in the_error(result)
+    assert "cannot be read (Permission denied); check its permissions" in the_error(result)
 
 
 # Outputs

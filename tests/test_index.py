@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -169,7 +170,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_index(small_disk: Path, writ
     before = path.read_bytes()
     with pytest.raises(IndexFileError) as caught:
         write_index(path, HEADER, SOUNDS, GAINS, blocks())
-    assert_one_line(caught.value, path, "No space left", "check the folder")
+    assert_one_line(caught.value, path, "No space left", "make room on the disk")
     assert path.read_bytes() == before
     assert list(small_disk.iterdir()) == [path]
 
@@ -213,14 +214,55 @@ def test_targets_that_cannot_be_are_refused(tmp_path: Path, name: str) -> None:
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     assert "does not exist" in refusal(tmp_path / "missing.h5")
-    assert "is not a file" in refusal(tmp_path)
+    assert "it is a folder" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no index at all\n" * 100, b"\x89HDF\r\n\x1a\n"])
-def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"no index at all\n" * 100, "is not an HDF5 file"),
+        (b"\x89HDF\r\n\x1a\n", "is damaged"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / "a.h5"
     path.write_bytes(content)
-    assert "is not an HDF5 file, or is truncated" in refusal(path)
+    assert what in refusal(path)
+
+
+def test_a_locked_index_is_read_all_the_same(copy: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    with copy.open("rb+") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        read_all(copy)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX pipes and resource limits")
+def test_a_refusal_names_its_own_cause(copy: Path, tmp_path: Path) -> None:
+    import resource
+
+    os.mkfifo(tmp_path / "pipe.h5")
+    assert "it is a named pipe" in refusal(tmp_path / "pipe.h5")
+    os.truncate(copy, copy.stat().st_size - 1000)
+    assert "is truncated; copy it again" in refusal(copy)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        said = refusal(copy)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert os.strerror(errno.EMFILE) in said
+    assert "ulimit -n" in said
+
+
+def test_what_cannot_be_read_back_is_never_there(tmp_path: Path) -> None:
+    with pytest.raises(IndexFileError) as caught:
+        write_index(tmp_path / "a.h5", HEADER, ("x" * 1001, *SOUNDS[1:]), GAINS, blocks())
+    assert_one_line(caught.value, tmp_path / "a.h5", "cannot be read back", "1001 bytes")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_index_cut_off_anywhere_is_refused(copy: Path) -> None:
@@ -260,7 +302,7 @@ def replace(name: str, data: Any = None, **options: Any) -> Change:
     return change
 
 
-def set_value(name: str, where: Any, value: float) -> Change:
+def set_value(name: str, where: Any, value: Any) -> Change:
     def change(file: h5py.File) -> None:
         file[name][where] = value
 
@@ -336,7 +378,15 @@ DAMAGES: dict[str, tuple[Change, str]] = {
     "other format": (set_attribute("format", np.bytes_(b"a recipe book")), "no sound index"),
     "numeric format": (set_attribute("format", 7), ""),
     "earlier version": (set_attribute("version", 1), "version 1"),
-    "later version": (set_attribute("version", 3), "version 3"),
+    "later version": (set_attribute("version", 3), "use a newer deepmersion"),
+    "infinite rate": (set_attribute("sample_rate", np.inf), "sample_rate has an unknown type"),
+    "absurd rate": (set_attribute("sample_rate", 10**18), "sample_rate is 1e+18"),
+    "infinite length": (set_attribute("window_s", np.inf), "window_s is inf"),
+    "endless length": (set_attribute("window_s", 1e300), "window_s is 1e+300"),
+    "no number": (set_attribute("level_rms", np.nan), "level_rms is nan"),
+    "no digest": (set_attribute("soundbank", np.bytes_(b"z" * 64)), "soundbank is no SHA-256"),
+    "text for a number": (set_attribute("version", np.bytes_(b"2")), "version has an unknown type"),
+    "one name twice": (set_value("sounds", slice(None), b"a"), "one name twice"),
     "no version": (lambda file: file.attrs.pop("version"), "version is missing"),
     "text version": (set_attribute("version", np.bytes_(b"one")), "version"),
     "no weights": (lambda file: file.attrs.pop("soundnet"), "soundnet is missing"),

@@ -232,6 +232,18 @@ def test_index_without_it_says_what_to_do(index: Loopback, cache: Path) -> None:
     assert {path.name for path in cache.iterdir()} == {"soundnet.safetensors.lock"}
 
 
+@pytest.mark.parametrize(
+    ("log", "advice"),
+    [
+        ("ERROR: Could not install: [Errno 28] No space left on device: '/x'", "make room on the"),
+        ("OSError: [Errno 13] Permission denied: '/x'", "check its permissions, or name another"),
+        ("ERROR: HTTPConnectionPool: [Errno 111] Connection refused", "check the connection"),
+    ],
+)
+def test_what_to_do_when_pip_fails_depends_on_why(log: str, advice: str) -> None:
+    assert f"): {advice}" in sw._why_pip_failed(log)
+
+
 @pytest.mark.usefixtures("index")
 def test_environment_without_pip_says_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -271,8 +271,25 @@ def test_import_names_a_missing_file_and_takes_the_rest(tmp_path: Path) -> None:
     assert result.exit_code == 1
     missing, folder = result.stderr.splitlines()
     assert missing.startswith(f"Error: {tmp_path / 'missing'} cannot be read (No such file")
-    assert folder.startswith(f"Error: {tmp_path} cannot be read (Is a directory")
+    assert folder.startswith(f"Error: {tmp_path} cannot be read (it is a folder)")
     assert weights.verify(SPECS["places365"])
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX pipes and devices")
+def test_import_of_what_never_ends_is_refused(cache: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    giant = tmp_path / "giant"
+    giant.touch()
+    os.truncate(giant, 10**13)
+    result = run("import", str(tmp_path / "pipe"), "/dev/zero", str(giant), "/proc/self/status")
+    assert result.exit_code == 1
+    pipe, device, large, empty = result.stderr.splitlines()
+    assert "pipe cannot be read (it is a named pipe)" in pipe
+    assert "/dev/zero cannot be read (it is a device)" in device
+    assert "none has more than" in large
+    assert "/proc/self/status (0 bytes" in empty
+    assert not cache.exists()
 
 
 @pytest.mark.usefixtures("server")

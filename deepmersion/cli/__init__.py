@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from deepmersion.cli.exits import leave, one_line_error, system_error
-from deepmersion.cli.streams import discard_stdout
+from deepmersion.cli.packages import OUT_OF_MEMORY, broken_package
+from deepmersion.cli.streams import discard_stdout, name_streams
 from deepmersion.errors import DeepmersionError
 from deepmersion.version import __version__
 
@@ -29,9 +30,6 @@ COMMANDS = {
     "weights": "deepmersion.cli.weights",
 }
 """Maps each command to the module that defines it under the same name, imported on use."""
-
-OUT_OF_MEMORY = "failed to map segment"
-"""Part of the loader's message when one of PyTorch's libraries does not fit into memory."""
 
 
 class LazyGroup(click.Group):
@@ -59,11 +57,17 @@ class LazyGroup(click.Group):
             raise
 
     def _main(self, *args: Any, **kwargs: Any) -> Any:
+        name_streams()
         try:
             return super().main(*args, **kwargs)
-        except OSError as error:  # caught here: help and the version are printed before `invoke`
+        # Caught here: help and the version are printed before `invoke`.
+        except Exception as error:
+            shown = broken_package(error)
+            if shown is None and isinstance(error, OSError):
+                shown = system_error(error)
+            if shown is None:
+                raise
             discard_stdout()
-            shown = system_error(error)
             with suppress(OSError):  # standard error itself may be unwritable
                 shown.show()
             sys.exit(shown.exit_code)
@@ -80,7 +84,7 @@ class LazyGroup(click.Group):
             ctx.exit(0)
         except (MemoryError, ImportError) as error:
             if isinstance(error, ImportError) and OUT_OF_MEMORY not in str(error):
-                raise
+                raise  # to `_main`
             raise click.ClickException(
                 "there is not enough memory; close other programs, or give fewer or smaller files"
             ) from error

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import click
 
-from deepmersion.errors import DeepmersionError, in_one_line, reason
+from deepmersion.errors import REMEDIES, DeepmersionError, in_one_line, reason
 
 
 class WrongRequest(click.ClickException):
@@ -24,11 +24,14 @@ def one_line_error(error: DeepmersionError) -> click.ClickException:
 
 
 def system_error(error: OSError) -> click.ClickException:
-    """Convert an unexpected error of the operating system for click."""
-    what = f"{error.filename}" if error.filename else "standard output"
-    return click.ClickException(
-        f"{what}: {reason(error)}; check the path, the permissions and the free space"
-    )
+    """Convert an unexpected error of the operating system for click.
+
+    It names the file that it is about, if it is about one; see `streams.name_streams`.
+    """
+    name = error.filename
+    where = f"{os.fsdecode(name)}: " if isinstance(name, str | bytes) and name else ""
+    advice = REMEDIES.get(error.errno or 0, "check the disk, the memory and the connection")
+    return click.ClickException(f"{where}{reason(error)}; {advice}")
 
 
 _abandoned = False

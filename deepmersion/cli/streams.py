@@ -2,12 +2,52 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import click
+
+
+class NamedStream(io.FileIO):
+    """A standard stream whose errors say that they are its own, as those of a file do."""
+
+    def __init__(self, descriptor: int, title: str) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self._title = title
+
+    def write(self, data: Any) -> int:
+        """Write some bytes; an error has the stream's title as its file name."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = self._title
+            raise
+
+
+def name_streams() -> None:
+    """Let the errors of standard output and standard error be told from those of files.
+
+    Without this, any error of the system that names no file could be one of writing there.
+    """
+    for stream, title in (("stdout", "standard output"), ("stderr", "standard error")):
+        text = getattr(sys, stream)
+        raw = getattr(getattr(text, "buffer", None), "raw", None)
+        if type(raw) is not io.FileIO:  # closed, captured by a test, or named already
+            continue
+        text.flush()
+        named = io.BufferedWriter(NamedStream(raw.fileno(), title))
+        instead = io.TextIOWrapper(
+            named,
+            text.encoding,
+            text.errors,
+            line_buffering=text.line_buffering,
+            write_through=text.write_through,
+        )
+        setattr(sys, stream, instead)
 
 
 @contextmanager

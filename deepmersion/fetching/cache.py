@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deepmersion.errors import FetchError, reason
+from deepmersion.errors import FetchError, reason, rounded, why
 
 SPARE_BYTES = 100_000_000
 """Left free on the disk beyond what a file needs: a full disk breaks other programs too."""
 
 LOCK_POLL_S = 0.2
+
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
+"""Errors of a network drive that has no locks."""
 
 
 def cache_folder() -> Path:
@@ -58,7 +62,7 @@ def make_folder(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FetchError(
-            f"the cache folder {folder} cannot be made ({reason(error)}): "
+            f"the cache folder {folder} cannot be made {why(error)}, or "
             "name another one in the environment variable DEEPMERSION_CACHE"
         ) from error
     return folder
@@ -70,7 +74,8 @@ def require_space(folder: Path, n_bytes: int) -> None:
     needed = max(n_bytes, 0) + SPARE_BYTES
     if free < needed:
         raise FetchError(
-            f"{needed / 1e6:.0f} MB are needed in {folder} and {free / 1e6:.0f} MB are free: make "
+            f"{needed / 1e6:.0f} MB are needed in {folder} and "
+            f"{rounded(free / 1e6, round(needed / 1e6), 0)} MB are free: make "
             "room, or name another folder in the environment variable DEEPMERSION_CACHE"
         )
 
@@ -102,8 +107,10 @@ def locked(path: Path, while_waiting: Callable[[], None]) -> Iterator[None]:
         except Timeout:
             while_waiting()
         except (OSError, NotImplementedError) as error:
+            unlocked = isinstance(error, NotImplementedError) or error.errno in NO_LOCKS
+            what = "is on a disk without file locks" if unlocked else "cannot be written to"
             raise FetchError(
-                f"{path.parent} cannot be written to ({reason(error)}): "
+                f"{path.parent} {what} ({reason(error)}): "
                 "name another folder in the environment variable DEEPMERSION_CACHE"
             ) from error
     try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from deepmersion.files import open_regular
+
 DigestKind = Literal["sha256", "git-blob"]
 
 BLOCK_BYTES = 1 << 20
@@ -51,11 +53,13 @@ def identity_of(path: Path, kind: DigestKind) -> Identity:
 
 
 def _identities(path: Path, *kinds: DigestKind) -> set[Identity]:
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
+    with open_regular(path) as file:
+        unread = size = file.seek(0, 2)
         file.seek(0)
         hashers = {kind: _hasher(kind, size) for kind in kinds}
-        while block := file.read(BLOCK_BYTES):
+        # No further than its size: some files grow while they are read, or never end (/proc).
+        while block := file.read(min(BLOCK_BYTES, unread)):
+            unread -= len(block)
             for hasher in hashers.values():
                 hasher.update(block)
     return {Identity(kind, hasher.hexdigest()) for kind, hasher in hashers.items()}

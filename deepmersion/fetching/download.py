@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress, ignore
-from deepmersion.errors import FetchError, reason
+from deepmersion.errors import FetchError, why
 from deepmersion.fetching.cache import require_space
 from deepmersion.fetching.digests import Identity, identity_of
 from deepmersion.fetching.http import BrokenError, RefusedError, n_bytes, receive
@@ -80,7 +80,7 @@ def download(
         _check(url, part, file.identity)
         install(part, path)
     except OSError as error:
-        raise FetchError(f"{part} cannot be written ({reason(error)}): make room") from error
+        raise FetchError(f"{part} cannot be written {why(error)}") from error
     except RefusedError as refused:
         raise FetchError(f"{refused}: {by_hand}") from refused
     except BrokenError as broken:

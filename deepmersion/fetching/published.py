@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepmersion.errors import FetchError, reason
+from deepmersion.errors import FetchError, why
 from deepmersion.fetching.cache import cache_folder, locked, make_folder
 from deepmersion.fetching.digests import Identity, identity_of
 
@@ -79,9 +79,7 @@ class PublishedFile:
         try:
             return identity_of(self.path, self.identity.kind)
         except OSError as error:
-            raise FetchError(
-                f"{self.path} cannot be read ({reason(error)}): check its rights"
-            ) from error
+            raise FetchError(f"{self.path} cannot be read {why(error)}") from error
 
     def is_intact(self) -> bool:
         """Return whether it lies there, having read it; raises FetchError if it cannot be read."""
@@ -123,7 +121,7 @@ def fetch_once(
                 get(path)
             except OSError as error:
                 raise FetchError(
-                    f"{error.filename or path} cannot be written ({reason(error)}): make room, "
+                    f"{error.filename or path} cannot be written {why(error)}, "
                     "or name another folder in the environment variable DEEPMERSION_CACHE"
                 ) from error
     return path

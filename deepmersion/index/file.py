@@ -25,24 +25,46 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from string import hexdigits
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepmersion.errors import IndexFileError, reason
-from deepmersion.files import whole_file
+from deepmersion.errors import REMEDIES, IndexFileError, in_one_line, why
+from deepmersion.files import open_regular, whole_file
 from deepmersion.labels import CLASSES
 
 if TYPE_CHECKING:
     import h5py
 
 FORMAT = "deepmersion sound index"
+REBUILD = "rebuild it with: deepmersion build-index"
 VERSION = 2
 
 LIBRARY_BOUNDS = ("earliest", "v110")
 """Written files are readable by HDF5 1.10 and later, whichever version writes them."""
 
-_UNREADABLE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""Beginning of an HDF5 file."""
+
+TRUNCATED = "truncated file"
+"""Part of HDF5's message about a file that is shorter than it says."""
+
+UNLOCKED = False
+"""HDF5's own locks are not used: an index appears whole and is never changed, so a lock held by
+another program does not matter, and neither does a disk without locks (NFS, SMB)."""
+
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    MemoryError,
+    AssertionError,
+    SystemError,
+)
 """Errors that h5py raises on damaged files."""
 
 PRECISION_NATS = 2.0**-11
@@ -56,12 +78,23 @@ MAX_GAINS = 400_000_000
 MAX_NAME_BYTES = 1_000
 """Limits for the reader: a file that claims more (here 1.6 GB of gains) is damaged or malicious."""
 
+ROWS_READ_BACK = 1024
+"""Entries read at once after writing: 6 MB."""
+
 _KINDS = {
     "sounds": (1, "S", range(1, MAX_NAME_BYTES + 1)),
     "gains": (2, "f", range(2, 9)),
     **dict.fromkeys(CLASSES, (2, "u", range(2, 3))),
 }
 """Each dataset's number of axes, kind of elements and their sizes in bytes."""
+
+RATES_HZ = (1_000, 1_000_000)
+WINDOWS_S = (0.1, 86_400.0)
+LEVELS_RMS = (1e-6, 1e3)
+"""Bounds of what an index may say of how its mixes were heard: far beyond any use, and finite."""
+
+N_DIGEST_DIGITS = 64
+"""Of a SHA-256."""
 
 SUM_TOLERANCE = 0.01
 """Tolerance for the sum of an entry's probabilities, which is 1; rounding accounts for 0.0003."""
@@ -155,7 +188,10 @@ class SoundIndex:
             Filled with the entries from `start` on.
         """
         if not hasattr(os, "preadv"):
-            codes[...] = self._file[head][start : start + len(codes)]
+            try:
+                codes[...] = self._file[head][start : start + len(codes)]
+            except _UNREADABLE as error:
+                raise _unopened(self.path, error) from error
             return
         # HDF5 itself is half as fast at reading blocks small enough for a core's cache.
         position = self._offsets[head] + start * codes.strides[0]
@@ -164,7 +200,9 @@ class SoundIndex:
             try:
                 n_read = os.preadv(descriptor, [unread], position)
             except OSError as error:
-                raise _damaged(self.path, f"{head} cannot be read: {reason(error)}") from error
+                raise IndexFileError(
+                    f"the index {self.path} cannot be read {why(error)}"
+                ) from error
             if not n_read:
                 raise _damaged(self.path, f"{head} is truncated")
             unread, position = unread[n_read:], position + n_read
@@ -176,9 +214,7 @@ def _are_distributions(log_probs: np.ndarray) -> bool:
 
 
 def _damaged(path: Path, reason: str) -> IndexFileError:
-    return IndexFileError(
-        f"the index {path} is damaged ({reason}); rebuild it with: deepmersion build-index"
-    )
+    return IndexFileError(f"the index {path} is damaged ({reason}); {REBUILD}")
 
 
 @contextmanager
@@ -193,18 +229,11 @@ def open_index(path: Path) -> Iterator[SoundIndex]:
     """
     import h5py
 
-    if not path.is_file():
-        what = "is not a file" if path.exists() else "does not exist"
-        raise IndexFileError(f"the index {path} {what}; build one with: deepmersion build-index")
+    _require_hdf5(path)
     try:
-        file = h5py.File(path, "r", locking="best-effort")
-    except PermissionError as error:
-        raise IndexFileError(f"the index {path} cannot be read; check its permissions") from error
-    except OSError as error:
-        raise IndexFileError(
-            f"the index {path} is not an HDF5 file, or is truncated; "
-            "rebuild it with: deepmersion build-index"
-        ) from error
+        file = h5py.File(path, "r", locking=UNLOCKED)
+    except _UNREADABLE as error:
+        raise _unopened(path, error) from error
     with file:
         try:
             header = _read_header(path, file)
@@ -212,11 +241,40 @@ def open_index(path: Path) -> Iterator[SoundIndex]:
             gains = np.asarray(file["gains"][...], dtype=np.float32)
             sounds = tuple(bytes(name).decode() for name in file["sounds"][...])
         except _UNREADABLE as error:
-            raise _damaged(path, str(error)) from error
+            raise _unopened(path, error) from error
         if not (np.isfinite(gains).all() and (gains >= 0).all() and gains.any(axis=1).all()):
             raise _damaged(path, "a mix has invalid gains")
         offsets = {head: file[head].id.get_offset() for head in CLASSES}
+        if not all(sounds) or len(set(sounds)) < len(sounds):
+            raise _damaged(path, "its sounds have no names, or one name twice")
         yield SoundIndex(path, header, sounds, gains, file, offsets)
+
+
+def _require_hdf5(path: Path) -> None:
+    """Refuse what the system does not let be read, and what is no HDF5 file."""
+    try:
+        with open_regular(path) as file:
+            start = file.read(len(SIGNATURE))
+    except FileNotFoundError as error:
+        raise IndexFileError(
+            f"the index {path} does not exist; build one with: deepmersion build-index"
+        ) from error
+    except OSError as error:
+        raise IndexFileError(f"the index {path} cannot be read {why(error)}") from error
+    if start != SIGNATURE:
+        what = "is not an HDF5 file" if start else "is empty"
+        raise IndexFileError(f"the index {path} {what}; give another --index, or {REBUILD}")
+
+
+def _unopened(path: Path, error: BaseException) -> IndexFileError:
+    """Return the refusal of a file that HDF5 cannot read, by its true cause."""
+    if TRUNCATED in str(error):
+        return IndexFileError(f"the index {path} is truncated; copy it again, or {REBUILD}")
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        return IndexFileError(f"the index {path} cannot be read {why(error)}")
+    if isinstance(error, MemoryError):
+        return IndexFileError(f"there is too little memory for the index {path}; close programs")
+    return _damaged(path, in_one_line(error))
 
 
 def _read_header(path: Path, file: h5py.File) -> Header:
@@ -224,14 +282,33 @@ def _read_header(path: Path, file: h5py.File) -> Header:
         raise IndexFileError(f"{path} is an HDF5 file, but no sound index; give another --index")
     version = _attribute(path, file, "version", int)
     if version != VERSION:
+        todo = "use a newer deepmersion" if version > VERSION else REBUILD
         raise IndexFileError(
             f"the index {path} has version {version}, but this program reads version "
-            f"{VERSION}; rebuild it with: deepmersion build-index"
+            f"{VERSION}; {todo}"
         )
     kinds = {"str": str, "int": int, "float": float}
-    return Header(
+    header = Header(
         **{f.name: _attribute(path, file, f.name, kinds[str(f.type)]) for f in fields(Header)}
     )
+    _check_header(path, header)
+    return header
+
+
+def _check_header(path: Path, header: Header) -> None:
+    """Refuse figures that no index has, such as infinity, and digests that are none."""
+    for name, (least, most) in {
+        "sample_rate": RATES_HZ,
+        "window_s": WINDOWS_S,
+        "level_rms": LEVELS_RMS,
+    }.items():
+        value = getattr(header, name)
+        if not least <= value <= most:  # written so that NaN fails too
+            raise _damaged(path, f"attribute {name} is {value:g}")
+    for name in ("soundnet", "soundbank"):
+        digits = getattr(header, name)
+        if len(digits) != N_DIGEST_DIGITS or not set(digits) <= set(hexdigits):
+            raise _damaged(path, f"attribute {name} is no SHA-256")
 
 
 def _attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
@@ -244,12 +321,13 @@ def _attribute(path: Path, file: h5py.File, name: str, kind: type) -> Any:
     attribute = h5py.h5a.open(file.id, name.encode())
     # Only plain fixed-size scalars: reading a variable-length string would follow a pointer.
     dtype = attribute.dtype
-    if attribute.shape != () or dtype.kind not in "Sif" or dtype.itemsize > MAX_NAME_BYTES:
+    accepted = {str: "S", int: "iu", float: "iuf"}[kind]
+    if attribute.shape != () or dtype.kind not in accepted or dtype.itemsize > MAX_NAME_BYTES:
         raise _damaged(path, f"attribute {name} has an unknown type")
     value = file.attrs[name]
     try:
         return bytes(value).decode() if kind is str else kind(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _damaged(path, f"attribute {name} has an unknown type") from error
 
 
@@ -327,14 +405,31 @@ def write_index(
 
     n_bytes = len(gains) * (2 * sum(CLASSES.values()) + 4 * len(sounds))
     try:
-        with whole_file(path) as temporary:
+        with whole_file(path, lambda written: _read_back(written, path)) as temporary:
             _require_space(temporary, n_bytes)
-            with h5py.File(temporary, "w", libver=LIBRARY_BOUNDS) as file:
+            with h5py.File(temporary, "w", libver=LIBRARY_BOUNDS, locking=UNLOCKED) as file:
                 _write(file, header, sounds, gains, blocks)
-    except (OSError, RuntimeError) as error:  # on a full disk, h5py raises either
+    except RuntimeError as error:  # on a full disk, h5py raises either
         raise IndexFileError(
-            f"the index {path} cannot be written ({reason(error)}); "
-            "check the folder, its permissions and the free space"
+            f"the index {path} cannot be written ({in_one_line(error)}); check the free space"
+        ) from error
+    except OSError as error:
+        raise IndexFileError(
+            f"the index {path} cannot be written {why(error, 'check the folder')}"
+        ) from error
+
+
+def _read_back(written: Path, path: Path) -> None:
+    """Read a finished index as `match` will, before it gets its name."""
+    try:
+        with open_index(written) as index:
+            for start in range(0, len(index), ROWS_READ_BACK):
+                for head in CLASSES:
+                    index.log_probs(head, start, start + ROWS_READ_BACK)
+    except IndexFileError as error:
+        raise IndexFileError(
+            f"the index {path} cannot be read back after writing it "
+            f"({in_one_line(error.__cause__ or error)}); check the disk"
         ) from error
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from deepmersion.errors import IndexFileError, reason
+from deepmersion.errors import IndexFileError, why
 
 try:
     import fcntl
@@ -153,8 +153,23 @@ class Journal:
             raise self._failed(error) from error
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Return rows `start` to `stop`, float32 [rows, columns]; all must be finished."""
+        """Return rows `start` to `stop`, float32 [rows, columns]; all must be finished.
+
+        Raises
+        ------
+        IndexFileError
+            When they are not what was written.
+        """
         data = self._read(self._offset(start), (stop - start) * self._row_bytes)
+        stored = self._read(HEADER_BYTES + start * CHECKSUM.itemsize, (stop - start) * 4)
+        found = [
+            _checksum(data[at : at + self._row_bytes])
+            for at in range(0, len(data), self._row_bytes)
+        ]
+        if np.array(found, CHECKSUM).tobytes() != stored:
+            raise IndexFileError(
+                f"{self.path} is damaged; check the disk, then go on with --resume"
+            )
         return np.frombuffer(data, dtype=np.float32).reshape(stop - start, -1)
 
     def remove(self) -> None:
@@ -187,8 +202,7 @@ class Journal:
 
     def _failed(self, error: OSError, what: str = "written") -> IndexFileError:
         return IndexFileError(
-            f"{self.path} cannot be {what} ({reason(error)}); "
-            "check the folder, its permissions and the free space, then go on with --resume"
+            f"{self.path} cannot be {what} {why(error)}, then go on with --resume"
         )
 
 

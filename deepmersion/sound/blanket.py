@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deepmersion.callbacks import OnProgress, ignore
-from deepmersion.errors import FetchError, SoundBankError, reason
+from deepmersion.errors import FetchError, SoundBankError, why
 from deepmersion.fetching.cache import cache_folder
 from deepmersion.fetching.digests import Identity
 from deepmersion.fetching.published import PublishedFile, fetch_once
@@ -70,7 +70,7 @@ def fetch(on_progress: OnProgress | None = None) -> Path:
         _write(folder / CREDITS, _credits(content))
         _write(folder / DESCRIPTION.name, DESCRIPTION.read_text("utf-8"))
     except OSError as error:
-        raise FetchError(f"{folder} cannot be written to ({reason(error)}): make room") from error
+        raise FetchError(f"{folder} cannot be written to {why(error)}") from error
     return folder
 
 

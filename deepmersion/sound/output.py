@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from deepmersion.callbacks import OnShare
-from deepmersion.errors import OutputError, reason
+from deepmersion.errors import OutputError, reason, why
 from deepmersion.files import check_place, whole_file
 from deepmersion.sound.recording import N_CHANNELS
 
@@ -32,6 +32,9 @@ until the pipe ends."""
 
 PROBE_BYTES = 1 << 20
 """Bytes written to find out why writing failed: more than a disk's last free block."""
+
+READ_BACK_SAMPLES = 44_100
+"""Decoded at the end of a finished file: one that breaks off or lacks its index fails there."""
 
 MAX_WAV_BYTES = 0xFFFF_FFFF - 1024
 """Largest size in a 32-bit WAV header, less the header itself: 6.7 hours."""
@@ -97,7 +100,7 @@ def write_file(
     kind, encoding = FORMATS[path.suffix.lower()]
     written = 0
     try:
-        with whole_file(path) as temporary:
+        with whole_file(path, lambda file: _read_back(file, written)) as temporary:
             try:
                 with soundfile.SoundFile(
                     temporary, "w", sample_rate, N_CHANNELS, format=kind, subtype=encoding
@@ -110,10 +113,25 @@ def write_file(
             except soundfile.SoundFileError:
                 _probe(temporary)
                 raise
-    except (OSError, soundfile.SoundFileError) as error:
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written {why(error)}") from error
+    except soundfile.SoundFileError as error:
         raise OutputError(
-            f"{path} cannot be written ({reason(error)}); check the free space and the permissions"
+            f"{path} cannot be written ({reason(error)}); choose another format or folder"
         ) from error
+
+
+def _read_back(path: Path, n_samples: int) -> None:
+    """Decode the end of a finished file; raises SoundFileError if it is not what was written."""
+    import soundfile
+
+    with soundfile.SoundFile(path) as file:
+        file.seek(max(0, n_samples - READ_BACK_SAMPLES))
+        n_read = len(file.read(READ_BACK_SAMPLES, dtype="float32"))
+        if file.frames != n_samples or n_read != min(n_samples, READ_BACK_SAMPLES):
+            raise soundfile.SoundFileRuntimeError(
+                f"read back, it has {file.frames} samples instead of {n_samples}, or no end"
+            )
 
 
 def _probe(path: Path) -> None:
@@ -170,7 +188,7 @@ def write_wav_stream(
         raise
     except OSError as error:
         raise OutputError(
-            f"standard output cannot be written ({reason(error)}); send it elsewhere"
+            f"standard output cannot be written {why(error, 'send it elsewhere')}"
         ) from error
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -41,6 +40,9 @@ STALL_S = 3.0
 CLOSE_S = 1.0
 """Longest wait for a device to close."""
 
+NOT_FOUND = "PortAudio library not found"
+"""sounddevice's own message where there is no such library."""
+
 POLL_S = 0.05
 """Interval between checks for the end of playing; Ctrl-C is answered in between."""
 
@@ -63,18 +65,28 @@ class Playback:
 
 def _sounddevice() -> ModuleType:
     try:
-        return import_module("sounddevice")
+        import sounddevice
     except OSError as error:
+        if NOT_FOUND not in str(error):
+            raise PlaybackError(
+                f"PortAudio cannot be loaded, so nothing can be played ({_reason(error)}); "
+                "install it anew, or write a file with -o"
+            ) from error
         raise PlaybackError(
             "PortAudio is not installed, so nothing can be played; install it "
             "(Debian and Ubuntu: apt install libportaudio2; macOS: brew install portaudio) "
             "or write a file with -o"
         ) from error
-    except Exception as error:  # PortAudioError, whose module cannot be imported then
+    except Exception as error:
+        # PortAudioError, whose module cannot be imported then; else the package itself is broken.
+        if type(error).__name__ != "PortAudioError":
+            raise
         raise PlaybackError(
             f"PortAudio cannot be started, so nothing can be played ({_reason(error)}); start the "
             "system's sound service, or write a file with -o"
         ) from error
+    assert isinstance(sounddevice, ModuleType)
+    return sounddevice
 
 
 def output_devices() -> list[tuple[int, str, bool]]:

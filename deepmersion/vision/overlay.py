@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.errors import OutputError, reason
+from deepmersion.errors import OutputError, why
 from deepmersion.files import check_place, whole_file
 from deepmersion.vision.lite_views import enlarged
 
@@ -86,7 +86,7 @@ def write_picture(path: Path, photo: np.ndarray, maps: Sequence[tuple[str, np.nd
         with whole_file(path) as temporary:
             picture.save(temporary, FORMATS[path.suffix.lower()])
     except OSError as error:
-        raise OutputError(f"{path} cannot be written ({reason(error)}); choose another") from error
+        raise OutputError(f"{path} cannot be written {why(error)}") from error
 
 
 def overlay(photo: np.ndarray, maps: Sequence[tuple[str, np.ndarray]]) -> PILImage:

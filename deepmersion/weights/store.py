@@ -6,17 +6,18 @@ each time before it is loaded.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress
-from deepmersion.errors import WeightsError, reason
+from deepmersion.errors import WeightsError, why
 from deepmersion.fetching.cache import cache_folder, locked, make_folder, require_space
 from deepmersion.fetching.digests import Identity, identities, identity_of
 from deepmersion.fetching.download import PATIENCE, Patience, download, n_fetched
 from deepmersion.fetching.http import n_bytes
 from deepmersion.fetching.published import PublishedFile, fetch_once
-from deepmersion.files import whole_file
+from deepmersion.files import open_regular, whole_file
 from deepmersion.weights import soundnet_weights
 from deepmersion.weights.specs import BY_HAND, SOUNDNET_SHA256, SPECS, WeightsSpec, how_to_get
 
@@ -135,9 +136,17 @@ def identify(path: Path) -> WeightsSpec | None:
 
 def _identities(path: Path) -> set[Identity]:
     try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+        largest = max(soundnet_weights.ARCHIVE_BYTES, *(spec.size for spec in SPECS.values()))
+        if size > largest:
+            raise WeightsError(
+                f"{path} ({size} bytes) is none of the published files "
+                f"{', '.join(PUBLISHED_FILES)}: none has more than {largest} bytes"
+            )
         return identities(path)
     except OSError as error:
-        raise WeightsError(f"{path} cannot be read ({reason(error)}): check the path") from error
+        raise WeightsError(f"{path} cannot be read {why(error)}") from error
 
 
 def _identify(found: set[Identity]) -> WeightsSpec | None:
@@ -169,8 +178,7 @@ def import_file(path: Path) -> WeightsSpec:
             _take(path, target, spec, found)
         except OSError as error:
             raise WeightsError(
-                f"{path} cannot be taken into {target.parent} ({reason(error)}): check the file, "
-                "the folder and the free space"
+                f"{path} cannot be taken into {target.parent} {why(error)}"
             ) from error
     return spec
 

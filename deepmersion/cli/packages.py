@@ -1,0 +1,91 @@
+"""Tells a broken installation of a package from a mistake of this program."""
+
+from __future__ import annotations
+
+import dis
+import sys
+import traceback
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from types import FrameType, ModuleType, TracebackType
+
+import click
+
+from deepmersion.errors import in_one_line
+
+MOST_LETTERS = 160
+"""Of a package's own words: NumPy's take a page."""
+
+OUT_OF_MEMORY = "failed to map segment"
+"""Part of the loader's message when one of PyTorch's libraries does not fit into memory."""
+
+
+def broken_package(error: BaseException) -> click.ClickException | None:
+    """Return the one line for an error that a broken package has caused, None for any other.
+
+    Broken is a package that is missing, whatever its import raises, or that lacks what its intact
+    version has: a shared library that cannot be loaded is an OSError, half an installation an
+    AttributeError, a file of zeros a ValueError.
+    """
+    name = _importing(error) or _incomplete(error)
+    if name is None:
+        return None
+    distribution = packages_distributions().get(name, [name])[0]
+    why = in_one_line(_root(error))
+    why = why if len(why) <= MOST_LETTERS else f"{why[:MOST_LETTERS]}…"
+    return click.ClickException(
+        f"the package {distribution} cannot be used ({why}); "
+        f"mend it with: pip install --force-reinstall {distribution}"
+    )
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _importing(error: BaseException) -> str | None:
+    """Return the package that raised an error while it was imported."""
+    # Python leaves the frames of its import system out of tracebacks. What remains is the
+    # instruction of this program that imports, and the code of the modules that it began to run.
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "<module>" and (name := _package(_module(frame))):
+            return name
+    own = [tb for tb in _tracebacks(error) if not _package(_module(tb.tb_frame))]
+    if own and (name := _package(_imported_at(own[-1]))):
+        return name
+    return _package(error.name or "") if isinstance(error, ImportError) else None
+
+
+def _tracebacks(error: BaseException) -> Iterator[TracebackType]:
+    entry = error.__traceback__
+    while entry is not None:
+        yield entry
+        entry = entry.tb_next
+
+
+def _imported_at(entry: TracebackType) -> str:
+    """Return the module that a frame was importing, or "" if it did something else."""
+    for instruction in dis.get_instructions(entry.tb_frame.f_code):
+        if instruction.offset == entry.tb_lasti and instruction.opname == "IMPORT_NAME":
+            return str(instruction.argval)
+    return ""
+
+
+def _incomplete(error: BaseException) -> str | None:
+    """Return the package whose module lacks an attribute that this program uses."""
+    if isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        return _package(error.obj.__name__)
+    return None
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _package(module: str) -> str | None:
+    """Return the package of a module; None for this program's own and Python's."""
+    name = module.partition(".")[0]
+    ours = name in ("", "__main__", "deepmersion") or name in sys.stdlib_module_names
+    return None if ours else name
