@@ -34,8 +34,7 @@ NEEDED = {
 """A command that needs each package, and little else."""
 
 
-@pytest.mark.parametrize("how", BROKEN)
-@pytest.mark.parametrize("package", NEEDED)
+@pytest.mark.parametrize(("package", "how"), [*zip(NEEDED, BROKEN, strict=True)])
 def test_a_broken_package_is_named_with_how_to_mend_it(
     package: str, how: str, tmp_path: Path
 ) -> None:
@@ -43,9 +42,6 @@ def test_a_broken_package_is_named_with_how_to_mend_it(
     (tmp_path / package / "__init__.py").write_bytes(BROKEN[how])
     result = run(*NEEDED[package], env={"PYTHONPATH": str(tmp_path)})
     said = the_error(result)
-    if package == "sounddevice" and how == "its library is missing":
-        assert said.startswith("PortAudio cannot be loaded, so nothing can be played (libx.so.1")
-        return
     assert said.startswith(f"the package {package} cannot be used (")
     assert said.endswith(f"mend it with: pip install --force-reinstall {package}")
 
@@ -56,7 +52,7 @@ def test_an_error_of_the_system_blames_no_stream_that_has_not_failed() -> None:
         "close other programs, or raise the limit of open files (ulimit -n)"
     )
     with pytest.raises(FileNotFoundError) as caught:
-        Path("missing").open()
+        open_regular(Path("missing"))
     assert system_error(caught.value).message.startswith("missing: No such file or directory; ")
 
 
@@ -89,7 +85,7 @@ def test_every_cause_has_its_own_remedy(tmp_path: Path) -> None:
         Path("/dev/zero"): "(it is a device); give the name of a file",
         tmp_path / ("x" * 300): "(File name too long); choose a shorter name",
     }.items():
-        with pytest.raises(OSError) as caught:
+        with pytest.raises(OSError, match=r".") as caught:
             open_regular(path)
         assert why(caught.value) == what
 

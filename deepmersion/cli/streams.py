@@ -35,13 +35,14 @@ def name_streams() -> None:
     """
     for stream, title in (("stdout", "standard output"), ("stderr", "standard error")):
         text = getattr(sys, stream)
-        raw = getattr(getattr(text, "buffer", None), "raw", None)
+        buffer = getattr(text, "buffer", None)
+        raw = getattr(buffer, "raw", buffer)  # Python runs without a buffer where told to
         if type(raw) is not io.FileIO:  # closed, captured by a test, or named already
             continue
         text.flush()
-        named = io.BufferedWriter(NamedStream(raw.fileno(), title))
+        named = NamedStream(raw.fileno(), title)
         instead = io.TextIOWrapper(
-            named,
+            named if raw is buffer else io.BufferedWriter(named),
             text.encoding,
             text.errors,
             line_buffering=text.line_buffering,
