@@ -16,6 +16,7 @@ import { ask, unask } from "./question.js";
 import { showReasons } from "./reasons.js";
 import { plain, showSeen } from "./seen.js";
 import * as server from "./server.js";
+import { landscape } from "./landscape.js";
 import { pixels, shrunk } from "./shrink.js";
 import * as stage from "./stage.js";
 import { examples, palette } from "./start.js";
@@ -73,7 +74,7 @@ function show(moment, touched = false) {
   showReadings(seen);
   showPicture(moment);
   showAlternatives();
-  $("keep").disabled = !seen || !mix.size;
+  $("keep").disabled = !mix.size;
   settle();
 }
 
@@ -179,6 +180,7 @@ function perform(moment, touched) {
 /** A sound was not to be had: show what plays on, or that nothing does. */
 function fallBack(error) {
   trouble(error);
+  unask();
   if (sounding === NOTHING) return player.pause();
   const { seen } = now;
   const goesOn = seen === sounding.seen ? {} : { seen, origin: "before", chosen: -1 };
@@ -201,7 +203,8 @@ function toggle() {
 
 /** Play one of the mixes that were answered. */
 function choose(rank) {
-  enter(matched(now.seen, rank, now.place)).then(correct);
+  enter(matched(now.seen, rank, now.place));
+  correct();
 }
 
 /** Choose the next or the previous of the mixes. */
@@ -326,6 +329,7 @@ async function match(photo, counts, id, live = false) {
   const mine = asking;
   try {
     const record = await server.match(photo, counts, mine.signal);
+    if (record.place && !places.of(record.place.id)) await places.load(); // kept elsewhere
     if (asking !== mine) return;
     asking = null;
     say("");
@@ -342,8 +346,8 @@ async function match(photo, counts, id, live = false) {
 
 /** Return what a photo asks for: the place it shows, or the mix that fits best. */
 function best(seen) {
-  const { place } = seen.record;
-  if (!place) return matched(seen, 0);
+  const place = seen.record.place && places.of(seen.record.place.id);
+  if (!place || !places.playable(place)) return matched(seen, 0);
   return { seen, mix: mixes.fromText(place.mix, bank.names), origin: "place", chosen: -1, place };
 }
 
@@ -427,7 +431,7 @@ function keepForm() {
     $("keep-form").hidden = false;
     $("keep").ariaExpanded = "true";
     $("keep-name").value = now.place?.name ?? "";
-    $("keep-name").placeholder = plain(now.seen?.record.scenes[0].label ?? "desk");
+    $("keep-name").placeholder = plain(now.seen?.record.scenes[0].label ?? $("words").textContent);
     $("keep-name").focus();
   });
   $("keep-cancel").addEventListener("click", close);
@@ -437,8 +441,7 @@ function keepForm() {
     const { seen, mix } = now;
     const name = $("keep-name").value.trim() || $("keep-name").placeholder;
     places.attempt(async () => {
-      const place = await places.keep(seen.photo, name, mix);
-      follows.set(place.id, true);
+      const place = await places.keep(seen?.photo ?? (await landscape(mixes.toText(mix))), name, mix);
       if (now.seen === seen) goOnWith({ ...now, place });
       close();
       $("keep").focus();
@@ -496,7 +499,8 @@ async function share() {
 
 function listenToControls() {
   $("randomise").addEventListener("click", () => {
-    enter({ ...now, mix: mixes.random(bank.names), origin: "random", chosen: -1, trim: undefined }).then(correct);
+    enter({ ...now, mix: mixes.random(bank.names), origin: "random", chosen: -1, trim: undefined });
+    correct();
   });
   for (const id of ["use-objects", "use-scenes", "chatter-on", "chatter"]) {
     $(id).addEventListener("change", () => { showSettings(); look(); });
@@ -560,7 +564,7 @@ async function begin() {
     place: (n) => (places.all[n - 1] ? playPlace(places.all[n - 1]) : toast(`There is no place ${n} yet.`)),
     undo: () => go(undo.back(now), "undo"),
     redo: () => go(undo.forth(now), "redo"),
-    keep: () => ($("keep").disabled || $("keep").hidden ? toast("Add a photo to keep it with its mix.") : $("keep").click()),
+    keep: () => ($("keep").disabled || $("keep").hidden ? toast("There is nothing to keep yet.") : $("keep").click()),
   });
   listen(take, trouble);
   examples(take, trouble);

@@ -103,6 +103,18 @@ export class Places {
     return button;
   }
 
+  /** @returns {Place | undefined} */
+  of = (id) => this.all.find((place) => place.id === id);
+
+  /** Whether there are all the sounds that a place was kept with. */
+  playable(place) {
+    try {
+      return fromText(place.mix, [...this.sounds.keys()]).size > 0;
+    } catch {
+      return false;
+    }
+  }
+
   words(place) {
     try {
       return inWords(fromText(place.mix, [...this.sounds.keys()]), this.sounds);
