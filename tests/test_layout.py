@@ -98,3 +98,13 @@ def test_only_the_check_of_a_sound_bank_needs_librosa() -> None:
     assert any(map(_analyses, _needed("cli.soundbank")))
     for command in ("match", "play", "serve", "slideshow", "build_index"):
         assert not list(filter(_analyses, _needed(f"cli.{command}"))), command
+
+
+def test_lines_for_people_are_printed_in_one_place() -> None:
+    """Where what could steer a terminal is escaped; others print JSON, and a path for programs."""
+    printing = {
+        name
+        for name, path in MODULES.items()
+        if name.startswith("cli") and "click.echo" in path.read_text("utf-8")
+    }
+    assert printing == {"cli.say", "cli.report", "cli.weights"}

@@ -7,7 +7,8 @@ import gc
 import io
 import sys
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -15,6 +16,7 @@ import click
 
 from deepmersion.cli.exits import leave, one_line_error, system_error
 from deepmersion.cli.packages import OUT_OF_MEMORY, broken_package
+from deepmersion.cli.say import shown
 from deepmersion.cli.streams import discard_stdout, name_streams
 from deepmersion.errors import DeepmersionError
 from deepmersion.version import __version__
@@ -48,6 +50,11 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Parse the arguments before the command."""
+        with _harmless():
+            return super().make_context(*args, **kwargs)
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command and exit."""
         try:
@@ -62,20 +69,22 @@ class LazyGroup(click.Group):
             return super().main(*args, **kwargs)
         # Caught here: help and the version are printed before `invoke`.
         except Exception as error:
-            shown = broken_package(error)
-            if shown is None and isinstance(error, OSError):
-                shown = system_error(error)
-            if shown is None:
+            found = broken_package(error)
+            if found is None and isinstance(error, OSError):
+                found = system_error(error)
+            if found is None:
                 raise
             discard_stdout()
+            found.message = shown(found.message)
             with suppress(OSError):  # standard error itself may be unwritable
-                shown.show()
-            sys.exit(shown.exit_code)
+                found.show()
+            sys.exit(found.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command."""
         try:
-            return super().invoke(ctx)
+            with _harmless():
+                return super().invoke(ctx)
         except DeepmersionError as error:
             raise one_line_error(error) from error
         except BrokenPipeError:
@@ -88,6 +97,16 @@ class LazyGroup(click.Group):
             raise click.ClickException(
                 "there is not enough memory; close other programs, or give fewer or smaller files"
             ) from error
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """Escape what click quotes of the command line, such as the name of a file."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = shown(error.message)
+        raise
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

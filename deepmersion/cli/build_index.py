@@ -9,6 +9,7 @@ import click
 
 from deepmersion.cli.options import PATH, SOUND_BANK
 from deepmersion.cli.progress import progress_bar
+from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
 
 STOPPED = "Stopped. Run the same command with --resume to continue."
@@ -90,4 +91,4 @@ def build_index(
             on_progress=on_mix,
             on_fetch=on_fetch,
         )
-    click.echo(f"Wrote {output}", err=True)
+    note(f"Wrote {output}")

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import click
 import numpy as np
 
 from deepmersion.cli.progress import progress_bar
+from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
 from deepmersion.cli.streams import quiet_libraries
 from deepmersion.sound.playback import STOP_FADE_S
@@ -93,7 +93,7 @@ def _write(path: Path, sound: Sound) -> None:
             n_samples,
             lambda done, total: on_progress(done // SAMPLE_RATE, total // SAMPLE_RATE),
         )
-    click.echo(f"Wrote {path} ({n_samples / SAMPLE_RATE:g} s)", err=True)
+    note(f"Wrote {path} ({n_samples / SAMPLE_RATE:g} s)")
 
 
 def _pipe(sound: Sound) -> None:
@@ -108,8 +108,8 @@ def _play(sound: Sound, options: SoundOptions) -> None:
 
     stop = threading.Event()
     with ending("", code=0, by=stop.set):
-        click.echo("Playing; Ctrl-C ends it.", err=True)
+        note("Playing; Ctrl-C ends it.")
         with quiet_libraries():
             ended = play(sound.blocks(), SAMPLE_RATE, options.output_device, stop)
     if options.verbose:
-        click.echo(f"Underruns: {ended.n_underruns}", err=True)
+        note(f"Underruns: {ended.n_underruns}")

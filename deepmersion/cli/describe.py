@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from deepmersion.cli.say import n_columns, padded
 from deepmersion.sound.recipe import mix_text, named_gains
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ N_SHOWN = 3
 """Number of objects and scenes shown."""
 
 
-def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> str:
+def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> list[str]:
     """Return a few lines with the classes seen in the photo and the mixes that fit it.
 
     Parameters
@@ -53,7 +54,7 @@ def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> str:
         ]
         lines += _tables(ambience.explanation) if verbose else []
     lines.append(f"  again       {command(ambience)}")
-    return "\n".join(lines)
+    return lines
 
 
 def command(ambience: Ambience) -> str:
@@ -103,8 +104,8 @@ def _figures(match: Match) -> str:
 
 def _bars(match: Match, bank: SoundBank) -> list[str]:
     gains = named_gains(match.gains, bank.names)
-    loudest, width = max(gains.values()), max(map(len, gains))
+    loudest, width = max(gains.values()), max(map(n_columns, gains))
+    bars = {name: "█" * max(1, round(gain / loudest * BAR_WIDTH)) for name, gain in gains.items()}
     return [
-        f"{INDENT}{name:{width}} {'█' * max(1, round(gain / loudest * BAR_WIDTH))} {gain:.2f}"
-        for name, gain in gains.items()
+        f"{INDENT}{padded(name, width)} {bars[name]} {gain:.2f}" for name, gain in gains.items()
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from deepmersion.cli.say import note, say
+
 
 @click.command()
 def devices() -> None:
@@ -12,6 +14,6 @@ def devices() -> None:
 
     found = output_devices()
     if not found:
-        click.echo("No sound card was found.", err=True)
+        note("No sound card was found.")
     for number, name, default in found:
-        click.echo(f"{number:4}  {name}{'  (default)' if default else ''}")
+        say(f"{number:4}  {name}{'  (default)' if default else ''}")

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 import click
 
-from deepmersion.errors import REMEDIES, DeepmersionError, in_one_line, reason
+from deepmersion.cli.say import shown
+from deepmersion.errors import REMEDIES, DeepmersionError, reason
 
 
 class WrongRequest(click.ClickException):
@@ -20,7 +21,7 @@ class WrongRequest(click.ClickException):
 def one_line_error(error: DeepmersionError) -> click.ClickException:
     """Convert a deepmersion error for click."""
     kind = WrongRequest if error.exit_code == WrongRequest.exit_code else click.ClickException
-    return kind(in_one_line(error))
+    return kind(shown(str(error)))
 
 
 def system_error(error: OSError) -> click.ClickException:

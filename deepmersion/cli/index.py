@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from deepmersion.cli.options import PATH
+from deepmersion.cli.say import say
 
 
 @click.group()
@@ -23,13 +24,13 @@ def info(file: Path | None) -> None:
 
     with open_index(file or shipped_index()) as opened:
         header = opened.header
-        click.echo(f"file         {opened.path}")
-        click.echo(f"mixes        {len(opened):,} of {len(opened.sounds)} sounds")
-        click.echo(f"sounds       {', '.join(opened.sounds)}")
-        click.echo(
+        say(f"file         {opened.path}")
+        say(f"mixes        {len(opened):,} of {len(opened.sounds)} sounds")
+        say(f"sounds       {', '.join(opened.sounds)}")
+        say(
             f"heard        {header.window_s:g} s each at {header.sample_rate} Hz, "
             f"RMS {header.level_rms:g}"
         )
-        click.echo(f"SoundNet     sha256 {header.soundnet}")
-        click.echo(f"sound bank   sha256 {header.soundbank}")
-        click.echo(f"created      {header.created}")
+        say(f"SoundNet     sha256 {header.soundnet}")
+        say(f"sound bank   sha256 {header.soundbank}")
+        say(f"created      {header.created}")

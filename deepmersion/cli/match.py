@@ -14,6 +14,7 @@ from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.cli.options import PATH, duration, label_sets, witnesses
 from deepmersion.cli.report import Report
+from deepmersion.cli.say import note
 from deepmersion.cli.slideshow import ChangingScenes
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
@@ -147,7 +148,7 @@ def match(
         index=index,
         soundbank=soundbank,
         device=device,
-        on_choice=lambda choice: click.echo(f"Networks: {choice}", err=True),
+        on_choice=lambda choice: note(f"Networks: {choice}"),
     ) as matcher:
         if scenes is not None:
             all_succeeded = scenes.play(
@@ -219,7 +220,7 @@ def _deliver_all(
         try:
             if heatmap is not None:
                 result.write_heatmap(heatmap)
-                click.echo(f"Wrote {heatmap}", err=True)
+                note(f"Wrote {heatmap}")
             if options.output is not None or not report.as_json:
                 deliver(renderer(result.bank, result.best.gains, options), options)
         except DeepmersionError as error:

@@ -8,9 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
 from deepmersion.callbacks import OnProgress
+from deepmersion.cli.say import note
 
 
 @contextmanager
@@ -90,4 +89,4 @@ def _last_line(description: str, unit: str, unit_scale: bool) -> Iterator[OnProg
 
         amount = tqdm.format_sizeof(latest) if unit_scale else f"{latest} "
         seconds = time.monotonic() - start
-        click.echo(f"{description}: {amount}{unit} in {seconds:.0f} s", err=True)
+        note(f"{description}: {amount}{unit} in {seconds:.0f} s")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from deepmersion.cli.describe import describe
-from deepmersion.errors import in_one_line
+from deepmersion.cli.say import note, say
 
 if TYPE_CHECKING:
     from deepmersion.ambience import Ambience
@@ -40,13 +40,10 @@ class Report:
         else:
             stream = sys.stderr if self.to_stderr else sys.stdout
             if stream is not None:  # may have been closed from outside
-                click.echo(
-                    describe(ambience, bars=stream.isatty(), verbose=self.verbose), file=stream
-                )
+                say(*describe(ambience, bars=stream.isatty(), verbose=self.verbose), file=stream)
 
     def fail(self, photo: str, error: Exception) -> None:
         """Show the error of a photo without a result."""
-        message = in_one_line(error)
         if self.as_json:
-            click.echo(json.dumps({"photo": photo, "error": message}))
-        click.echo(f"Error: {message}", err=True)
+            click.echo(json.dumps({"photo": photo, "error": str(error)}))
+        note(f"Error: {error}")

@@ -10,6 +10,7 @@ import click
 
 from deepmersion.cli.exits import abandon_threads
 from deepmersion.cli.matcher_options import matcher_options, no_places
+from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
 from deepmersion.errors import ServerError
 
@@ -76,19 +77,19 @@ def serve(
             index=index,
             soundbank=soundbank,
             device=device,
-            on_choice=lambda choice: click.echo(f"Networks: {choice}", err=True),
+            on_choice=lambda choice: note(f"Networks: {choice}"),
             places=None if no_places else Places(),
         ) as matcher,
     ):
         warm_up(matcher)
         address = address_of(listener, host)
         if not is_loopback(host):
-            click.echo(OPEN_TO_OTHERS, err=True)
+            note(OPEN_TO_OTHERS)
             if not no_places:
-                click.echo(PLACES_OPEN_TOO, err=True)
+                note(PLACES_OPEN_TOO)
 
         def on_ready() -> None:
-            click.echo(f"The page is at {address} (Ctrl-C ends it)", err=True)
+            note(f"The page is at {address} (Ctrl-C ends it)")
             if open_page:
                 click.launch(address)
 

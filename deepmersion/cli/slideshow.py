@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.exits import abandon_threads
 from deepmersion.cli.report import Report
+from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
 from deepmersion.errors import PhotoError
 
@@ -108,7 +107,7 @@ class ChangingScenes:
         if self.watched is None:
             return next(found, None)
         with ending("", code=0):  # the way to end it, even before the first photo
-            click.echo(f"Watching {self.watched}; Ctrl-C ends it.", err=True)
+            note(f"Watching {self.watched}; Ctrl-C ends it.")
             return next(found, None)
 
     def _follow(

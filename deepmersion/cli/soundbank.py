@@ -10,7 +10,8 @@ import click
 
 from deepmersion.cli.options import PATH, SOUND_BANK
 from deepmersion.cli.progress import progress_bar
-from deepmersion.errors import FetchError, SoundBankError, in_one_line
+from deepmersion.cli.say import n_columns, note, padded, say
+from deepmersion.errors import FetchError, SoundBankError
 from deepmersion.sound.names import BLANKET
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def fetch_(name: str) -> None:
 
     with progress_bar(name, "B", unit_scale=True) as on_progress:
         folder = fetch(on_progress)
-    click.echo(f"{name}: {folder}, credits in {folder / CREDITS}")
+    say(f"{name}: {folder}, credits in {folder / CREDITS}")
 
 
 @soundbank.command("list")
@@ -60,14 +61,14 @@ def list_sounds(folder: Path | str | None) -> None:
 
     bank = open_bank(folder)
     heard = known_scenes(bank, shipped_index(bank.name))
-    width = max(map(len, bank.names))
-    click.echo(f"{bank.title} ({bank.folder})")
+    width = max(map(n_columns, bank.names))
+    say(f"{bank.title} ({bank.folder})")
     for sound in bank.sounds:
         licence = f"  [{sound.licence}]" if sound.licence else ""
-        click.echo(f"  {sound.name:{width}}  {sound.title}{licence}  {_file(sound)}")
-        click.echo(f"  {'':{width}}  {_kind(sound)}")
+        say(f"  {padded(sound.name, width)}  {sound.title}{licence}  {_file(sound)}")
+        say(f"  {'':{width}}  {_kind(sound)}")
         if sound.name in heard:
-            click.echo(f"  {'':{width}}  hears {_scenes(heard[sound.name])}")
+            say(f"  {'':{width}}  hears {_scenes(heard[sound.name])}")
     _say_how_to_name_kinds(bank)
 
 
@@ -110,10 +111,9 @@ def _say_how_to_name_kinds(bank: SoundBank) -> None:
     else:
         path = unknown[0].path
         todo = f"name the files after what is heard, such as rain-{path.name}"
-    click.echo(
+    note(
         f"The kind of {n} is unknown, so only SoundNet says where they belong; {todo}. "
-        f"The kinds: {', '.join(all_kinds())}.",
-        err=True,
+        f"The kinds: {', '.join(all_kinds())}."
     )
 
 
@@ -151,18 +151,18 @@ def check(folder: Path | str | None, plot: Path | None, cuts: bool) -> None:
             measures = measure(sound)
             scenes = None if network is None else hear_alone(network, sound)
         except SoundBankError as error:
-            click.echo(f"Error: {in_one_line(error)}", err=True)
+            note(f"Error: {error}")
             continue
         _show(sound, measures, scenes)
         if cuts:
-            click.echo(f"{INDENT}{toml_line(measures.cuts)}")
+            say(f"{INDENT}{toml_line(measures.cuts)}")
         usable.append(sound)
     if plot is not None and usable:
         from deepmersion.soundbank_plot import plot_sounds
 
         plot_sounds(plot, usable)
     _say_how_to_name_kinds(bank)
-    click.echo(f"{len(usable)} of {len(bank.sounds)} sounds can be used.", err=True)
+    note(f"{len(usable)} of {len(bank.sounds)} sounds can be used.")
     if len(usable) < len(bank.sounds) or network is None:
         sys.exit(1)
 
@@ -175,7 +175,7 @@ def _soundnet() -> SoundNet | None:
             return load_soundnet(on_fetch=on_fetch)
     except FetchError as error:
         # The measurements are useful without SoundNet.
-        click.echo(f"Error: {in_one_line(error)}", err=True)
+        note(f"Error: {error}")
         return None
 
 
@@ -199,9 +199,9 @@ def _show(sound: BaseSound, measures: Measures, scenes: np.ndarray | None) -> No
     lines.append(f"may be cut at {n_cuts}, {share:.0%} of it")
     if scenes is not None:
         lines.append(f"hears {_scenes(scenes)}")
-    click.echo(f"\n{INDENT}".join([sound.name, *lines]))
+    say(sound.name, *(INDENT + line for line in lines))
     for warning in warnings(measures, None if sound.known_kind else scenes):
-        click.echo(f"Warning: {sound.name} {warning}", err=True)
+        note(f"Warning: {sound.name} {warning}")
 
 
 def _scenes(probs: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +11,8 @@ import click
 
 from deepmersion.cli.options import PATH
 from deepmersion.cli.progress import progress_bar
-from deepmersion.errors import DeepmersionError, in_one_line
+from deepmersion.cli.say import note, say
+from deepmersion.errors import DeepmersionError
 from deepmersion.fetching.download import n_fetched
 from deepmersion.weights.specs import expand
 from deepmersion.weights.store import (
@@ -36,9 +38,9 @@ def list_() -> None:
     for spec in SPECS.values():
         state = _state(spec)
         size = f"{spec.size / 1e6:.0f} MB"
-        click.echo(f"{spec.name:9} {state:8} {size:>7}  {spec.licence:12} {spec.purpose}")
+        say(f"{spec.name:9} {state:8} {size:>7}  {spec.licence:12} {spec.purpose}")
         path = spec.path
-        click.echo(f"{'':9} {path if path.exists() else f'from {_source(spec)}'}")
+        say(f"{'':9} {path if path.exists() else f'from {_source(spec)}'}")
 
 
 def _state(spec: WeightsSpec) -> str:
@@ -69,7 +71,7 @@ def fetch_(names: tuple[str, ...]) -> None:
 def _fetch_one(spec: WeightsSpec) -> None:
     with progress_bar(spec.name, "B", unit_scale=True) as on_progress:
         path = fetch(spec, on_progress)
-    click.echo(f"{spec.name}: {path}")
+    say(f"{spec.name}: {path}")
 
 
 @weights.command("import")
@@ -85,7 +87,7 @@ def import_(files: tuple[Path, ...]) -> None:
 
 def _import_one(path: Path) -> None:
     spec = import_file(path)
-    click.echo(f"{spec.name}: {spec.path}")
+    say(f"{spec.name}: {spec.path}")
 
 
 @weights.command("verify")
@@ -97,23 +99,23 @@ def verify_(names: tuple[str, ...]) -> None:
     """
     chosen = expand(names) or [spec for spec in SPECS.values() if spec.path.exists()]
     if not chosen:
-        click.echo(f"There are no weights in {cache_folder()}", err=True)
+        note(f"There are no weights in {cache_folder()}")
     _each(chosen, _verify_one)
 
 
 def _verify_one(spec: WeightsSpec) -> None:
     verify(spec)
-    click.echo(f"{spec.name}: published file, {spec.identity}")
+    say(f"{spec.name}: published file, {spec.identity}")
 
 
 @weights.command("path")
 @click.argument("name", required=False)
 def path_(name: str | None) -> None:
     """Print the path of the weights' folder, or with NAME that of the file."""
-    if name is None:
-        click.echo(cache_folder())
-    for spec in expand((name,) if name else ()):
-        click.echo(spec.path)
+    # Exact for programs, such as a shell that goes there.
+    show = say if sys.stdout is not None and sys.stdout.isatty() else click.echo
+    for path in [spec.path for spec in expand((name,))] if name else [cache_folder()]:
+        show(str(path))
 
 
 def _each(items: Iterable[Item], action: Callable[[Item], None]) -> None:
@@ -123,7 +125,7 @@ def _each(items: Iterable[Item], action: Callable[[Item], None]) -> None:
         try:
             action(item)
         except DeepmersionError as error:
-            click.echo(f"Error: {in_one_line(error)}", err=True)
+            note(f"Error: {error}")
             failed = True
     if failed:
         click.get_current_context().exit(1)
