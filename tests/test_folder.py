@@ -173,3 +173,22 @@ def test_a_folder_stands_for_its_photos_by_name(china_jpg: Path, tmp_path: Path)
     (tmp_path / "f.jpg").symlink_to(tmp_path / "nowhere.jpg")
     assert [path.name for path in photos_in(tmp_path)] == ["a.PNG", "b.jpg", "c.jpeg"]
     assert photos_in(tmp_path / "nowhere") == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_subfolders_are_taken_on_request_and_circles_of_links_once(
+    china_jpg: Path, tmp_path: Path
+) -> None:
+    below = tmp_path / "2024" / "harbour"
+    below.mkdir(parents=True)
+    (tmp_path / ".private").mkdir()
+    for folder in (tmp_path, below, tmp_path / ".private"):
+        shutil.copyfile(china_jpg, folder / "a.jpg")
+    (below / "up").symlink_to(tmp_path)
+    (below / "self").symlink_to(below)
+    (below / "nowhere").symlink_to(below / "gone")
+    assert photos_in(tmp_path) == [tmp_path / "a.jpg"]
+    assert photos_in(tmp_path, recursive=True) == [below / "a.jpg", tmp_path / "a.jpg"]
+    found = watch(tmp_path, str, lambda *_: None, threading.Event(), recursive=True)
+    shutil.copyfile(china_jpg, below / "b.jpg")
+    assert next(found) == str(below / "b.jpg")

@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
             if found is None:
                 raise
             discard_stdout()
-            found.message = shown(found.message)
+            found.message = shown(found.message)  # type: ignore[misc]
             with suppress(OSError):  # standard error itself may be unwritable
                 found.show()
             sys.exit(found.exit_code)
@@ -105,7 +105,7 @@ def _harmless() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = shown(error.message)
+        error.message = shown(error.message)  # type: ignore[misc]  # click says that it is final
         raise
 
 

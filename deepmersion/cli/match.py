@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 
 from deepmersion.cli.deliver import deliver, renderer
+from deepmersion.cli.idle_options import MATCH, warn_of_idle
 from deepmersion.cli.matcher_options import matcher_options
-from deepmersion.cli.options import PATH, duration, label_sets, witnesses
+from deepmersion.cli.options import PATH, WATCHED, duration, label_sets, wait, witnesses
 from deepmersion.cli.report import Report
 from deepmersion.cli.say import note
-from deepmersion.cli.slideshow import ChangingScenes
+from deepmersion.cli.slideshow import ChangingScenes, Watching, source
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
 from deepmersion.errors import DeepmersionError, PhotoError
@@ -23,7 +24,7 @@ from deepmersion.request import WITNESSES, Request, Rule
 
 if TYPE_CHECKING:
     from deepmersion.ambience import Ambience
-    from deepmersion.vision.photo import Photo
+    from deepmersion.fetching.address import Address
 
 
 @click.command()
@@ -32,10 +33,20 @@ if TYPE_CHECKING:
 @click.option(
     "--watch",
     "watched",
-    type=PATH,
-    metavar="FOLDER",
-    help="Instead of PHOTO, follow the photos that arrive in FOLDER.",
+    type=WATCHED,
+    metavar="FOLDER|URL",
+    help="Instead of PHOTO, follow the photos that arrive in a folder, or a webcam.",
 )
+@click.option(
+    "--every",
+    "every_s",
+    type=wait,
+    default="1m",
+    show_default=True,
+    metavar="DURATION",
+    help="Time from one look at the webcam to the next.",
+)
+@click.option("--recursive", is_flag=True, help="Take the photos in subfolders as well.")
 @click.option(
     "--fade",
     "crossfade_s",
@@ -98,7 +109,9 @@ if TYPE_CHECKING:
 @matcher_options
 def match(
     photos: tuple[str, ...],
-    watched: Path | None,
+    watched: Path | Address | None,
+    every_s: float,
+    recursive: bool,
     crossfade_s: float | None,
     as_json: bool,
     top: int,
@@ -117,8 +130,8 @@ def match(
     """Find the ambient sound that belongs to each PHOTO, and play or write it.
 
     Without -o or --json the sound plays until Ctrl-C, or for --duration. Several photos play one
-    after another, each for --duration (default 5m). A folder stands for the photos in it, '-' for
-    standard input.
+    after another, each for --duration (default 5m). A folder stands for the photos in it, an
+    address (http:// or https://) for the photo that is there, '-' for standard input.
 
     \b
       deepmersion match photo.jpg
@@ -127,20 +140,30 @@ def match(
       deepmersion match photo.jpg --heatmap why.png
       deepmersion match holiday/ --duration 2m --fade 10s
       deepmersion match --watch webcam/
+      deepmersion match --watch https://example.org/webcam.jpg --every 10m
       deepmersion match *.jpg --json
     """  # noqa: D301  (click looks for the sign itself)
     request = Request(top, explain, chatter, rule, label_sets, listen, heatmap is not None)
     options = SoundOptions(**sound)
-    sources = _expanded(photos)
+    sources = _expanded(photos, recursive=recursive)
     _check_usage(sources, watched, options, as_json=as_json)
     _check_heatmap(heatmap, sources, watched)
     require_stdout()
+    changing = watched is not None or len(sources) > 1
+    warn_of_idle(
+        MATCH,
+        changing=changing,
+        address=watched is not None and not isinstance(watched, Path),
+        folders=isinstance(watched, Path) or any(map(os.path.isdir, photos)),
+    )
     scenes = None
-    if watched is not None or (len(sources) > 1 and not as_json):
-        scenes = ChangingScenes.of(sources, watched, options, crossfade_s)
+    if changing and not as_json:
+        watching = None if watched is None else Watching(watched, every_s, recursive)
+        scenes = ChangingScenes.of(sources, watching, options, crossfade_s)
     if options.output is not None or not as_json:
         options = options.checked(scenes.each_s if scenes else None)
     from deepmersion.pipeline import Matcher
+    from deepmersion.vision.photo import name_of
 
     report = Report(as_json, to_stderr=options.is_pipe, verbose=options.verbose)
     with Matcher(
@@ -152,30 +175,32 @@ def match(
     ) as matcher:
         if scenes is not None:
             all_succeeded = scenes.play(
-                lambda photo: matcher.match(_source(photo), request), options, report
+                lambda photo: matcher.match(photo, request), options, report
             )
         else:
-            results = matcher.match_all([_source(photo) for photo in sources], request)
-            all_succeeded = _deliver_all(sources, results, options, report, heatmap)
+            opened = [source(photo) for photo in sources]
+            names = [name_of(photo) for photo in opened]
+            results = matcher.match_all(opened, request)
+            all_succeeded = _deliver_all(names, results, options, report, heatmap)
     if not all_succeeded:
         sys.exit(1)
 
 
-def _expanded(photos: Sequence[str]) -> list[str]:
+def _expanded(photos: Sequence[str], *, recursive: bool) -> list[str]:
     """Return the named photos, each folder replaced by the photos in it."""
     from deepmersion.vision.folder import photos_in
 
     expanded: list[str] = []
     for photo in photos:
         # Path.is_dir raises if a name is too long or a folder may not be entered.
-        inside = photos_in(Path(photo)) if os.path.isdir(photo) else []  # noqa: PTH112
+        inside = photos_in(Path(photo), recursive=recursive) if os.path.isdir(photo) else []  # noqa: PTH112
         # An empty folder stays in the list and is reported in its turn.
         expanded += map(str, inside) if inside else [photo]
     return expanded
 
 
 def _check_usage(
-    photos: Sequence[str], watched: Path | None, options: SoundOptions, *, as_json: bool
+    photos: Sequence[str], watched: Path | Address | None, options: SoundOptions, *, as_json: bool
 ) -> None:
     if watched is None and not photos:
         raise click.UsageError("Missing argument 'PHOTO...'; name a photo, or --watch a folder")
@@ -191,7 +216,9 @@ def _check_usage(
         raise click.UsageError("--json and -o - both write to standard output; leave one out")
 
 
-def _check_heatmap(heatmap: Path | None, photos: Sequence[str], watched: Path | None) -> None:
+def _check_heatmap(
+    heatmap: Path | None, photos: Sequence[str], watched: Path | Address | None
+) -> None:
     if heatmap is None:
         return
     if watched is not None or len(photos) > 1:
@@ -229,11 +256,3 @@ def _deliver_all(
         if report.as_json:
             report.show(result, options.output)
     return all_succeeded
-
-
-def _source(photo: str) -> Photo:
-    if photo != "-":
-        return photo
-    if sys.stdin is None:
-        raise click.ClickException("standard input is closed; give a photo's path instead of -")
-    return sys.stdin.buffer

@@ -30,6 +30,40 @@ class _SoundBank(click.Path):
 SOUND_BANK = _SoundBank(path_type=Path, readable=False)
 """A folder of sounds, which click does not check, or the name of a published bank."""
 
+
+class _Watched(click.Path):
+    """A folder, or an address."""
+
+    name = "folder"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, str) and is_address(value):
+            from deepmersion.fetching.address import Address
+
+            return Address(value)
+        return super().convert(value, param, ctx)
+
+
+WATCHED = _Watched(path_type=Path, readable=False)
+"""A folder of photos, which click does not check, or the address of a webcam."""
+
+SHORTEST_WAIT_S = 1.0
+"""Between two looks at an address: a server is not to be asked more often."""
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an address rather than a file's path."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text) is not None
+
+
+def wait(text: str) -> float:
+    """Return the time between two looks at an address, in seconds."""
+    seconds = duration(text)
+    if seconds < SHORTEST_WAIT_S:
+        raise click.BadParameter(f"it must be {SHORTEST_WAIT_S:g} s or more")
+    return seconds
+
+
 MAX_CARD_DIGITS = 9
 """PortAudio counts sound cards in 32 bits."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from deepmersion.cli.deliver import deliver, renderer
+from deepmersion.cli.idle_options import PLAY, warn_of_idle
 from deepmersion.cli.options import SOUND_BANK
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
@@ -34,6 +35,7 @@ def play(mix: str, soundbank: Path | str | None, **sound: Any) -> None:
       deepmersion play rain -o - | mpv -
     """  # noqa: D301  (click looks for the sign itself)
     options = SoundOptions(**sound)
+    warn_of_idle(PLAY)
     if options.is_pipe:
         require_stdout()
     from deepmersion.sound.bank import open_bank

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import click
 
 from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.exits import abandon_threads
+from deepmersion.cli.options import is_address
 from deepmersion.cli.report import Report
 from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
@@ -18,12 +22,70 @@ from deepmersion.errors import PhotoError
 if TYPE_CHECKING:
     from deepmersion.ambience import Ambience
     from deepmersion.cli.sound_options import SoundOptions
+    from deepmersion.fetching.address import Address
+    from deepmersion.vision.photo import Photo
 
 PHOTO_DURATION_S = 300.0
 """Default time that each of several photos plays, in seconds."""
 
-Look = Callable[[str], "Ambience"]
+Look = Callable[["Photo"], "Ambience"]
 """Matches one photo; raises PhotoError when it cannot be opened."""
+
+
+def source(photo: str) -> Photo:
+    """Return what to read a photo from that was named on the command line."""
+    if is_address(photo):
+        from deepmersion.fetching.address import Address
+
+        return cast("BinaryIO", Address(photo))
+    if photo != "-":
+        return photo
+    if sys.stdin is None:
+        raise click.ClickException("standard input is closed; give a photo's path instead of -")
+    return sys.stdin.buffer
+
+
+@dataclass(frozen=True)
+class Watching:
+    """What is watched for new photos.
+
+    Attributes
+    ----------
+    place : Path or Address
+        A folder, or a webcam's address.
+    every_s : float
+        Time from one look at the webcam to the next, in seconds.
+    recursive : bool
+        Whether the folder's subfolders are watched as well.
+    """
+
+    place: Path | Address
+    every_s: float
+    recursive: bool
+
+    def __str__(self) -> str:
+        return str(self.place) if isinstance(self.place, Path) else self.place.name
+
+    def check(self) -> None:
+        """Raise PhotoError when the folder cannot be read."""
+        if isinstance(self.place, Path):
+            from deepmersion.vision.folder import check_folder
+
+            check_folder(self.place)
+
+    def found(
+        self,
+        look: Look,
+        on_failure: Callable[[str, PhotoError], None],
+        stop: threading.Event,
+    ) -> Iterator[Ambience]:
+        """Yield the ambience of each new photo, until `stop` is set."""
+        from deepmersion.vision.folder import watch
+        from deepmersion.vision.webcam import watch_address
+
+        if isinstance(self.place, Path):
+            return watch(self.place, look, on_failure, stop, recursive=self.recursive)
+        return watch_address(self.place, self.every_s, look, on_failure, stop)
 
 
 @dataclass(frozen=True)
@@ -34,7 +96,7 @@ class ChangingScenes:
     ----------
     photos : sequence of str
         Played in turn; empty when a folder is watched.
-    watched : Path or None
+    watched : Watching or None
     each_s : float or None
         Time that each photo plays, in seconds; None plays it until the next one is ready.
     crossfade_s : float
@@ -42,7 +104,7 @@ class ChangingScenes:
     """
 
     photos: Sequence[str]
-    watched: Path | None
+    watched: Watching | None
     each_s: float | None
     crossfade_s: float
 
@@ -50,7 +112,7 @@ class ChangingScenes:
     def of(
         cls,
         photos: Sequence[str],
-        watched: Path | None,
+        watched: Watching | None,
         options: SoundOptions,
         crossfade_s: float | None,
     ) -> ChangingScenes:
@@ -62,12 +124,11 @@ class ChangingScenes:
             When the folder cannot be read, or the crossfade is too long.
         """
         from deepmersion.slideshow import crossfade_length
-        from deepmersion.vision.folder import check_folder
 
         if watched is None:
             each_s: float | None = options.duration_s or PHOTO_DURATION_S
         else:
-            check_folder(watched)
+            watched.check()
             each_s = None
         length = crossfade_length(each_s or options.duration_s, crossfade_s)
         return cls(photos, watched, each_s, length)
@@ -86,20 +147,20 @@ class ChangingScenes:
         self, look: Look, report: Report, failed: list[str], stop: threading.Event
     ) -> Iterator[Ambience]:
         """Yield the ambience of each photo that can be opened; report the others."""
+        from deepmersion.vision.photo import name_of
 
         def fail(photo: str, error: PhotoError) -> None:
             report.fail(photo, error)
             failed.append(photo)
 
         if self.watched is not None:
-            from deepmersion.vision.folder import watch
-
-            yield from watch(self.watched, look, fail, stop)
+            yield from self.watched.found(look, fail, stop)
         for photo in self.photos:
+            opened = source(photo)
             try:
-                ambience = look(photo)
+                ambience = look(opened)
             except PhotoError as error:
-                fail(photo, error)
+                fail(name_of(opened), error)
             else:
                 yield ambience
 

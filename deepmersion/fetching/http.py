@@ -101,7 +101,7 @@ def _open(url: str, have: int, timeout_s: float) -> http.client.HTTPResponse:
         headers["Range"] = f"bytes={have}-"
     try:
         request = urllib.request.Request(url, headers=headers)
-        response = urllib.request.urlopen(request, timeout=timeout_s, context=_tls_context())
+        response = urllib.request.urlopen(request, timeout=timeout_s, context=tls_context())
     except urllib.error.HTTPError as error:
         if error.code in PASSING_STATUSES:
             raise BrokenError(f"the server answers {error.code} {error.reason}") from error
@@ -125,7 +125,8 @@ def _open(url: str, have: int, timeout_s: float) -> http.client.HTTPResponse:
     return response
 
 
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
+    """Return the settings for https: certificates of the system and of the usual variables."""
     context = ssl.create_default_context()
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
     if bundle and Path(bundle).is_dir():

@@ -46,29 +46,63 @@ class Version(NamedTuple):
     size: int
 
 
-def photos_in(folder: Path) -> list[Path]:
-    """Return the photos in a folder, sorted by name; an empty list if it cannot be read."""
+def photos_in(folder: Path, *, recursive: bool = False) -> list[Path]:
+    """Return the photos in a folder, sorted by path; an empty list if it cannot be read.
+
+    Parameters
+    ----------
+    folder : Path
+    recursive : bool
+        Whether those in its subfolders count as well.
+    """
     try:
-        return sorted(_versions(folder))
+        return sorted(_versions(folder, recursive))
     except OSError:
         return []
 
 
-def _versions(folder: Path) -> dict[Path, Version]:
-    found = {}
+def _versions(folder: Path, recursive: bool) -> dict[Path, Version]:
+    found: dict[Path, Version] = {}
+    seen: set[tuple[int, int]] = set()
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            status = here.stat()
+            # Links may lead in a circle.
+            if (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                photos, folders = _entries(here)
+                found |= photos
+                waiting += folders if recursive else []
+        except OSError:
+            if here == folder:
+                raise
+            continue  # one that may not be read, or is gone by now
+    return found
+
+
+def _entries(folder: Path) -> tuple[dict[Path, Version], list[Path]]:
+    """Return the photos and the folders in a folder."""
+    photos, folders = {}, []
     with os.scandir(folder) as entries:
         for entry in entries:
             path = Path(entry.path)
             # Hidden files are unfinished or private.
-            if path.suffix.lower() not in SUFFIXES or entry.name.startswith("."):
+            if entry.name.startswith("."):
                 continue
             try:
+                if entry.is_dir():
+                    folders.append(path)
+                    continue
+                if path.suffix.lower() not in SUFFIXES:
+                    continue
                 status = entry.stat()
             except OSError:
                 continue  # it is gone by now, or a dangling link
             if stat.S_ISREG(status.st_mode):
-                found[path] = Version(status.st_mtime_ns, status.st_ino, status.st_size)
-    return found
+                photos[path] = Version(status.st_mtime_ns, status.st_ino, status.st_size)
+    return photos, folders
 
 
 def check_folder(folder: Path) -> None:
@@ -79,7 +113,7 @@ def check_folder(folder: Path) -> None:
     PhotoError
         When the folder cannot be read.
     """
-    _listed(folder)
+    _listed(folder, recursive=False)
 
 
 def watch(
@@ -87,6 +121,8 @@ def watch(
     look: Callable[[str], T],
     on_failure: Callable[[str, PhotoError], None],
     stop: threading.Event,
+    *,
+    recursive: bool = False,
 ) -> Iterator[T]:
     """Yield what `look` returns for the newest photo in a folder, then for each new one.
 
@@ -103,13 +139,15 @@ def watch(
         Called with the path and the error of a photo that is given up on.
     stop : threading.Event
         Set to end the iterator.
+    recursive : bool
+        Whether its subfolders are watched as well.
 
     Raises
     ------
     PhotoError
         When the folder cannot be read (any more).
     """
-    arrivals = _Arrivals(folder)
+    arrivals = _Arrivals(folder, recursive)
     while not stop.is_set():
         pause_s = arrivals.update()
         path = arrivals.newest()
@@ -131,8 +169,9 @@ def watch(
 class _Arrivals:
     """The photos in a folder: their versions, since when, and which are done with."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, recursive: bool) -> None:
         self._folder = folder
+        self._recursive = recursive
         self._versions: dict[Path, Version] = {}
         self._since: dict[Path, float] = {}
         self._done: dict[Path, Version] = {}
@@ -142,7 +181,7 @@ class _Arrivals:
     def update(self) -> float:
         """Poll the folder; return the seconds to wait before the next poll."""
         began = time.monotonic()
-        found = _listed(self._folder)
+        found = _listed(self._folder, recursive=self._recursive)
         self._since = {
             path: self._since[path]
             if self._versions.get(path) == version
@@ -193,9 +232,9 @@ class _Arrivals:
         return self._versions[path], path
 
 
-def _listed(folder: Path) -> dict[Path, Version]:
+def _listed(folder: Path, *, recursive: bool) -> dict[Path, Version]:
     try:
-        return _versions(folder)
+        return _versions(folder, recursive)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise PhotoError(
             f"the folder {folder} is missing; check the path, and that its drive is connected"
