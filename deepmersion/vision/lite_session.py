@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from deepmersion.errors import WeightsError, reason
+from deepmersion.errors import WeightsError, why
 from deepmersion.weights.lite_weights import (
     BACKBONE,
     BACKBONE_SHA256,
@@ -88,7 +88,7 @@ def _read(path: Path) -> bytes:
         network = path.read_bytes()
     except OSError as error:
         raise WeightsError(
-            f"{path}: cannot be read ({reason(error)}); reinstall deepmersion"
+            f"{path} cannot be read {why(error)}, or reinstall deepmersion"
         ) from error
     if hashlib.sha256(network).hexdigest() != BACKBONE_SHA256:
         raise WeightsError(
