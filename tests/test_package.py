@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
-from commandline import Result, succeeded
+from commandline import Result, succeeded, the_error
 
 import deepmersion
 
@@ -140,6 +140,25 @@ def test_listening_needs_none_of_the_heavy_packages(china_jpg: Path, tmp_path: P
     ):
         succeeded(run_without_heavy(*arguments, cwd=tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"a.flac", "a.png", "b.ogg"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("build-index", "-o", "a.h5", "--max-layers", "2"),
+        ("soundbank", "check"),
+        ("match", "{photo}", "--json", "--networks", "paper"),
+        ("match", "{photo}", "--json", "--device", "cuda"),
+    ],
+)
+def test_what_needs_more_says_how_to_install_it(
+    arguments: tuple[str, ...], china_jpg: Path, tmp_path: Path
+) -> None:
+    words = [word.format(photo=china_jpg) for word in arguments]
+    said = the_error(run_without_heavy(*words, cwd=tmp_path))
+    assert re.search(r"needs the package (torch|librosa), which is not installed", said)
+    assert said.endswith("pip install deepmersion")
+    assert not list(tmp_path.iterdir())
 
 
 def run_installed(command: Path, *arguments: str | Path, cwd: Path) -> bytes:

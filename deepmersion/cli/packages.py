@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
@@ -32,11 +33,22 @@ def broken_package(error: BaseException) -> click.ClickException | None:
         return None
     distribution = packages_distributions().get(name, [name])[0]
     why = in_one_line(_root(error))
+    if _is_missing(name):
+        return click.ClickException(
+            f"this needs the package {distribution}, which is not installed; "
+            "install all that is missing with: pip install deepmersion"
+        )
     why = why if len(why) <= MOST_LETTERS else f"{why[:MOST_LETTERS]}…"
     return click.ClickException(
         f"the package {distribution} cannot be used ({why}); "
         f"mend it with: pip install --force-reinstall {distribution}"
     )
+
+
+def _is_missing(name: str) -> bool:
+    # pip calls deepmersion itself installed, and installs what its dependencies lack: after
+    # requirements/listen.txt that is PyTorch and more.
+    return importlib.util.find_spec(name) is None
 
 
 def _root(error: BaseException) -> BaseException:
