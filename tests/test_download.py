@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import shutil
 import socket
 import ssl
-import subprocess
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import loopback
 import pytest
+from certificate import Certificate, make_certificate
 from loopback import Loopback, Misbehaviour, serve
 from soundserver import WAIT_S
 
@@ -267,23 +266,16 @@ def test_proxy_of_the_environment_is_used(
 
 
 @pytest.fixture
-def certificate(tmp_path: Path) -> tuple[Path, Path]:
+def certificate(tmp_path: Path) -> Certificate:
     """A fresh self-signed certificate for 127.0.0.1, and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs openssl to make a certificate")
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
-    command += "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
-    files = ["-out", str(certificate), "-keyout", str(key)]
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    return certificate, key
+    return make_certificate(tmp_path)
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_certificates_of_the_environment_are_trusted(
     server: Loopback,
     target: Path,
-    certificate: tuple[Path, Path],
+    certificate: Certificate,
     monkeypatch: pytest.MonkeyPatch,
     variable: str,
 ) -> None:

@@ -55,6 +55,28 @@ def test_names_that_can_be_rebound_are_refused(address: str, china_jpg: Path) ->
         assert ask(address, "/api/sounds", headers={"Host": host}).status == 200
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:1@evil", "[::1", "[::1]x", "[localhost]", "::1", "localhost:80:80", "a b"]
+)
+def test_hosts_that_are_none_are_refused(address: str, host: str) -> None:
+    answer = ask(address, "/api/sounds", headers={"Host": host})
+    assert (answer.status, answer.error) == (400, "the Host header is malformed")
+
+
+@pytest.mark.parametrize("name", ["Host", "Origin", "Sec-Fetch-Site"])
+def test_what_a_request_is_judged_by_is_given_once(address: str, name: str) -> None:
+    host = urlsplit(address).netloc
+    own = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    lines = [f"{key}: {value}" for key, value in (own | {name: own[name]}).items()]
+    for twice in (False, True):
+        head = [*lines, f"{name}: {own[name]}"] if twice else lines
+        with connect(address) as connection:
+            request = "\r\n".join(["GET /api/sounds HTTP/1.1", *head, "Connection: close"])
+            connection.sendall(f"{request}\r\n\r\n".encode())
+            expected = b"HTTP/1.1 400 " if twice else b"HTTP/1.1 200 "
+            assert read_all(connection).startswith(expected)
+
+
 def test_a_server_for_others_is_known_by_addresses_and_its_own_name(
     matcher: Matcher, tmp_path: Path
 ) -> None:
@@ -78,6 +100,8 @@ def test_other_pages_are_refused(address: str, china_jpg: Path) -> None:
         assert answer.status == 403
         assert not [name for name in answer.headers if name.startswith("access-control")]
     assert post(address, photo, Origin=f"http://{host}").status == 200
+    large = bytes(8 * 2**20)  # is refused as legibly
+    assert post(address, large, Origin="http://evil.example").status == 403
 
 
 def test_what_other_pages_embed_is_refused_and_links_are_followed(address: str) -> None:
@@ -229,6 +253,31 @@ def test_two_photos_are_in_the_networks_some_wait_and_the_others_come_again(
     assert held.most == 2
 
 
+def test_of_many_uploads_each_gets_an_answer(
+    matcher: Matcher, tmp_path: Path, china_jpg: Path
+) -> None:
+    """Also where there are more connections than are allowed."""
+    photo = china_jpg.read_bytes() + bytes(2**20)  # more than lies in the connection's buffers
+    answers: list[Answer] = []
+
+    def upload() -> None:
+        answers.extend(post(at, photo) for _ in range(5))
+
+    with threaded(matcher, tmp_path / "x", Limits(connections=20)) as at:
+        clients = [threading.Thread(target=upload) for _ in range(40)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+    assert len(answers) == 200
+    assert {answer.status for answer in answers} == {200, 503}
+    for answer in answers:
+        if answer.status == 503:
+            assert answer.headers["retry-after"] == "1"
+            assert "try again" in answer.error
+            assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 def test_nobody_works_for_a_client_that_has_gone(
     matcher: Matcher, tmp_path: Path, china_jpg: Path
 ) -> None:
@@ -373,8 +422,11 @@ def test_ctrl_c_ends_it_whatever_is_going_on(china_jpg: Path) -> None:
         assert post(address, china_jpg.read_bytes()).status == 200
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=ENDS_WITHIN_S)
+        rendered = read_all(rendering)
     assert process.returncode == 0
     assert (stdout, stderr) == (b"", b"")
+    assert rendered.startswith(b"HTTP/1.1 503 ")
+    assert b"the server has been stopped" in rendered
 
 
 def n_threads(process: subprocess.Popen[bytes]) -> int:

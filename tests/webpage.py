@@ -74,7 +74,7 @@ def address_in(process: subprocess.Popen[bytes]) -> str:
     said = []
     for line in process.stderr:
         said.append(line.decode())
-        if found := re.search(r"http://\S+", said[-1]):
+        if found := re.search(r"https?://\S+", said[-1]):
             return found[0]
     raise AssertionError("".join(said))
 
@@ -98,7 +98,8 @@ def watched_page(browser: Browser, address: str) -> Iterator[Open]:
     requested: list[str] = []
 
     def open_at(path: str = "", *, wait: bool = True, **options: Any) -> Page:
-        context = browser.new_context(**options)
+        # Nor do tests see what a service worker asks, or what it answers from an earlier visit.
+        context = browser.new_context(service_workers="block", **options)
         context.set_default_timeout(1_000 * WAITS_S)
         contexts.append(context)
         page = new_page(context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
 
@@ -29,19 +30,31 @@ from deepmersion.web.examples import send_example
 from deepmersion.web.limits import Limits
 from deepmersion.web.openapi import description
 from deepmersion.web.places import KeptPlaces
+from deepmersion.web.prefix import Prefix
 from deepmersion.web.safety import Guard, report
 from deepmersion.web.sounds import Sounds
+from deepmersion.web.worker import service_worker
 
 # The system's own table may have other types or none; browsers refuse scripts of the wrong type.
 mimetypes.add_type("text/javascript", ".js")
 mimetypes.add_type("audio/flac", ".flac")
+mimetypes.add_type("application/manifest+json", ".webmanifest")
+
+STATIC = Path(__file__).with_name("static")
 
 
 STATUS = {RequestError: 400, NoPlaceError: 404, NameTakenError: 409}
 """Of the answers to what a client can cause; other errors are the server's (500)."""
 
 
-def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = None) -> ASGIApp:
+def make_app(
+    matcher: Matcher,
+    folder: Path,
+    host: str,
+    limits: Limits | None = None,
+    allowed: Collection[str] = (),
+    root_path: str = "",
+) -> ASGIApp:
     """Return the server's application.
 
     Parameters
@@ -53,16 +66,23 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
     host : str
         The name or address that the server listens on.
     limits : Limits, optional
+    allowed : collection of str
+    root_path : str
+        See `deepmersion.web.safety.Guard`.
     """
     limits = limits or Limits()
     sounds = Sounds(matcher.bank, folder)
     places = KeptPlaces(matcher.places, matcher.bank.names)
     matching = Matching(matcher, places, limits)
     openapi = description(matcher.bank.names, limits)
-    static = StaticFiles(packages=[("deepmersion.web", "static")])
+    static = StaticFiles(directory=STATIC)
+    worker = service_worker(STATIC)
 
     async def send_page(request: Request) -> Response:
         return await static.get_response("index.html", request.scope)
+
+    async def send_worker(_request: Request) -> Response:
+        return Response(worker, media_type="text/javascript")
 
     async def send_openapi(_request: Request) -> Response:
         return JSONResponse(openapi)
@@ -71,6 +91,7 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
         Route("/", send_page),
         Mount("/static", GZipMiddleware(static)),
         Route("/examples/{name}", send_example),
+        Route("/sw.js", send_worker),
         Route("/api/openapi.json", send_openapi),
         Route("/api/match", matching.match, methods=["POST"]),
         Route("/api/maps", matching.maps, methods=["POST"]),
@@ -93,7 +114,8 @@ def make_app(matcher: Matcher, folder: Path, host: str, limits: Limits | None = 
         ClientDisconnect: _gone,
         Exception: _unexpected,
     }
-    return Guard(Starlette(routes=routes, exception_handlers=handlers), host)
+    app = Prefix(Starlette(routes=routes, exception_handlers=handlers), root_path)
+    return Guard(app, host, limits, allowed, root_path)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:

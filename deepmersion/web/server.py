@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -18,14 +18,16 @@ from typing import Any
 import h11
 import uvicorn
 from PIL import Image
-from starlette.types import ASGIApp
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from deepmersion.errors import RequestError, ServerError, reason
 from deepmersion.pipeline import Matcher
 from deepmersion.undo import undone
 from deepmersion.web.app import make_app
-from deepmersion.web.limits import Limits
+from deepmersion.web.limits import Limits, discard
+from deepmersion.web.safety import too_many_connections
 
 HEADER_BYTES = 16 * 1024
 """Largest request header; browsers need a few hundred bytes."""
@@ -34,6 +36,9 @@ ELSEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses outside this machine: those reserved for examples (RFC 5737, RFC 3849)."""
 
 BACKLOG = 128
+
+FLOOD = 4
+"""So many times the allowed connections are told that the server is busy; more are cut off."""
 
 WARM_UP_SIDE = 64
 
@@ -72,12 +77,12 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def address_of(listener: socket.socket, host: str) -> str:
+def address_of(listener: socket.socket, host: str, scheme: str = "http") -> str:
     """Return the page's URL."""
     bound = ipaddress.ip_address(listener.getsockname()[0].partition("%")[0])
     name = _own_address(listener.family) if bound.is_unspecified else host
     name = f"[{name}]" if ":" in name else name
-    return f"http://{name}:{listener.getsockname()[1]}/"
+    return f"{scheme}://{name}:{listener.getsockname()[1]}/"
 
 
 def _own_address(family: socket.AddressFamily) -> str:
@@ -97,9 +102,18 @@ class Server(uvicorn.Server):
     limits : Limits
     stop : threading.Event, optional
         Set to stop it.
+    certificate, key : Path, optional
+        As in `deepmersion.web.tls.check_certificate`; with them, it speaks HTTPS.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits, stop: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        stop: threading.Event | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
         self._stop = stop or threading.Event()
 
         class Protocol(PunctualProtocol):
@@ -116,10 +130,11 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                limit_concurrency=limits.connections,
                 timeout_keep_alive=IDLE_S,
                 timeout_graceful_shutdown=0,
                 h11_max_incomplete_event_size=HEADER_BYTES,
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
             )
         )
 
@@ -160,13 +175,25 @@ class PunctualProtocol(H11Protocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self._served, self.app = self.app, self._answer
         self._request_due = _Deadline()
         self._answer_due = _Deadline()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timeout of the first request."""
         super().connection_made(transport)
+        if len(self.connections) > FLOOD * self.patience.connections:
+            transport.abort()
+            return
         self._expect_request()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._served
+        if len(self.connections) >= self.patience.connections:
+            # A body that is left unread would break the connection before the answer is read.
+            await discard(Request(scope, receive), self.patience)
+            app = too_many_connections(self.patience)
+        await app(scope, receive, send)
 
     def data_received(self, data: bytes) -> None:
         """Take data; run the timeout from the beginning of a request's header to its end."""
@@ -218,6 +245,11 @@ def serve(
     limits: Limits,
     on_ready: Callable[[], None],
     stop: threading.Event,
+    *,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    allowed: Collection[str] = (),
+    root_path: str = "",
 ) -> None:
     """Serve the page until it is stopped.
 
@@ -234,6 +266,11 @@ def serve(
         Called once the page can be opened.
     stop : threading.Event
         Set to stop it.
+    certificate, key : Path, optional
+        See `Server`.
+    allowed : collection of str
+    root_path : str
+        See `deepmersion.web.safety.Guard`.
 
     Raises
     ------
@@ -241,7 +278,8 @@ def serve(
         When no temporary folder can be made for rendered sounds.
     """
     with _temporary_folder() as folder:
-        server = Server(make_app(matcher, folder, host, limits), limits, stop)
+        app = make_app(matcher, folder, host, limits, allowed, root_path)
+        server = Server(app, limits, stop, certificate, key)
         on_ready()
         server.run(sockets=[listener])
 
