@@ -29,13 +29,14 @@ from deepmersion.matching.witnesses import home_divergences, homes
 from deepmersion.places.place import Place
 from deepmersion.places.recognition import recognise, signature
 from deepmersion.places.store import NewPlace, Places
-from deepmersion.places.thumbnail import thumbnail
+from deepmersion.places.thumbnail import DECODED_SIDE, thumbnail
 from deepmersion.request import LABEL_SETS, Request
 from deepmersion.shipped import shipped_index
 from deepmersion.sound.bank import open_bank
 from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
 from deepmersion.torch_device import require_device
 from deepmersion.vision.choose import Choice, OnChoice, load_networks
+from deepmersion.vision.decoders import Decoders
 from deepmersion.vision.opened import Opened, open_photo
 from deepmersion.vision.photo import Photo, name_of, read_photo
 from deepmersion.vision.read_ahead import read_ahead
@@ -100,6 +101,7 @@ class Matcher:
             self._check_index(path)
             require_device(device)
             self.networks = load_networks(networks, device, on_choice)
+            self._decoders = resources.enter_context(Decoders())
             self._resources = resources.pop_all()
         self._labels = {
             "objects": object_labels(),
@@ -119,7 +121,7 @@ class Matcher:
         self.close()
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the index, and end the decoding of photos."""
         self._resources.close()
 
     def _check_index(self, path: Path) -> None:
@@ -172,7 +174,7 @@ class Matcher:
             As `match_all` raises them.
         """
         request = self.checked(_request(request, options))
-        opened = open_photo(photo, self.networks, name, shown=request.heatmap)
+        opened = open_photo(photo, self.networks, self._decoders, name, shown=request.heatmap)
         (ambience,) = self._match_opened([opened], request)
         return ambience
 
@@ -250,13 +252,14 @@ class Matcher:
         if ambience is None:
             ambience = self.match(file, places=False, name=own_name)
             file.seek(0)
+        picture = self._decoders.load(file, own_name, min_side=DECODED_SIDE)
         new = NewPlace(
             name=name,
             mix=mix or mix_text(named_gains(ambience.best.gains, self.bank.names)),
             soundbank=self.bank.argument,
             network=self._network,
             signature=ambience.signature,
-            thumbnail=thumbnail(file, own_name),
+            thumbnail=thumbnail(picture),
         )
         return self.places.keep(new, replace=replace)
 
@@ -268,7 +271,8 @@ class Matcher:
         self, photos: Sequence[Photo], request: Request
     ) -> Iterator[Ambience | PhotoError]:
         opened = read_ahead(
-            lambda photo: open_photo(photo, self.networks, shown=request.heatmap), photos
+            lambda photo: open_photo(photo, self.networks, self._decoders, shown=request.heatmap),
+            photos,
         )
         while some := list(islice(opened, PHOTOS_AT_ONCE)):
             readable = [photo for photo in some if photo.error is None]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from io import BytesIO
-from pathlib import Path
-from typing import BinaryIO
 
-from deepmersion.vision.photo import load_photo
+import numpy as np
 
 SIDE = 320
 """Longer side in pixels: sharp on a tile of 160 points, and some 15 kB."""
+
+DECODED_SIDE = 2 * SIDE
 
 QUALITY = 80
 
@@ -17,14 +17,17 @@ MAX_BYTES = 256 * 1024
 """Of a thumbnail that is imported; noise of this size has 90 kB."""
 
 
-def thumbnail(photo: Path | BinaryIO, name: str | None = None) -> bytes:
+def thumbnail(pixels: np.ndarray) -> bytes:
     """Return a photo's thumbnail.
 
-    Parameters and errors are those of `load_photo`.
+    Parameters
+    ----------
+    pixels : ndarray, shape = (height, width, 3), uint8
+        RGB, of any size; `DECODED_SIDE` pixels on each side are enough.
     """
     from PIL import Image
 
-    image = Image.fromarray(load_photo(photo, name, min_side=2 * SIDE))
+    image = Image.fromarray(pixels)
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     stream = BytesIO()
     image.save(stream, "JPEG", quality=QUALITY, optimize=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from deepmersion.errors import PhotoError, reason
-from deepmersion.vision.photo import SUFFIXES
+from deepmersion.vision.formats import SUFFIXES
 
 T = TypeVar("T")
 

@@ -48,6 +48,7 @@ class Lite:
 
     name = "lite"
     min_side = 2 * INPUT_SIDE
+    canvas_side = CANVAS_SIDE
 
     def __init__(self, run: Run, weights: dict[str, str]) -> None:
         self.scene_labels = miniplaces_labels()

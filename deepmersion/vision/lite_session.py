@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -77,9 +78,21 @@ def open_session(network: Path = BACKBONE, heads: Mapping[str, Path] = HEADS) ->
         parameters |= _parameters(path, label_set, own)
 
     def run(pictures: np.ndarray, outputs: Sequence[str] = PROBABILITIES) -> tuple[np.ndarray, ...]:
-        return tuple(session.run(outputs, {INPUT: pictures, **parameters}))
+        with _memory_errors():
+            return tuple(session.run(outputs, {INPUT: pictures, **parameters}))
 
     return run
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Turn ONNX Runtime's words for running out of memory into Python's."""
+    try:
+        yield
+    except Exception as error:  # its classes have no other base
+        if "alloc" in str(error).lower():
+            raise MemoryError from error
+        raise
 
 
 def _read(path: Path) -> bytes:
@@ -107,7 +120,8 @@ def _session(network: bytes) -> InferenceSession:
     options.log_severity_level = FATAL
     # Threads that wait for work by spinning take the time from those that decode photos.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    with _memory_errors():
+        return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
 def _parameters(

@@ -71,6 +71,11 @@ class ImageNetworks(Protocol):
         """
         ...
 
+    @property
+    def canvas_side(self) -> int | None:
+        """Side in pixels of the square that `reduced` squashes a photo to, or None."""
+        ...
+
     def reduced(self, image: np.ndarray) -> np.ndarray:
         """Return a photo made as small as possible without changing the result of `classify`."""
         ...

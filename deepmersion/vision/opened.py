@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from deepmersion.errors import PhotoError
+from deepmersion.vision.decoders import Decoders
 from deepmersion.vision.networks import ImageNetworks
 from deepmersion.vision.overlay import MAX_SIDE
-from deepmersion.vision.photo import Photo, load_photo, name_of, read_photo
+from deepmersion.vision.photo import Photo, name_of, read_photo
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,12 @@ class Opened:
 
 
 def open_photo(
-    photo: Photo, networks: ImageNetworks, name: str | None = None, *, shown: bool = False
+    photo: Photo,
+    networks: ImageNetworks,
+    decoders: Decoders,
+    name: str | None = None,
+    *,
+    shown: bool = False,
 ) -> Opened:
     """Open a photo for image networks; problems with the photo are returned, not raised.
 
@@ -50,6 +56,7 @@ def open_photo(
     ----------
     photo : Path, str or binary file
     networks : ImageNetworks
+    decoders : Decoders
     name : str, optional
         By default that of `name_of`.
     shown : bool
@@ -61,11 +68,14 @@ def open_photo(
     picture = None
     try:
         if shown:
-            source = read_photo(source, own_name)
-            picture = load_photo(source, own_name, min_side=MAX_SIDE)
-            source.seek(0)
+            source = source if isinstance(source, Path) else read_photo(source, own_name)
+            picture = decoders.load(source, own_name, min_side=MAX_SIDE)
+            if not isinstance(source, Path):
+                source.seek(0)
         # Decoded separately: the networks must see the same as when nothing is shown.
-        image = load_photo(source, own_name, min_side=networks.min_side)
-        return Opened(name, networks.reduced(image), picture=picture)
+        image = decoders.load(
+            source, own_name, min_side=networks.min_side, canvas_side=networks.canvas_side
+        )
+        return Opened(name, image, picture=picture)
     except PhotoError as error:
         return Opened(name, error=error)

@@ -106,6 +106,8 @@ class Paper:
     """Photos are decoded at full size: decoding at a reduced size would give slightly different
     pixels from the published preparations."""
 
+    canvas_side: ClassVar[None] = None
+
     def __init__(
         self,
         objects: nn.Module,

@@ -20,7 +20,7 @@ from deepmersion.errors import DeepmersionError, PhotoError
 from deepmersion.pipeline import Matcher
 from deepmersion.request import LABEL_SETS, Request
 from deepmersion.web import queries
-from deepmersion.web.limits import Limits, announced_bytes, check_pixels, discard, read_upload
+from deepmersion.web.limits import Limits, announced_bytes, discard, read_upload
 from deepmersion.web.maps import described as described_maps
 from deepmersion.web.places import KeptPlaces
 from deepmersion.web.places import described as described_place
@@ -154,11 +154,9 @@ class Matching:
         return wanted
 
     def _match(self, photo: bytes, wanted: Request) -> dict[str, Any]:
-        check_pixels(photo, self._limits)
         return self._matcher.match(BytesIO(photo), wanted, name=PHOTO).record()
 
     def _map(self, photo: bytes, wanted: Request) -> dict[str, Any]:
-        check_pixels(photo, self._limits)
         asked = replace(wanted, heatmap=True, places=False)
         return described_maps(self._matcher.match(BytesIO(photo), asked, name=PHOTO))
 
@@ -170,7 +168,6 @@ class Matching:
         return name, mix
 
     def _keep(self, photo: bytes, wanted: tuple[str, str | None]) -> dict[str, Any]:
-        check_pixels(photo, self._limits)
         name, mix = wanted
         # Matched under the name of other photos, for errors.
         ambience = self._matcher.match(BytesIO(photo), places=False, name=PHOTO)

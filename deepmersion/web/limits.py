@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from io import BytesIO
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-
-from deepmersion.vision.photo import FORMATS
 
 CLOSE = {"Connection": "close"}
 """Sent with a refusal that leaves part of the request unread."""
@@ -27,14 +24,13 @@ class Limits:
     ----------
     upload_bytes : int
         Size of a photo's file. Full-size JPEGs from phones have about 20 MB.
-    pixels : int
-        Size of a photo, checked before it is decoded: a little more than phones' 50 megapixels.
     photos_at_once : int
         Photos in the networks; a single one uses several cores.
     photos_waiting : int
         Photos that may wait: two or three seconds of work.
     waiting_bytes : int
-        Memory for all of these photos and for uploads in progress.
+        Memory for all of these photos and for uploads in progress. What decoding them takes is
+        bounded by `vision.decoders.MEMORY_BYTES`; the server stays below 1 GB.
     downloads_at_once : int
         Mixes being rendered, which take a core each, or sent, which take disk space each.
     download_s : float
@@ -52,10 +48,9 @@ class Limits:
     """
 
     upload_bytes: int = 40 * 2**20
-    pixels: int = 51_000_000
     photos_at_once: int = 2
     photos_waiting: int = 22
-    waiting_bytes: int = 256 * 2**20
+    waiting_bytes: int = 192 * 2**20
     downloads_at_once: int = 2
     download_s: float = 3 * 3600.0
     upload_timeout_s: float = 30.0
@@ -125,28 +120,3 @@ async def discard(request: Request, limits: Limits) -> None:
                     return
     except (TimeoutError, ClientDisconnect):
         return
-
-
-def check_pixels(photo: bytes, limits: Limits) -> None:
-    """Refuse a photo with too many pixels, judging by its header alone.
-
-    A photo that cannot be read passes: opening it gives the better error.
-
-    Raises
-    ------
-    HTTPException
-        413.
-    """
-    from PIL import Image
-
-    try:
-        with Image.open(BytesIO(photo), formats=FORMATS) as image:
-            width, height = image.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        width, height = limits.pixels, 2
-    except Exception:  # damaged data raises anything
-        return
-    if width * height > limits.pixels:
-        raise HTTPException(
-            413, f"the photo has more than {limits.pixels:,} pixels; scale it down first"
-        )

@@ -156,7 +156,7 @@ def _photo_refusals() -> Described:
     return {
         "400": _json("A parameter is wrong.", "Error"),
         "408": _json("The upload was too slow.", "Error"),
-        "413": _json("The photo has too many bytes or pixels.", "Error"),
+        "413": _json("The photo has too many bytes.", "Error"),
         "415": _json("The Content-Type is not that of a photo.", "Error"),
         "422": _json("The photo cannot be read.", "Error"),
         "503": _busy(),
