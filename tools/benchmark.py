@@ -307,7 +307,10 @@ def main(small: bool, output: Path | None) -> None:
     if output is None:
         click.echo(text)
     else:
-        output.write_text(text, "utf-8")
+        # Further sections are other tools': they stay.
+        held = output.read_text("utf-8") if output.exists() else ""
+        _, sign, sections = held.partition("\n## ")
+        output.write_text(text + sign + sections, "utf-8")
 
 
 if __name__ == "__main__":

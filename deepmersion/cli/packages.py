@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dis
 import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator
-from importlib.metadata import packages_distributions
 from types import FrameType, ModuleType, TracebackType
 
 import click
@@ -31,6 +29,8 @@ def broken_package(error: BaseException) -> click.ClickException | None:
     name = _importing(error) or _incomplete(error)
     if name is None:
         return None
+    from importlib.metadata import packages_distributions  # slow, as dis below
+
     distribution = packages_distributions().get(name, [name])[0]
     why = in_one_line(_root(error))
     if _is_missing(name):
@@ -79,6 +79,8 @@ def _tracebacks(error: BaseException) -> Iterator[TracebackType]:
 
 def _imported_at(entry: TracebackType) -> str:
     """Return the module that a frame was importing, or "" if it did something else."""
+    import dis
+
     for instruction in dis.get_instructions(entry.tb_frame.f_code):
         if instruction.offset == entry.tb_lasti and instruction.opname == "IMPORT_NAME":
             return str(instruction.argval)

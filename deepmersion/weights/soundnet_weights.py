@@ -23,8 +23,6 @@ from deepmersion.callbacks import OnProgress, ignore
 from deepmersion.errors import REMEDIES, WeightsError, why
 from deepmersion.fetching.cache import require_space
 from deepmersion.fetching.digests import Identity, identity_of
-from deepmersion.fetching.download import part_path
-from deepmersion.fetching.http import n_bytes
 from deepmersion.files import whole_file
 
 if TYPE_CHECKING:
@@ -146,11 +144,16 @@ def _follow(pip: subprocess.Popen[bytes], folder: Path, on_progress: OnProgress)
 
 def n_fetched_of_archive(cache: Path) -> int:
     """Return how many bytes of the archive are there that another process fetches into `cache`."""
+    from deepmersion.fetching.download import part_path
+    from deepmersion.fetching.http import n_bytes
+
     mirrored = part_path(cache / ARCHIVE_NAME)
     return max(n_bytes(mirrored), *map(_largest_archive, cache.glob(f"{WORK_PREFIX}*")), 0)
 
 
 def _largest_archive(folder: Path) -> int:
+    from deepmersion.fetching.http import n_bytes
+
     # Folders and files come and go while pip works; os.walk minds no vanished folder.
     archives = [
         Path(parent, name)
