@@ -40,6 +40,10 @@ MOST_DECIMALS = 9
 """Numbers closer than this to a limit are equal to it for a person."""
 
 
+DEBUG_VARIABLE = "DEEPMERSION_DEBUG"
+"""Environment variable that, set to anything, shows what libraries write to standard error."""
+
+
 def in_one_line(error: BaseException) -> str:
     """Return an error's message without line breaks, or its class if it has none."""
     return " ".join(str(error).split()) or type(error).__name__

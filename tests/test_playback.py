@@ -324,25 +324,3 @@ def test_an_unknown_device(pulseaudio: SoundServer, china_jpg: Path) -> None:
     number = "9" * 20
     result = run("play", "rain", "--output-device", number, env=pulseaudio.environment)
     assert the_error(result).startswith(f"the output device {number} cannot be used")
-
-
-def test_libraries_are_kept_quiet_and_the_program_is_not() -> None:
-    code = (
-        "import os, click\n"
-        "from deepmersion.cli import streams\n"
-        "def dup2(*arguments):\n"  # just before and just after which another thread may speak
-        "    for moment in 'before', 'after':\n"
-        "        click.echo(f'said {moment}', err=True)\n"
-        "        if moment == 'before':\n"
-        "            real(*arguments)\n"
-        "real, os.dup2 = os.dup2, dup2\n"
-        "with streams.quiet_libraries():\n"
-        "    os.write(2, b'ALSA lib: no such card\\n')\n"
-        "    click.echo('said within', err=True)\n"
-        "os.write(2, b'the libraries again\\n')\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.PIPE)
-    around = ["said before", "said after"]
-    assert result.stderr.decode().splitlines() == [
-        *around, "said within", *around, "the libraries again",
-    ]  # fmt: skip

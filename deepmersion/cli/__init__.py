@@ -6,7 +6,6 @@ import atexit
 import gc
 import io
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
@@ -17,7 +16,7 @@ import click
 from deepmersion.cli.exits import leave, one_line_error, system_error
 from deepmersion.cli.packages import OUT_OF_MEMORY, broken_package
 from deepmersion.cli.say import shown
-from deepmersion.cli.streams import discard_stdout, name_streams
+from deepmersion.cli.streams import claim_stderr, discard_stdout, name_streams, silence_loggers
 from deepmersion.errors import DeepmersionError
 from deepmersion.version import __version__
 
@@ -64,6 +63,7 @@ class LazyGroup(click.Group):
             raise
 
     def _main(self, *args: Any, **kwargs: Any) -> Any:
+        claim_stderr()
         name_streams()
         try:
             return super().main(*args, **kwargs)
@@ -115,9 +115,7 @@ def main() -> None:
     """Turn a photo of where you are into an ambient sound that belongs there."""
     # Python's last garbage collection would walk all of PyTorch, which takes most of a second.
     atexit.register(gc.freeze)
-    # Pillow warns about trifles such as odd EXIF data. The filter is set once for the whole
-    # process, because a temporary one would affect all decoding threads.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
+    silence_loggers()
     # File names may be invalid text, and terminals may lack characters.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -13,7 +13,6 @@ import numpy as np
 from deepmersion.cli.progress import progress_bar
 from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
-from deepmersion.cli.streams import quiet_libraries
 from deepmersion.sound.playback import STOP_FADE_S
 from deepmersion.sound.recording import SAMPLE_RATE
 
@@ -109,7 +108,6 @@ def _play(sound: Sound, options: SoundOptions) -> None:
     stop = threading.Event()
     with ending("", code=0, by=stop.set):
         note("Playing; Ctrl-C ends it.")
-        with quiet_libraries():
-            ended = play(sound.blocks(), SAMPLE_RATE, options.output_device, stop)
+        ended = play(sound.blocks(), SAMPLE_RATE, options.output_device, stop)
     if options.verbose:
         note(f"Underruns: {ended.n_underruns}")

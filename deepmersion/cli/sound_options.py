@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from deepmersion.cli.options import duration, positive_duration, sound_card
-from deepmersion.cli.streams import quiet_libraries
 from deepmersion.errors import RequestError
 from deepmersion.sound.ebb import EBB, MOST_DB
 from deepmersion.sound.output import FILE_DURATION_S
@@ -172,8 +171,7 @@ class SoundOptions:
         if self.output is None:
             from deepmersion.sound.playback import check_playback
 
-            with quiet_libraries():
-                check_playback(self.output_device)
+            check_playback(self.output_device)
         elif self.is_pipe:
             if sys.stdout.isatty():
                 raise RequestError("-o - writes WAV into a pipe, not to a terminal; add | mpv -")

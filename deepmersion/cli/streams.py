@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import faulthandler
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import warnings
+from contextlib import suppress
 from typing import Any
 
 import click
+
+from deepmersion.errors import DEBUG_VARIABLE
+
+STDERR = 2
+"""The descriptor of standard error, as C knows it."""
 
 
 class NamedStream(io.FileIO):
@@ -26,6 +32,52 @@ class NamedStream(io.FileIO):
         except OSError as error:
             error.filename = self._title
             raise
+
+
+def claim_stderr() -> None:
+    """Keep standard error to this program's own lines.
+
+    Libraries write of their own to the descriptor (libtiff, libmpg123, ALSA, OpenBLAS), as warnings
+    (NumPy) and to loggers; what matters of it they raise as well. From here on the descriptor leads
+    nowhere, and `sys.stderr` to where it led. A crash of the interpreter is still reported there.
+    With `DEBUG_VARIABLE` everything is shown.
+    """
+    if os.environ.get(DEBUG_VARIABLE):
+        return
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if sys.stderr is None:
+        # It was closed from outside. The next file that is opened must not take its place: it would
+        # get what libraries write.
+        _put_at_stderr(nowhere)
+        return
+    buffer = getattr(sys.stderr, "buffer", None)
+    raw = getattr(buffer, "raw", buffer)  # Python runs without a buffer where told to
+    if type(raw) is not io.FileIO or raw.fileno() != STDERR:  # captured by a test
+        os.close(nowhere)
+        return
+    sys.stderr.flush()
+    ours = os.dup(STDERR)
+    before = sys.stderr
+    # In this order, nothing that another thread writes meanwhile is lost.
+    sys.stderr = os.fdopen(ours, "w", 1, before.encoding, before.errors, closefd=False)
+    _put_at_stderr(nowhere)
+    faulthandler.enable(ours)
+
+
+def _put_at_stderr(descriptor: int) -> None:
+    if descriptor != STDERR:
+        os.dup2(descriptor, STDERR)
+        os.close(descriptor)
+
+
+def silence_loggers() -> None:
+    """Keep libraries' loggers from standard error, for which `logging` takes those without one."""
+    if not os.environ.get(DEBUG_VARIABLE):
+        import logging
+
+        logging.getLogger().addHandler(logging.NullHandler())
 
 
 def name_streams() -> None:
@@ -49,31 +101,6 @@ def name_streams() -> None:
             write_through=text.write_through,
         )
         setattr(sys, stream, instead)
-
-
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Keep PortAudio and ALSA from writing to standard error; their errors are raised as well.
-
-    This program's own messages still go there.
-    """
-    if sys.stderr is None:  # closed from outside, so already quiet
-        yield
-        return
-    sys.stderr.flush()
-    before, ours = sys.stderr, os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        # In this order, nothing that another thread writes meanwhile is lost.
-        sys.stderr = os.fdopen(ours, "w", 1, before.encoding, "backslashreplace", closefd=False)
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        sys.stderr.flush()
-        os.dup2(ours, 2)
-        sys.stderr = before
-        os.close(ours)
-        os.close(nowhere)
 
 
 def discard_stdout() -> None:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from deepmersion.errors import DEBUG_VARIABLE
 from deepmersion.vision.decode import Decoding, RefusedError
 from deepmersion.vision.photo import (
     MAX_FILE_BYTES,
@@ -59,9 +60,6 @@ with alpha, takes 7 s; all others, such as 108 million of progressive JPEG and 4
 less than 2 s."""
 
 JPEG_MAGIC = b"\xff\xd8\xff"
-
-DEBUG = "DEEPMERSION_DEBUG"
-"""Environment variable that lets libraries write to standard error."""
 
 
 class Decoders:
@@ -261,7 +259,7 @@ class _Worker:
                 [sys.executable, "-S", "-s", "-P", "-m", "deepmersion.vision.decode_worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=None if os.environ.get(DEBUG) else subprocess.DEVNULL,
+                stderr=None if os.environ.get(DEBUG_VARIABLE) else subprocess.DEVNULL,
                 env=os.environ
                 | {
                     "PYTHONPATH": os.pathsep.join(places),
