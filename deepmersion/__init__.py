@@ -6,8 +6,9 @@ Online (`pipeline`), from a photo to its sound::
                                               ^                                          or file
     sound bank ──> sound: recordings ──> hearing: SoundNet ──> index ──┘
 
-Offline (`indexing`), the lower row. ``cli`` and ``web`` are above both; ``weights`` fetches what
-the networks need. No module imports one above it (``tests/test_layout.py``).
+Offline (`indexing`), the lower row. For a photo of a kept place (`places`), the kept mix is played
+instead. ``cli`` and ``web`` are above both; ``weights`` fetches what the networks need. No module
+imports one above it (``tests/test_layout.py``).
 
 Public names are imported on first use, which keeps ``import deepmersion`` fast.
 """
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from deepmersion.indexing import build_index as build_index
     from deepmersion.pipeline import Matcher as Matcher
     from deepmersion.pipeline import match as match
+    from deepmersion.places.store import Places as Places
     from deepmersion.request import Request as Request
     from deepmersion.sound.bank import open_bank as open_bank
 
@@ -34,6 +36,7 @@ _HOMES = {
     "Ambience": "deepmersion.ambience",
     "Matcher": "deepmersion.pipeline",
     "match": "deepmersion.pipeline",
+    "Places": "deepmersion.places.store",
     "Request": "deepmersion.request",
     "build_index": "deepmersion.indexing",
     "open_bank": "deepmersion.sound.bank",
@@ -44,6 +47,7 @@ __all__ = [
     "Ambience",
     "DeepmersionError",
     "Matcher",
+    "Places",
     "Request",
     "__version__",
     "build_index",

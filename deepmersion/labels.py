@@ -103,10 +103,9 @@ def numbers_of(names: Iterable[str], labels: Mapping[str, Sequence[str]]) -> dic
 def _unknown(name: str, labels: Mapping[str, Sequence[str]]) -> str:
     import difflib  # slow, and needed only for an error
 
-    known = {label for classes in labels.values() for label in classes}
-    parts = [label for label in sorted(known) if name and name in label]
-    near = difflib.get_close_matches(name, sorted(known), N_NEAR, cutoff=0.5)
-    named = list(dict.fromkeys([*near, *parts]))[:N_NEAR]
+    known = sorted({label for classes in labels.values() for label in classes})
+    parts = [label for label in known if name and name in label]
+    named = (parts or difflib.get_close_matches(name, known, N_NEAR))[:N_NEAR]
     hint = f"did you mean {' or '.join(named)}?" if named else "see `deepmersion match --json`"
     return f"the networks know no class called {name[:MAX_SHOWN]!r}; {hint}"
 

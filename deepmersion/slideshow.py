@@ -191,7 +191,7 @@ class _Ahead(threading.Thread):
         """Prepare scene after scene, each once the one before is playing."""
         try:
             for scene in self._scenes:
-                self._ready.put(self._prepare(scene.best.gains))
+                self._ready.put(self._prepare(scene.gains))
                 self._taken.acquire()
                 if self._stopped.is_set():
                     break

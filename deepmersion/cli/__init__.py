@@ -24,6 +24,7 @@ COMMANDS = {
     "match": "deepmersion.cli.match",
     "play": "deepmersion.cli.play",
     "serve": "deepmersion.cli.serve",
+    "places": "deepmersion.cli.places",
     "build-index": "deepmersion.cli.build_index",
     "devices": "deepmersion.cli.devices",
     "soundbank": "deepmersion.cli.soundbank",

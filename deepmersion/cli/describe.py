@@ -10,6 +10,8 @@ from deepmersion.cli.say import n_columns, padded
 from deepmersion.sound.recipe import mix_text, named_gains
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from deepmersion.ambience import Ambience
     from deepmersion.matching.explain import Explanation
     from deepmersion.matching.rule import Match
@@ -41,13 +43,10 @@ def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> list[str]:
         f"  scenes      {_classes(ambience.scenes)}",
         f"  conditions  {_classes(ambience.conditions)}",
     ]
-    several = len(ambience.matches) > 1
-    for rank, match in enumerate(ambience.matches, 1):
-        number = f"{rank}." if several else "mix"
-        figures = f", {_figures(match)}" if verbose else ""
-        lines.append(f"  {number:11} {in_words(match, ambience.bank)}{figures}")
-        if bars:
-            lines += _bars(match, ambience.bank)
+    if ambience.without:
+        lines.append(f"  {'struck out':11} {', '.join(ambience.without)}")
+    lines += _place(ambience, bars=bars)
+    lines += _matches(ambience, bars=bars, verbose=verbose)
     if ambience.explanation is not None:
         lines += [
             f"  {'' if i else 'why':11} {sentence}" for i, sentence in enumerate(ambience.why)
@@ -57,8 +56,39 @@ def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> list[str]:
     return lines
 
 
+def _place(ambience: Ambience, *, bars: bool) -> list[str]:
+    """Return the lines of the kept place that the photo shows, if any."""
+    seen = ambience.place
+    if seen is None:
+        return []
+    if seen.gains is None:
+        return [f"  your place: {seen.place.name}, matched anew: {seen.problem}"]
+    return [
+        f"  your place: {seen.place.name} (similarity {seen.similarity:.2f}; "
+        "--no-places matches anew)",
+        f"  {'mix':11} {in_words(seen.gains, ambience.bank)}",
+        *(_bars(seen.gains, ambience.bank) if bars else ()),
+    ]
+
+
+def _matches(ambience: Ambience, *, bars: bool, verbose: bool) -> list[str]:
+    """Return the lines of the matches; of a recognised place only if they were asked for."""
+    several = len(ambience.matches) > 1
+    plays_kept = ambience.place is not None and ambience.place.gains is not None
+    if plays_kept and not (several or verbose or ambience.explanation):
+        return []
+    lines = []
+    for rank, match in enumerate(ambience.matches, 1):
+        number = f"{rank}." if several else "anew" if plays_kept else "mix"
+        figures = f", {_figures(match)}" if verbose else ""
+        lines.append(f"  {number:11} {in_words(match.gains, ambience.bank)}{figures}")
+        if bars:
+            lines += _bars(match.gains, ambience.bank)
+    return lines
+
+
 def command(ambience: Ambience) -> str:
-    """Return the command that plays the best mix again, quoted for a shell."""
+    """Return the command that plays the same mix again, quoted for a shell."""
     words, bank = ["deepmersion", "play"], ambience.bank.argument
     if bank is not None:
         words += ["--soundbank", bank]
@@ -85,10 +115,10 @@ def _tables(explanation: Explanation) -> list[str]:
     return lines
 
 
-def in_words(match: Match, bank: SoundBank) -> str:
+def in_words(gains: np.ndarray, bank: SoundBank) -> str:
     """Return a mix in plain English, such as ``Waves and wind``."""
     titles = {sound.name: sound.title for sound in bank.sounds}
-    named = [titles[name] for name in named_gains(match.gains, bank.names)]
+    named = [titles[name] for name in named_gains(gains, bank.names)]
     words = [named[0], *(title[:1].lower() + title[1:] for title in named[1:])]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
@@ -102,10 +132,10 @@ def _figures(match: Match) -> str:
     return f"score {match.score:.2f}, KL divergence {match.kl:.2f} nats ({parts})"
 
 
-def _bars(match: Match, bank: SoundBank) -> list[str]:
-    gains = named_gains(match.gains, bank.names)
-    loudest, width = max(gains.values()), max(map(n_columns, gains))
-    bars = {name: "█" * max(1, round(gain / loudest * BAR_WIDTH)) for name, gain in gains.items()}
+def _bars(gains: np.ndarray, bank: SoundBank) -> list[str]:
+    by_name = named_gains(gains, bank.names)
+    loudest, width = max(by_name.values()), max(map(n_columns, by_name))
+    bars = {name: "█" * max(1, round(gain / loudest * BAR_WIDTH)) for name, gain in by_name.items()}
     return [
-        f"{INDENT}{padded(name, width)} {bars[name]} {gain:.2f}" for name, gain in gains.items()
+        f"{INDENT}{padded(name, width)} {bars[name]} {gain:.2f}" for name, gain in by_name.items()
     ]

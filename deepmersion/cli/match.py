@@ -14,6 +14,7 @@ from deepmersion.cli.deliver import deliver, renderer
 from deepmersion.cli.idle_options import MATCH, warn_of_idle
 from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.cli.options import PATH, WATCHED, duration, label_sets, wait, witnesses
+from deepmersion.cli.place_options import PlaceOptions, place_options
 from deepmersion.cli.report import Report
 from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How mixes are ranked; 2018 is the rule of the first prototype.",
 )
+@place_options
 @matcher_options
 def match(
     photos: tuple[str, ...],
@@ -122,6 +124,10 @@ def match(
     label_sets: tuple[str, ...],
     listen: tuple[str, ...],
     rule: Rule,
+    without: tuple[str, ...],
+    keep: str | None,
+    replace: bool,
+    no_places: bool,
     networks: Literal["auto", "lite", "paper"],
     index: Path | None,
     soundbank: Path | str | None,
@@ -139,16 +145,31 @@ def match(
       deepmersion match photo.jpg -o sound.flac --duration 1h
       deepmersion match photo.jpg -o - | mpv -
       deepmersion match photo.jpg --heatmap why.png
+      deepmersion match desk.jpg --keep desk
       deepmersion match holiday/ --duration 2m --fade 10s
       deepmersion match --watch webcam/
       deepmersion match --watch https://example.org/webcam.jpg --every 10m
       deepmersion match *.jpg --json
     """  # noqa: D301  (click looks for the sign itself)
-    request = Request(top, explain, chatter, rule, label_sets, listen, heatmap is not None)
+    # Who keeps a place, asks for all sounds or strikes a reading out wants a new match.
+    recognise = not (no_places or keep is not None or without or chatter is not None)
+    request = Request(
+        top,
+        explain,
+        chatter,
+        rule,
+        label_sets,
+        listen,
+        heatmap=heatmap is not None,
+        without=without,
+        places=recognise,
+    )
+    places = PlaceOptions(keep, replace, recognise)
     options = SoundOptions(**sound)
     sources = _expanded(photos, recursive=recursive)
     _check_usage(sources, watched, options, as_json=as_json)
     _check_heatmap(heatmap, sources, watched)
+    places.check(sources, watched)
     require_stdout()
     changing = watched is not None or len(sources) > 1
     warn_of_idle(
@@ -173,6 +194,7 @@ def match(
         soundbank=soundbank,
         device=device,
         on_choice=lambda choice: note(f"Networks: {choice}"),
+        places=places.open(),
     ) as matcher:
         if scenes is not None:
             all_succeeded = scenes.play(
@@ -181,7 +203,10 @@ def match(
         else:
             opened = [source(photo) for photo in sources]
             names = [name_of(photo) for photo in opened]
-            results = matcher.match_all(opened, request)
+            if keep is None:
+                results = matcher.match_all(opened, request)
+            else:
+                results = places.kept(matcher, opened[0], request)
             all_succeeded = _deliver_all(names, results, options, report, heatmap)
     if not all_succeeded:
         sys.exit(1)
@@ -251,7 +276,7 @@ def _deliver_all(
                     result.write_heatmap(heatmap)
                 note(f"Wrote {heatmap}")
             if options.output is not None or not report.as_json:
-                deliver(renderer(result.bank, result.best.gains, options), options)
+                deliver(renderer(result.bank, result.gains, options), options)
         except DeepmersionError as error:
             report.fail(photo, error)
             sys.exit(error.exit_code)

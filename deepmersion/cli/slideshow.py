@@ -184,7 +184,7 @@ class ChangingScenes:
         assert options.fade_out_s is not None
         report.show(first)
         sound = Following(
-            renderer(first.bank, first.best.gains, options, endless=self.each_s is not None),
+            renderer(first.bank, first.gains, options, endless=self.each_s is not None),
             coming,
             each_s=self.each_s,
             crossfade_s=self.crossfade_s,

@@ -287,10 +287,8 @@ class Places:
             raise self._trouble(error) from error
 
     def _connect(self) -> sqlite3.Connection:
-        # On a disk that is read only, SQLite cannot make the files that writing ahead needs.
-        options = "?mode=rw" if os.access(self.path.parent, os.W_OK) else "?immutable=1"
         connection = sqlite3.connect(
-            self.path.as_uri() + options, timeout=BUSY_S, isolation_level=None, uri=True
+            f"{self.path.as_uri()}?{self._mode()}", timeout=BUSY_S, isolation_level=None, uri=True
         )
         try:
             self._prepare(connection)
@@ -298,6 +296,14 @@ class Places:
             connection.close()
             raise
         return connection
+
+    def _mode(self) -> str:
+        """Return how SQLite is to open the file."""
+        if os.access(self.path.parent, os.W_OK):
+            return "mode=rw"
+        # On a disk that is read only, SQLite cannot make the files that writing ahead needs; there
+        # it reads the file alone, unless a log was left beside it.
+        return "mode=ro" if self.path.with_name(f"{self.path.name}-wal").exists() else "immutable=1"
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         """Set up a connection, and bring the file to this version's schema."""
@@ -346,7 +352,8 @@ class Places:
                 f"{self.path} is in use by another program; try again, and if that does not help, "
                 "name a folder on a local disk in the environment variable DEEPMERSION_DATA"
             )
-        if code == sqlite3.SQLITE_FULL or self._is_full():
+        disk = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+        if code == sqlite3.SQLITE_FULL or (code in disk and self._is_full()):
             return PlacesError(f"the disk with {self.path} is full, nothing was changed; make room")
         return PlacesError(
             f"{self.path} cannot be used ({reason(error)}); check the permissions, or name another "

@@ -1,0 +1,155 @@
+"""Places from the installed command: kept, seen again, renamed, moved, forgotten."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from commandline import Result, run, run_here, succeeded, the_error
+from PIL import Image, ImageEnhance
+
+from deepmersion.shipped import EXAMPLES
+
+CAMPFIRE = EXAMPLES / "campfire.jpg"
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "data"
+    monkeypatch.setenv("DEEPMERSION_DATA", str(folder))
+    return folder
+
+
+def match(*arguments: str | Path) -> Result:
+    return run("match", "--networks", "lite", *arguments)
+
+
+def record(*arguments: str | Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads(succeeded(match("--json", *arguments)).stdout)
+    return found
+
+
+def test_a_kept_place_plays_its_mix_when_it_is_seen_again(
+    tmp_path: Path, data: Path, china_jpg: Path
+) -> None:
+    output = ["-o", str(tmp_path / "x.flac"), "--duration", "1s"]
+    first = succeeded(match(china_jpg, "--keep", "palace", *output))
+    assert f"Kept as palace in {data / 'places.sqlite3'}" in first.stderr.decode()
+    assert "your place" not in first.stdout.decode()
+    succeeded(run_here("places", "change", "palace", "bells=1,rain=0.5"))
+
+    photo = Image.open(china_jpg)
+    view = photo.crop((60, 20, photo.width, photo.height))
+    ImageEnhance.Brightness(view).enhance(1.25).save(tmp_path / "again.png")
+    lines = succeeded(match(tmp_path / "again.png", *output)).stdout.decode().splitlines()
+    assert lines[4].startswith("  your place: palace (similarity 0.9")
+    assert lines[5].split(maxsplit=1)[0] == "mix"
+    assert lines[6] == "  again       deepmersion play bells=1,rain=0.5"
+
+    seen = record(tmp_path / "again.png")
+    assert seen["place"] == {
+        "id": 1,
+        "name": "palace",
+        "mix": "bells=1,rain=0.5",
+        "similarity": pytest.approx(0.95, abs=0.05),
+    }
+    for anew in [["--no-places"], ["--chatter", "0.5"], ["--without", "palace"]]:
+        assert record(tmp_path / "again.png", *anew)["place"] is None
+    assert record(CAMPFIRE)["place"] is None
+    in_turn = succeeded(match(CAMPFIRE, tmp_path / "again.png", "-o", "-", "--duration", "1s"))
+    assert "your place: palace" in in_turn.stderr.decode()
+
+
+def test_a_name_is_not_overwritten_unless_that_is_said(china_jpg: Path) -> None:
+    assert record(china_jpg, "--keep", "desk")["place"] is None
+    before = succeeded(run_here("places", "list", "--json")).stdout
+    message = the_error(match(CAMPFIRE, "--keep", "desk", "--json"))
+    assert "a place named desk is kept already; add --replace" in message
+    assert succeeded(run_here("places", "list", "--json")).stdout == before
+    record(CAMPFIRE, "--keep", "desk", "--replace")
+    (desk,) = map(json.loads, succeeded(run_here("places", "list", "--json")).stdout.splitlines())
+    assert (desk["name"], desk["mix"]) == ("desk", "fire=1")
+    for wrong in [["--replace"], [str(china_jpg), "--keep", "x"], ["--keep", "a\nb"]]:
+        result = run_here("match", CAMPFIRE, *wrong)
+        assert (result.returncode, b"Traceback" in result.stderr) == (2, False), result.stderr
+
+
+def test_a_mix_that_the_bank_cannot_play_is_told_and_matched_anew(
+    tmp_path: Path, data: Path
+) -> None:
+    record(CAMPFIRE, "--keep", "camp")
+    with sqlite3.connect(data / "places.sqlite3") as database:
+        database.execute("UPDATE place SET mix = 'dragons=1'")
+    database.close()
+    shown = succeeded(match(CAMPFIRE, "-o", tmp_path / "x.wav", "--duration", "1s"))
+    assert "your place: camp, matched anew: there is no sound called dragons" in (
+        shown.stdout.decode()
+    )
+    assert "deepmersion play fire=1" in shown.stdout.decode()
+    found = record(CAMPFIRE)
+    assert found["place"] is None
+    assert "dragons" in str(found["place_problem"])
+
+
+def test_places_are_managed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, china_jpg: Path
+) -> None:
+    assert "No places are kept" in run_here("places", "list").stderr.decode()
+    record(china_jpg, "--keep", "garden")
+    record(CAMPFIRE, "--keep", "camp")
+    succeeded(run_here("places", "rename", "garden", "palace"))
+    listed = succeeded(run_here("places", "list")).stdout.decode()
+    assert [line.split()[0] for line in listed.splitlines()] == ["palace", "camp"]
+    picture = tmp_path / "picture.jpg"
+    shown = succeeded(run_here("places", "show", "camp", "--picture", picture)).stdout.decode()
+    assert "deepmersion play fire=1" in shown
+    assert max(Image.open(picture).size) == 320
+    assert "there are: palace, camp" in the_error(run_here("places", "show", "garden"))
+    assert "camp is kept already" in the_error(run_here("places", "rename", "palace", "camp"))
+    assert "no sound called drums" in the_error(
+        run_here("places", "change", "camp", "drums"), exit_code=2
+    )
+
+    exported = tmp_path / "places.json"
+    succeeded(run_here("places", "export", exported))
+    assert succeeded(run("places", "export", "-")).stdout == exported.read_bytes()
+    succeeded(run_here("places", "forget", "camp"))
+    back = run_here("places", "import", exported)
+    said = back.stderr.decode()
+    assert "Kept camp" in said
+    assert "Skipped palace: a place of that name is kept already" in said
+    assert back.returncode == 1
+    monkeypatch.setenv("DEEPMERSION_DATA", str(tmp_path / "elsewhere"))
+    succeeded(run_here("places", "import", exported))
+    assert record(CAMPFIRE)["place"] is not None
+    assert "cannot be read" in the_error(run_here("places", "import", tmp_path / "none.json"))
+    assert "not JSON" in the_error(run_here("places", "import", picture), exit_code=2)
+
+
+def test_a_damaged_file_and_a_folder_that_cannot_be_made_end_in_one_line(
+    tmp_path: Path, data: Path
+) -> None:
+    data.mkdir()
+    (data / "places.sqlite3").write_text("nothing")
+    assert "is damaged, or is no file of places" in the_error(match(CAMPFIRE, "--json"))
+    record(CAMPFIRE, "--no-places")
+    (tmp_path / "file").touch()
+    no_folder = {"DEEPMERSION_DATA": str(tmp_path / "file" / "data")}
+    kept = run("match", "--networks", "lite", CAMPFIRE, "--json", "--keep", "x", env=no_folder)
+    assert "cannot be made" in the_error(kept)
+    no_user = {"DEEPMERSION_DATA": "~nobody-at-all/data"}
+    assert "no such user" in the_error(run("places", "list", env=no_user))
+
+
+def test_readings_that_are_struck_out_do_not_decide(tmp_path: Path) -> None:
+    struck = "flames,stove,matchstick,candle,campsite,volcano"
+    output = ["-o", str(tmp_path / "x.wav"), "--duration", "1s"]
+    shown = succeeded(match(CAMPFIRE, "--explain", "--without", struck, *output)).stdout.decode()
+    assert f"  struck out  {struck.replace(',', ', ')}" in shown
+    assert "fire" not in shown.splitlines()[-1]
+    message = the_error(match(CAMPFIRE, "--json", "--without", "flame"), exit_code=2)
+    assert message == "the networks know no class called 'flame'; did you mean flames?"
+    every = ",".join(Path("deepmersion/data/labels/conditions.txt").read_text().split("\n")[:-1])
+    assert record(CAMPFIRE, "--without", every)["conditions"] == []
