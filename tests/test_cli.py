@@ -43,6 +43,8 @@ RECORD = {
     "scenes",
     "conditions",
     "matches",
+    "without",
+    "place",
     "output",
 }
 

@@ -45,7 +45,7 @@ def list_(as_json: bool) -> None:
     width = max((n_columns(place.name) for place in found), default=0)
     for place in found:
         if as_json:
-            click.echo(json.dumps(place.record()))
+            say(json.dumps(place.record()))
         else:
             say(f"{padded(place.name, width)}  {place.kept[:10]}  {place.mix}")
     if not found:
