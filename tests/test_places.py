@@ -26,6 +26,7 @@ from deepmersion.places.place import N_NUMBERS, Place
 from deepmersion.places.recognition import MARGIN, THRESHOLD, recognise, signature
 from deepmersion.places.store import MAX_PLACES, SCHEMA, NewPlace, Places
 from deepmersion.places.thumbnail import thumbnail
+from deepmersion.vision.photo import load_photo
 
 
 def unit(*numbers: float) -> np.ndarray:
@@ -38,7 +39,7 @@ def unit(*numbers: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def new(china_jpg: Path) -> NewPlace:
-    return NewPlace("desk", "rain=1", None, "net", unit(1), thumbnail(china_jpg))
+    return NewPlace("desk", "rain=1", None, "net", unit(1), thumbnail(load_photo(china_jpg)))
 
 
 @pytest.fixture
