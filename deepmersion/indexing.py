@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,25 +23,53 @@ from deepmersion.hearing.listener import (
     heard_sounds,
     load_soundnet,
 )
-from deepmersion.hearing.mixes import count_superimpositions, superimpositions
-from deepmersion.index.file import MAX_GAINS, Header, write_index
+from deepmersion.hearing.mixes import count_superimpositions, neighbours, superimpositions
+from deepmersion.index.file import MAX_GAINS, Header, index_bytes, write_index
 from deepmersion.index.journal import Journal
 from deepmersion.labels import CLASSES
 from deepmersion.matching.rule import MAX_SOUNDS
 from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.torch_device import require_device
 
-MAX_SUPERIMPOSITIONS = 100_000
-"""More than this takes hours on a desktop computer, so it must be requested with max_layers."""
+MAX_PAIRED_SOUNDS = 200
+"""The most sounds whose pairs are heard unless max_layers says more: 20,100 mixes, a quarter of an
+hour on two cores. What SoundNet hears in a pair counts 5 % of its score, and without it as many
+photos are matched well (docs/scale.md); 500 sounds would take well over an hour."""
 
+MIX_CORE_S = 0.1
+"""Time that a core takes for a minute of a mix, in seconds; of server processors, some."""
 
 BATCH_SIZE = 128
-"""Mixes that go through the network together: enough to make the work shared by all of them (see
-`hearing.fast_soundnet`) a small part; an interrupted build loses only seconds."""
+"""Mixes heard in one go on a processor: an interrupted build loses only seconds."""
 
+DEVICE_BATCH_SIZE = 4096
+"""The same on other devices, which return them together: 23 MB, in a third of a second on a fast
+GPU."""
 
 ROWS_AT_ONCE = 1024
 """Rows copied from the journal to the index at once: 6 MB."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a build is going to make.
+
+    Attributes
+    ----------
+    n_sounds, n_mixes : int
+    layers : int
+        The most sounds in a mix.
+    n_bytes : int
+        Size of the index.
+    seconds : float or None
+        About how long SoundNet takes; None where that is not known beforehand.
+    """
+
+    n_sounds: int
+    n_mixes: int
+    layers: int
+    n_bytes: int
+    seconds: float | None
 
 
 def build_index(
@@ -52,6 +81,7 @@ def build_index(
     device: str = "cpu",
     dask: str | None = None,
     settings: Settings | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
     on_progress: OnShare | None = None,
     on_fetch: OnProgress | None = None,
 ) -> Path:
@@ -65,8 +95,9 @@ def build_index(
     soundbank : Path, str or None
         Folder of base sounds; None for the shipped ones.
     max_layers : int or None
-        Maximum number of sounds in one mix; None for no limit. Only the rule of 2018 chooses mixes
-        of more than `deepmersion.matching.rule.MAX_SOUNDS`.
+        Maximum number of sounds in one mix, 0 for no limit. By default as many as `match` chooses
+        (`matching.rule.MAX_SOUNDS`), and 1 for more than `MAX_PAIRED_SOUNDS` sounds. Only the rule
+        of 2018 chooses larger mixes.
     resume : bool
         Continue an interrupted build of the same index.
     device : str
@@ -75,6 +106,8 @@ def build_index(
         Address of a dask.distributed scheduler, to run SoundNet on its workers.
     settings : Settings or None
         SoundNet's listening settings; None for those of the shipped index.
+    on_plan : callable or None
+        Called once, before SoundNet is loaded, with what is going to be made.
     on_progress : callable or None
         Called with the number of finished mixes and the total.
     on_fetch : callable or None
@@ -83,8 +116,9 @@ def build_index(
     Raises
     ------
     SoundBankError, RequestError, WeightsError, ClusterError, IndexFileError
-        When the bank cannot be used or makes too many mixes, SoundNet's weights cannot be obtained,
-        the cluster cannot be used, or the file cannot be written or is already being built.
+        When the bank cannot be used or makes more mixes than an index holds, SoundNet's weights
+        cannot be obtained, the device has too little memory, the cluster cannot be used, or the
+        file cannot be written or is already being built.
     """
     output = Path(output)
     settings = settings or Settings()
@@ -93,15 +127,18 @@ def build_index(
     partial = real.with_name(real.name + ".partial")
     check_place(partial, IndexFileError)
     bank = open_bank(soundbank)
-    require_feasible(len(bank.sounds), max_layers)
-    gains = superimpositions(len(bank.sounds), max_layers)
+    layers = layers_for(len(bank.sounds), max_layers)
+    require_feasible(len(bank.sounds), layers)
+    gains = superimpositions(len(bank.sounds), layers)
     if dask is None:
         require_device(device)
     else:
         _require_distributed()
     header = _header(bank, settings)
+    if on_plan:
+        on_plan(_plan(gains, layers, settings, on_processor=dask is None and device == "cpu"))
     sounds = heard_sounds(bank, header.sample_rate, settings.window_s)
-    job = {**asdict(header), "created": "", "max_layers": max_layers}
+    job = {**asdict(header), "created": "", "max_layers": layers}
     with ExitStack() as resources:
         if dask is None:
             network = load_soundnet(device, on_fetch)
@@ -114,29 +151,52 @@ def build_index(
         n_columns = sum(CLASSES.values())
         journal = Journal(partial, job, len(gains), n_columns, resume=resume)
         resources.enter_context(journal)
-        _fill(journal, hear_all, gains, on_progress)
+        _fill(journal, hear_all, gains, device, on_progress)
         write_index(output, header, bank.names, gains, _rows(journal, len(gains)))
         journal.remove()
     return output
 
 
-def require_feasible(n_sounds: int, max_layers: int | None = None) -> None:
-    """Raise RequestError if there are more mixes than the request or an index allows."""
-    n_entries = count_superimpositions(n_sounds, max_layers)
-    asked_for = max_layers is not None
-    if (n_entries > MAX_SUPERIMPOSITIONS and not asked_for) or n_entries * n_sounds > MAX_GAINS:
-        raise _too_many(n_sounds, n_entries)
+def _plan(gains: np.ndarray, layers: int, settings: Settings, *, on_processor: bool) -> Plan:
+    n_mixes, n_sounds = gains.shape
+    seconds = n_mixes * MIX_CORE_S * settings.window_s / 60 / (os.cpu_count() or 1)
+    n_bytes = index_bytes(n_mixes, n_sounds)
+    return Plan(n_sounds, n_mixes, layers, n_bytes, seconds if on_processor else None)
 
 
-def _too_many(n_sounds: int, n_entries: int) -> RequestError:
+def layers_for(n_sounds: int, max_layers: int | None = None) -> int:
+    """Return the most sounds in a mix of an index, as `build_index` decides it.
+
+    Raises
+    ------
+    RequestError
+        When `max_layers` is negative.
+    """
+    if max_layers is None:
+        max_layers = MAX_SOUNDS if n_sounds <= MAX_PAIRED_SOUNDS else 1
+    if max_layers < 0:
+        raise RequestError("the most sounds in a mix (--max-layers) must be 0, for all, or more")
+    return min(max_layers or n_sounds, n_sounds)
+
+
+def require_feasible(n_sounds: int, layers: int) -> None:
+    """Raise RequestError if there are more mixes than an index holds."""
+    if _fits(n_sounds, layers):
+        return
+    n_entries = count_superimpositions(n_sounds, layers)
     number = f"{n_entries:,}" if n_entries < 10**12 else f"some 10^{math.log10(n_entries):.0f}"
-    enough = count_superimpositions(n_sounds, MAX_SOUNDS) <= MAX_SUPERIMPOSITIONS
-    layers = MAX_SOUNDS if enough else 1
-    fewer = f"--max-layers {layers} ({count_superimpositions(n_sounds, layers):,} mixes)"
-    return RequestError(
-        f"{n_sounds} sounds make {number} mixes; limit the number of sounds in a mix with {fewer}, "
-        f"as `match` uses at most {MAX_SOUNDS}"
+    fewer = next((n for n in (MAX_SOUNDS, 1) if _fits(n_sounds, n)), None)
+    advice = (
+        "use fewer sounds"
+        if fewer is None
+        else f"limit the number of sounds in a mix with --max-layers {fewer} "
+        f"({count_superimpositions(n_sounds, fewer):,} mixes), as `match` uses at most {MAX_SOUNDS}"
     )
+    raise RequestError(f"{n_sounds} sounds make {number} mixes, more than an index holds; {advice}")
+
+
+def _fits(n_sounds: int, layers: int) -> bool:
+    return count_superimpositions(n_sounds, layers) * n_sounds <= MAX_GAINS
 
 
 def _header(bank: SoundBank, settings: Settings) -> Header:
@@ -167,23 +227,29 @@ def _fill(
     journal: Journal,
     hear_all: Callable[[Iterable[Block]], Iterable[Heard]],
     gains: np.ndarray,
+    device: str,
     on_progress: OnShare | None,
 ) -> None:
-    missing = np.flatnonzero(~journal.finished())
+    order = neighbours(gains)
+    missing = order[~journal.finished()[order]]
     n_finished = len(gains) - len(missing)
     if on_progress:
         on_progress(n_finished, len(gains))
-    parts = (missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE))
+    n = BATCH_SIZE if device == "cpu" else DEVICE_BATCH_SIZE
+    parts = (missing[start : start + n] for start in range(0, len(missing), n))
     for heard in hear_all(Block(rows, gains[rows]) for rows in parts):
         if not np.isfinite(heard.log_probs).all():
             raise IndexFileError(
                 "SoundNet's predictions are not finite on this device; choose another --device"
             )
-        for row, log_probs in zip(heard.rows, heard.log_probs, strict=True):
-            journal.write(int(row), log_probs[None])
-            n_finished += 1
-            if on_progress:
-                on_progress(n_finished, len(gains))
+        for run in np.split(
+            np.arange(len(heard.rows)), np.flatnonzero(np.diff(heard.rows) != 1) + 1
+        ):
+            journal.write(int(heard.rows[run[0]]), heard.log_probs[run])
+            for _ in run:
+                n_finished += 1
+                if on_progress:
+                    on_progress(n_finished, len(gains))
 
 
 def _rows(journal: Journal, n_rows: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -76,7 +76,7 @@ def the_error(result: Result, exit_code: int = 1) -> str:
     """Return the single line with which a command failed."""
     text = result.stderr.decode()
     assert result.returncode == exit_code, text
-    lines = [line for line in text.splitlines() if not line.startswith("Networks: ")]
+    lines = [line for line in text.splitlines() if not line.startswith(("Networks: ", "Making "))]
     assert len(lines) == 1, text
     assert lines[0].startswith("Error: "), text
     # The depth of the folders is not up to the command.

@@ -85,6 +85,7 @@ def test_sounds_are_ranked_as_the_index_ranks_their_own_entries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rule, "RIVAL_NATS", np.inf)
+    monkeypatch.setattr(rule, "MAX_SOUNDS", 1)
     seen = evidence()
     with open_index(shipped_index()) as index:
         n = len(index.sounds)

@@ -173,7 +173,7 @@ def test_durations(text: str, seconds: float) -> None:
         ["match", "a.jpg", "b.jpg", "--fade", "slowly"],
         ["play"],
         ["play", "waves", "rain"],
-        ["build-index", "--max-layers", "0"],
+        ["build-index", "--max-layers", "-1"],
         ["devices", "extra"],
     ],
 )

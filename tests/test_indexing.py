@@ -12,10 +12,10 @@ from material import assert_one_line, distance, noise, tone, write
 
 from deepmersion.errors import DeepmersionError, IndexFileError, RequestError, SoundBankError
 from deepmersion.hearing.listener import LEVEL_RMS, Settings
-from deepmersion.hearing.mixes import count_superimpositions
 from deepmersion.hearing.soundnet import SAMPLE_RATE, SoundNet, predict
 from deepmersion.index.file import PRECISION_NATS, open_index
-from deepmersion.indexing import MAX_SUPERIMPOSITIONS, build_index, require_feasible
+from deepmersion.indexing import Plan, build_index, layers_for, require_feasible
+from deepmersion.matching.rule import MAX_SOUNDS
 from deepmersion.sound.bank import open_bank
 from deepmersion.weights.store import SOUNDNET_SHA256
 
@@ -40,7 +40,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def in_one_go(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("index") / "a.h5"
-    assert build_index(output, folder, settings=SETTINGS) == output
+    plans: list[Plan] = []
+    built = build_index(output, folder, max_layers=0, settings=SETTINGS, on_plan=plans.append)
+    assert built == output
+    (plan,) = plans
+    assert (plan.n_sounds, plan.n_mixes, plan.layers) == (3, 7, 3)
+    assert plan.n_bytes == pytest.approx(output.stat().st_size, rel=0.5)
+    assert plan.seconds is not None
     return output
 
 
@@ -109,6 +115,7 @@ def test_two_builds_agree(folder: Path, tmp_path: Path, in_one_go: Path) -> None
     build_index(
         tmp_path / "a.h5",
         folder,
+        max_layers=0,
         settings=SETTINGS,
         on_progress=lambda *figures: told.append(figures),
     )
@@ -188,7 +195,7 @@ def test_sounds_that_cannot_be_heard_are_named(
         ("x" * 300, "missing", None, IndexFileError),
         ("x" * 250, "missing", None, IndexFileError),  # FILE.partial is too long
         ("a.h5", "missing", None, SoundBankError),
-        ("a.h5", "bank", 0, RequestError),
+        ("a.h5", "bank", -1, RequestError),
     ],
 )
 def test_requests_that_cannot_be_met_are_refused_before_any_work(
@@ -208,27 +215,39 @@ def test_requests_that_cannot_be_met_are_refused_before_any_work(
     assert [path.name for path in tmp_path.iterdir()] == ["bank"]
 
 
-def test_twenty_sounds_are_refused_unless_layers_are_limited() -> None:
+@pytest.mark.parametrize(
+    ("n_sounds", "max_layers", "layers"),
+    [
+        (1, None, 1),
+        (18, None, 2),
+        (200, None, 2),
+        (201, None, 1),
+        (500, 2, 2),
+        (5, 0, 5),
+        (3, 4, 3),
+    ],
+)
+def test_mixes_are_of_as_many_sounds_as_match_chooses(
+    n_sounds: int, max_layers: int | None, layers: int
+) -> None:
+    assert MAX_SOUNDS == 2
+    assert layers_for(n_sounds, max_layers) == layers
+    require_feasible(n_sounds, layers)
+
+
+@pytest.mark.parametrize(
+    ("n_sounds", "layers", "parts"),
+    [
+        (40, 10, ("--max-layers 2", "820 mixes")),
+        (20_000, 20_000, ("10^6021", "--max-layers 1")),
+        (30_000, 1, ("fewer sounds",)),
+    ],
+)
+def test_more_mixes_than_an_index_holds_are_refused_at_once(
+    n_sounds: int, layers: int, parts: tuple[str, ...]
+) -> None:
     with pytest.raises(RequestError) as caught:
-        require_feasible(20)
-    assert_one_line(caught.value, "20 sounds", "1,048,575", "--max-layers 2", "210 mixes")
-    assert caught.value.exit_code == 2
-    require_feasible(20, 4)
-
-
-def test_sixteen_sounds_are_not_refused() -> None:
-    assert count_superimpositions(16) <= MAX_SUPERIMPOSITIONS < count_superimpositions(17)
-    require_feasible(16)
-
-
-@pytest.mark.parametrize(("n_sounds", "suggested"), [(200, "--max-layers 2"), (20_000, "10^6021")])
-def test_a_folder_of_very_many_sounds_is_refused_at_once(n_sounds: int, suggested: str) -> None:
-    with pytest.raises(RequestError) as caught:
-        require_feasible(n_sounds)
-    assert_one_line(caught.value, n_sounds, suggested)
+        require_feasible(n_sounds, layers)
+    assert_one_line(caught.value, n_sounds, *parts)
     assert len(str(caught.value)) < 200
-
-
-def test_more_mixes_than_an_index_holds_are_refused_even_when_asked_for() -> None:
-    with pytest.raises(RequestError, match="--max-layers"):
-        require_feasible(40, 10)
+    assert caught.value.exit_code == 2

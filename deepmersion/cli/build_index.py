@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
 
 STOPPED = "Stopped. Run the same command with --resume to continue."
+
+if TYPE_CHECKING:
+    from deepmersion.indexing import Plan
 
 
 @click.command("build-index")
@@ -33,10 +37,11 @@ STOPPED = "Stopped. Run the same command with --resume to continue."
 )
 @click.option(
     "--max-layers",
-    type=click.IntRange(1),
+    type=click.IntRange(0),
     metavar="N",
-    help="The most sounds in one mix. 2 is enough for `match`, except with --rule 2018.  "
-    "[default: no limit]",
+    help="The most sounds in one mix; 0 for all mixes, which only `match --rule 2018` uses.  "
+    "[default: 2, as many as `match` chooses; 1 for more than 200 sounds, whose pairs it then "
+    "judges by their sounds]",
 )
 @click.option("--resume", is_flag=True, help="Continue a build that was interrupted.")
 @click.option(
@@ -65,7 +70,7 @@ def build_index(
 
     \b
       deepmersion build-index -o index.h5
-      deepmersion build-index --soundbank recordings/ --max-layers 2 -o mine.h5
+      deepmersion build-index --soundbank recordings/ -o mine.h5
       deepmersion build-index --soundbank recordings/ --dask tcp://host:8786 -o mine.h5
     """  # noqa: D301  (click looks for the sign itself)
     from deepmersion import indexing
@@ -88,7 +93,22 @@ def build_index(
             resume=resume,
             device=device,
             dask=dask,
+            on_plan=lambda plan: note(_announced(plan)),
             on_progress=on_mix,
             on_fetch=on_fetch,
         )
     note(f"Wrote {output}")
+
+
+def _announced(plan: Plan) -> str:
+    """Return what is going to be made, in one line."""
+    n_mixes = f"{plan.n_mixes:,} mix{'es' if plan.n_mixes > 1 else ''}"
+    layers = "one sound" if plan.layers == 1 else f"up to {plan.layers} sounds"
+    line = f"Making {n_mixes} of {layers}: an index of {max(1, round(plan.n_bytes / 1e6)):,} MB"
+    if plan.seconds is None:
+        return line
+    if plan.seconds < 120:
+        return f"{line}, in about {max(1, round(plan.seconds)):.0f} s"
+    if plan.seconds < 7200:
+        return f"{line}, in about {plan.seconds / 60:.0f} min"
+    return f"{line}, in about {plan.seconds / 3600:.0f} h"

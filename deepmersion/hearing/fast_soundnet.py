@@ -18,30 +18,40 @@ beyond a tile's ends. 5. Eight neighbouring columns of the first layer, which ar
 depend on 78 samples: a matrix product with the kernel shifted eight times (a Toeplitz matrix)
 yields them in the best order for the pooling.
 
-Channels come last in memory throughout. Tiles, and then parts of the batch, are distributed to
-threads that compute alone: splitting each small operation among all threads would cost more.
+Channels come last in memory throughout. How the work is cut, for a processor or for a device such
+as a GPU, is a matter of `hearing.layout`; the layers are the same. On a processor, tiles, and then
+parts of the batch, are distributed to threads that compute alone: splitting each small operation
+among all threads would cost more. On a device, a tile is the whole length, the W x_i stay in its
+memory, and nothing comes back before the last prediction.
+
+Everything is computed in single precision, and TF32, which cuts numbers to 10 binary digits, is
+off. Half precision would be 1.7 times as fast on an H200, but off by up to 0.045 nats, which is
+ninety steps of an index (0.0005 nats): an index would tell which machine made it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from deepmersion.hearing.layout import PROCESSOR, SOUNDS_TOGETHER, batches, device_layout
 from deepmersion.hearing.soundnet import (
     INPUT_SCALE,
     N_EDGE_COLUMNS,
     N_OBJECTS,
+    N_SCENES,
     Predictions,
     SoundNet,
-    log_mean_probability,
     loop_up,
 )
+from deepmersion.torch_device import memory_share
 
 STRIDE = 2
 POOL = 8
@@ -58,12 +68,8 @@ COLUMN_WINDOW = KERNEL_1 + STRIDE * (POOL - 1)
 OVERLAP = KERNEL_2 - STRIDE
 """Columns of pool1 that a tile needs beyond its own."""
 
-TILE_COLUMNS = 16
-"""Columns of pool2 in a tile, and"""
-
-TILE_MIXES = 8
-"""how many mixes of it are computed together: the best of some measured pairs. They make arrays
-of 1 MB, about what a processor's core has as its own cache."""
+GRAM_SAMPLES = 1 << 16
+"""Samples that are multiplied at once for the Gram matrix, in double precision: 0.5 MB a sound."""
 
 Map = Callable[[Callable[[Any], None], Iterable[Any]], None]
 """Calls a function for each of several arguments, and returns when all calls have."""
@@ -80,6 +86,10 @@ class SuperimposedSoundNet:
         Mono at 22,050 Hz; looped up when shorter than `deepmersion.hearing.soundnet.MIN_SAMPLES`.
     level_rms : float
         The RMS to which every mix is normalised.
+    device_bytes : int, optional
+        Memory to stay within in the layout for devices, besides the network's weights. By default
+        a share of what is free on the network's device (`torch_device.memory_share`), and the
+        layout for a processor on the CPU.
 
     Raises
     ------
@@ -88,22 +98,35 @@ class SuperimposedSoundNet:
     """
 
     @torch.inference_mode()
-    def __init__(self, network: SoundNet, sounds: np.ndarray, level_rms: float) -> None:
-        if not np.isfinite(sounds).all():
+    def __init__(
+        self,
+        network: SoundNet,
+        sounds: np.ndarray,
+        level_rms: float,
+        device_bytes: int | None = None,
+    ) -> None:
+        if not all(np.isfinite(sound).all() for sound in sounds):
             raise ValueError("sounds hold values that are not finite")
-        exact = sounds.astype(np.float64)
-        self._gram = exact @ exact.T / sounds.shape[1]
+        self._gram = _gram(sounds)
         self._level_rms = level_rms
         self._device = next(network.parameters()).device
-        looped = torch.from_numpy(loop_up(np.asarray(sounds, dtype=np.float32))).to(self._device)
-        self._n_pool1 = (looped.shape[1] // STRIDE + 1) // POOL
-        self._n_pool2 = (self._n_pool1 // STRIDE + 1) // POOL
-        self._sounds = _padded(looped * INPUT_SCALE, self._n_pool2)
+        self._sounds = loop_up(np.asarray(sounds, dtype=np.float32))
+        self._n_pool1: int = (self._sounds.shape[1] // STRIDE + 1) // POOL
+        self._n_pool2: int = (self._n_pool1 // STRIDE + 1) // POOL
         self._fold(network)
+        if device_bytes is None:
+            device_bytes = memory_share(self._device)
+        self._layout = (
+            PROCESSOR
+            if device_bytes is None
+            else device_layout(self._n_pool2, len(sounds), device_bytes)
+        )
+        self._kept: Tensor | None = None
+        self._rows: dict[int, int] = {}
 
     def _fold(self, network: SoundNet) -> None:
         kernel, self._bias_1 = _folded(network.conv1)
-        self._columns = _toeplitz(kernel[:, 0])
+        self._columns = _toeplitz(INPUT_SCALE * kernel[:, 0])
         self._conv2 = _planar(*_folded(network.conv2))
         trunk = (network.conv3, network.conv4, network.conv5, network.conv6, network.conv7)
         self._trunk = [_planar(*_folded(layer)) for layer in trunk]
@@ -113,14 +136,16 @@ class SuperimposedSoundNet:
             torch.cat([head.bias for head in heads if head.bias is not None]),
         )
 
+    @torch.inference_mode()
     def predict(self, gains: np.ndarray) -> Predictions:
         """Return SoundNet's predictions for mixes, averaged over time.
 
         Parameters
         ----------
         gains : ndarray, shape = (mixes, sounds), float32
-            Linear gains. A few hundred mixes at once share the sounds' responses well; each takes
-            0.7 MB per minute of sound.
+            Linear gains. Neighbouring mixes should share sounds (`mixes.neighbours`): a batch
+            computes the responses to its sounds once. The predictions, 5.6 kB a mix, stay on the
+            device until the last is there.
 
         Returns
         -------
@@ -133,62 +158,127 @@ class SuperimposedSoundNet:
             When a mix is silent.
         """
         levelled = self._levelled(gains)
-        shape = (len(gains), self._n_pool2, self._conv2[0].shape[0])
-        pool2 = torch.empty(shape, device=self._device)
-        predictions = Predictions(
-            np.empty((len(gains), N_OBJECTS), np.float32),
-            np.empty((len(gains), len(self._heads[1]) - N_OBJECTS), np.float32),
-        )
-        n_threads = torch.get_num_threads() if self._device.type == "cpu" else 1
-        with _threads(n_threads) as each:
-            tiles = range(0, self._n_pool2, TILE_COLUMNS)
-            each(lambda start: self._hear_tile(levelled, pool2, start), tiles)
-            n_part = -(-len(gains) // n_threads)
-            parts = [slice(i, i + n_part) for i in range(0, len(gains), n_part)]
-            each(lambda part: self._conclude(pool2[part], predictions, part), parts)
-        return predictions
+        found = torch.empty(len(gains), N_OBJECTS + N_SCENES, device=self._device)
+        threads = _threads(torch.get_num_threads()) if self._layout.threaded else _one_by_one()
+        with _single_precision(), threads as (each, n_threads):
+            for batch in batches(gains, self._layout.batch):
+                self._hear(levelled[batch], found[batch], each, n_threads)
+        heard = found.cpu().numpy()
+        return Predictions(heard[:, :N_OBJECTS], heard[:, N_OBJECTS:])
 
-    def _levelled(self, gains: np.ndarray) -> Tensor:
-        """Return the gains of normalised mixes, and a last column of ones for b."""
+    def _levelled(self, gains: np.ndarray) -> np.ndarray:
+        """Return the gains of normalised mixes, float32."""
         exact = gains.astype(np.float64)
-        power = np.einsum("ms,st,mt->m", exact, self._gram, exact)
+        power = ((exact @ self._gram) * exact).sum(axis=1)
         if not (power > 0).all():
             raise ValueError("a silent mix cannot be normalised")
         scaled = exact * (self._level_rms / np.sqrt(power))[:, None]
-        columns = np.concatenate([scaled, np.ones((len(gains), 1))], axis=1)
-        return torch.from_numpy(columns.astype(np.float32)).to(self._device)
+        return np.asarray(scaled, dtype=np.float32)
+
+    def _hear(self, levelled: np.ndarray, found: Tensor, each: Map, n_threads: int) -> None:
+        """Fill in the predictions [mixes, classes] for a batch."""
+        sounds = np.flatnonzero(levelled.any(axis=0))
+        ones = np.ones((len(levelled), 1), np.float32)
+        weights = np.concatenate([levelled[:, sounds], ones], axis=1)
+        kept: Tensor | None = None
+        if self._layout.kept:
+            kept, weights = self._keep(sounds, weights)
+        on_device = torch.from_numpy(weights).to(self._device)
+        shape = (len(levelled), self._n_pool2, self._conv2[0].shape[0])
+        pool2 = torch.empty(shape, device=self._device)
+
+        def hear_tile(start: int) -> None:
+            n_columns = COLUMN_SAMPLES * (self._stop(start) - start) + OVERLAP
+            responses = self._responses(sounds, start, n_columns) if kept is None else kept
+            self._hear_tile(on_device, responses, pool2, start)
+
+        each(hear_tile, range(0, self._n_pool2, self._layout.columns))
+        n_part = -(-len(levelled) // n_threads)
+        parts = [slice(i, i + n_part) for i in range(0, len(levelled), n_part)]
+        each(lambda part: self._conclude(pool2[part], found[part]), parts)
+
+    def _stop(self, start: int) -> int:
+        return min(start + self._layout.columns, self._n_pool2)
 
     @torch.inference_mode()
-    def _hear_tile(self, levelled: Tensor, pool2: Tensor, start: int) -> None:
-        """Fill columns of pool2 [mixes, columns, channels] from `start` on."""
-        stop = min(start + TILE_COLUMNS, self._n_pool2)
+    def _hear_tile(self, weights: Tensor, responses: Tensor, pool2: Tensor, start: int) -> None:
+        """Fill columns of pool2 [mixes, columns, channels] from `start` on.
+
+        `weights` are of the rows of `responses`, [mixes, sounds + 1].
+        """
+        stop, step = self._stop(start), self._layout.mixes
         first = COLUMN_SAMPLES * start - KERNEL_2 // 2
         n_columns = COLUMN_SAMPLES * (stop - start) + OVERLAP
-        responses = self._responses(COLUMN_SAMPLES**2 * start, n_columns)
-        for i in range(0, len(levelled), TILE_MIXES):
-            mixed = (levelled[i : i + TILE_MIXES] @ responses).unflatten(1, (POOL, -1))
+        for i in range(0, len(weights), step):
+            mixed = (weights[i : i + step] @ responses).unflatten(1, (POOL, -1))
             pool1 = mixed.amax(dim=1).relu_().unflatten(1, (n_columns, -1))
+            del mixed
             # The second convolution pads with zeros beyond the ends.
             pool1[:, : max(0, -first)] = 0
             pool1[:, max(0, self._n_pool1 - first) :] = 0
             conv2 = nn.functional.conv2d(_image(pool1), *self._conv2, stride=(1, STRIDE))
             pooled = nn.functional.max_pool2d(conv2, (1, POOL)).relu_()
-            pool2[i : i + TILE_MIXES, start:stop] = pooled[:, :, 0].transpose(1, 2)
+            pool2[i : i + step, start:stop] = pooled[:, :, 0].transpose(1, 2)
 
-    def _responses(self, start: int, n_columns: int) -> Tensor:
-        """Return the first layer's response to every sound, and its bias as the last row.
+    def _keep(self, sounds: np.ndarray, weights: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """Return responses over the whole length, and weights of their rows.
+
+        Those that were computed before are still there, unless others have taken their place.
+        """
+        n_columns = COLUMN_SAMPLES * self._n_pool2 + OVERLAP
+        if self._kept is None:
+            values = POOL * n_columns * len(self._bias_1)
+            self._kept = torch.zeros(self._layout.kept + 1, values, device=self._device)
+            self._kept[-1] = self._bias_1.repeat(POOL * n_columns)
+        for sound in map(int, sounds):
+            row = self._rows.pop(sound, None)
+            if row is None:
+                row = self._free_row(set(sounds.tolist()))
+                self._respond(sound, 0, self._kept[row].view(POOL, n_columns, -1))
+            self._rows[sound] = row  # the last in it was used last
+        rows = [*(self._rows[sound] for sound in map(int, sounds)), self._layout.kept]
+        if self._layout.kept > SOUNDS_TOGETHER:
+            return self._kept[rows], weights
+        # To multiply some rows by zero costs less than to copy the others.
+        scattered = np.zeros((len(weights), len(self._kept)), np.float32)
+        scattered[:, rows] = weights
+        return self._kept, scattered
+
+    def _free_row(self, needed: set[int]) -> int:
+        """Return a row for a sound: an unused one, or that of the sound used longest ago."""
+        if len(self._rows) < self._layout.kept:
+            return len(self._rows)
+        return self._rows.pop(next(sound for sound in self._rows if sound not in needed))
+
+    def _responses(self, sounds: np.ndarray, start: int, n_columns: int) -> Tensor:
+        """Return the first layer's response to sounds, and its bias as the last row.
 
         [sounds + 1, `POOL` × columns × channels]: columns that are pooled together lie far apart.
         """
-        stop = start + (n_columns - 1) * COLUMN_SAMPLES + COLUMN_WINDOW
-        windows = self._sounds[:, start:stop].unfold(1, COLUMN_WINDOW, COLUMN_SAMPLES)
-        responses = (windows.flatten(0, 1) @ self._columns).view(*windows.shape[:2], POOL, -1)
-        bias = self._bias_1.repeat(POOL * n_columns)
-        return torch.cat([responses.transpose(1, 2).flatten(1), bias[None]])
+        shape = (len(sounds) + 1, POOL, n_columns, len(self._bias_1))
+        responses = torch.empty(shape, device=self._device)
+        for sound, response in zip(map(int, sounds), responses, strict=False):
+            self._respond(sound, start, response)
+        responses[-1] = self._bias_1
+        return responses.flatten(1)
 
     @torch.inference_mode()
-    def _conclude(self, pool2: Tensor, predictions: Predictions, part: slice) -> None:
-        """Run pool2 through the other layers; fill in the predictions for a part of the mixes."""
+    def _respond(self, sound: int, start: int, response: Tensor) -> None:
+        """Fill in the first layer's response to a sound [`POOL`, columns, channels]."""
+        # The first sample that the leftmost column of pool1 sees, which may be padding.
+        first = COLUMN_SAMPLES**2 * start - KERNEL_1 // 2 - COLUMN_SAMPLES * (KERNEL_2 // 2)
+        n_columns = response.shape[1]
+        n_samples = (n_columns - 1) * COLUMN_SAMPLES + COLUMN_WINDOW
+        samples = np.zeros(n_samples, np.float32)
+        before, inside = max(0, -first), self._sounds[sound, max(0, first) : first + n_samples]
+        samples[before : before + len(inside)] = inside
+        on_device = torch.from_numpy(samples).to(self._device)
+        windows = on_device.unfold(0, COLUMN_WINDOW, COLUMN_SAMPLES)
+        response.copy_((windows @ self._columns).view(n_columns, POOL, -1).transpose(0, 1))
+
+    @torch.inference_mode()
+    def _conclude(self, pool2: Tensor, found: Tensor) -> None:
+        """Run pool2 through the other layers; fill in the predictions [mixes, classes]."""
         x = _image(pool2)
         for number, (weight, bias) in enumerate(self._trunk, start=3):
             padding = (0, weight.shape[3] // 2)
@@ -196,22 +286,19 @@ class SuperimposedSoundNet:
             x = (nn.functional.max_pool2d(x, (1, 4)) if number == 5 else x).relu_()
         heard = x[..., :-N_EDGE_COLUMNS]
         logits = nn.functional.conv2d(heard, *self._heads, stride=(1, STRIDE))[:, :, 0]
-        n_scenes = logits.shape[1] - N_OBJECTS
-        for found, head in zip(predictions, logits.split([N_OBJECTS, n_scenes], 1), strict=True):
-            log_probs = torch.log_softmax(head, dim=1).transpose(1, 2)
-            found[part] = log_mean_probability(log_probs.cpu().numpy())
+        sizes = [N_OBJECTS, N_SCENES]
+        for mean, head in zip(found.split(sizes, 1), logits.split(sizes, 1), strict=True):
+            log_probs = torch.log_softmax(head, dim=1)
+            mean.copy_(torch.logsumexp(log_probs, dim=2) - math.log(head.shape[2]))
 
 
-def _padded(sounds: Tensor, n_pool2: int) -> Tensor:
-    """Return sounds padded with zeros to hold every tile.
-
-    The result begins with the first sample that the leftmost padding column of pool1 would see.
-    """
-    left = KERNEL_1 // 2 + COLUMN_SAMPLES * (KERNEL_2 // 2)
-    last_column = COLUMN_SAMPLES * n_pool2 + OVERLAP - 1
-    needed = last_column * COLUMN_SAMPLES + COLUMN_WINDOW
-    right = max(0, needed - left - sounds.shape[1])
-    return nn.functional.pad(sounds, (left, right))
+def _gram(sounds: np.ndarray) -> np.ndarray:
+    """Return the mean products of all pairs of sounds, float64 [sounds, sounds]."""
+    total = np.zeros((len(sounds), len(sounds)))
+    for start in range(0, sounds.shape[1], GRAM_SAMPLES):
+        exact = sounds[:, start : start + GRAM_SAMPLES].astype(np.float64)
+        total += exact @ exact.T
+    return np.asarray(total / sounds.shape[1])
 
 
 def _folded(layer: nn.Sequential) -> tuple[Tensor, Tensor]:
@@ -245,11 +332,32 @@ def _image(columns: Tensor) -> Tensor:
 
 
 @contextmanager
-def _threads(n_threads: int) -> Iterator[Map]:
-    """Yield a function that maps another over several arguments, in threads."""
+def _single_precision() -> Iterator[None]:
+    """Keep a GPU from rounding to TF32 in products and convolutions."""
+    cuda, cudnn = cast(Any, torch.backends.cuda), cast(Any, torch.backends.cudnn)
+    settings = (cuda.matmul, cudnn.conv)
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        yield
+    finally:
+        for setting, precision in zip(settings, before, strict=True):
+            setting.fp32_precision = precision
+
+
+@contextmanager
+def _threads(n_threads: int) -> Iterator[tuple[Map, int]]:
+    """Yield a function that maps another over several arguments, in threads, and their number."""
     # The setting holds for the thread that makes it and for threads started later.
     try:
         with ThreadPoolExecutor(n_threads, "soundnet", torch.set_num_threads, (1,)) as pool:
-            yield lambda function, arguments: list(pool.map(function, arguments)).clear()
+            yield lambda function, arguments: list(pool.map(function, arguments)).clear(), n_threads
     finally:
         torch.set_num_threads(n_threads)
+
+
+@contextmanager
+def _one_by_one() -> Iterator[tuple[Map, int]]:
+    """Yield the same for the thread that calls it."""
+    yield lambda function, arguments: list(map(function, arguments)).clear(), 1

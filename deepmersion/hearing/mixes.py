@@ -9,6 +9,9 @@ import numpy as np
 
 from deepmersion.errors import RequestError
 
+NEIGHBOURHOOD = 8
+"""Sounds in a group: the pairs of two groups are 64 mixes of 16 sounds (see `neighbours`)."""
+
 
 def count_superimpositions(n_sounds: int, max_layers: int | None = None) -> int:
     """Return the number of mixes of one to `max_layers` out of `n_sounds` sounds."""
@@ -47,3 +50,25 @@ def superimpositions(n_sounds: int, max_layers: int | None = None) -> np.ndarray
     for entry, subset in enumerate(subsets):
         gains[entry, list(subset)] = 1.0
     return gains
+
+
+def neighbours(gains: np.ndarray) -> np.ndarray:
+    """Return an order of mixes in which those that share sounds are near each other.
+
+    SoundNet's first layer then responds to few sounds for many mixes (`hearing.fast_soundnet`).
+    Sounds are divided into groups; mixes of the same groups come together.
+
+    Parameters
+    ----------
+    gains : ndarray, shape = (mixes, sounds)
+
+    Returns
+    -------
+    ndarray, shape = (mixes,), int64
+        Indices of the mixes; those of few sounds first.
+    """
+    heard = gains != 0
+    starts = np.arange(0, gains.shape[1], NEIGHBOURHOOD)
+    # Inverted, for groups of the first sounds to come first.
+    groups = np.packbits(~np.logical_or.reduceat(heard, starts, axis=1), axis=1)
+    return np.lexsort([*groups.T[::-1], heard.sum(axis=1)])

@@ -375,6 +375,11 @@ def _check_dataset(path: Path, file: h5py.File, name: str) -> None:
         raise _damaged(path, f"{name} claims more than the file holds")
 
 
+def index_bytes(n_entries: int, n_sounds: int) -> int:
+    """Return the size of an index, but for its header of a few kB."""
+    return n_entries * (2 * sum(CLASSES.values()) + 4 * n_sounds)
+
+
 def write_index(
     path: Path,
     header: Header,
@@ -403,7 +408,7 @@ def write_index(
     """
     import h5py
 
-    n_bytes = len(gains) * (2 * sum(CLASSES.values()) + 4 * len(sounds))
+    n_bytes = index_bytes(*gains.shape)
     try:
         with whole_file(path, lambda written: _read_back(written, path)) as temporary:
             _require_space(temporary, n_bytes)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepmersion.errors import RequestError
-from deepmersion.matching.rule import Match, power_shares
+from deepmersion.matching.rule import Match, mean_divergences, power_shares
 
 SMALLEST_CHATTER_GAIN = 0.01
 """40 dB below the loudest sound of a chatter mix, a sound is inaudible and left out."""
@@ -52,9 +52,8 @@ def chatter(scores: np.ndarray, level: float) -> np.ndarray:
 def chatter_match(singles: Sequence[Match], level: float) -> Match:
     """Return the chatter mix as a match.
 
-    SoundNet has not heard this mix. Its divergences and score are the means of its sounds' own,
-    weighted by their shares of the power. For the divergences that is an upper bound: they are
-    convex, so the divergence from the weighted mean of the sounds' distributions cannot be larger.
+    SoundNet has not heard this mix. Its divergences (`mean_divergences`) and score are the means of
+    its sounds' own, weighted by their shares of the power.
 
     Parameters
     ----------
@@ -67,12 +66,9 @@ def chatter_match(singles: Sequence[Match], level: float) -> Match:
     by_rank = chatter(np.array([match.score for match in singles]), level)
     shares = power_shares(by_rank[None])[0]
 
-    def mean(values: Sequence[float]) -> float:
-        return float(shares @ np.array(values))
-
-    kl = {head: mean([m.kl_by_head[head] for m in singles]) for head in singles[0].kl_by_head}
+    kl = mean_divergences(singles, shares)
     gains = np.zeros_like(singles[0].gains)
     for match, gain in zip(singles, by_rank, strict=True):
         gains[match.gains.argmax()] = gain
-    score = mean([match.score for match in singles])
+    score = float(shares @ np.array([match.score for match in singles]))
     return Match(singles[0].entry, gains, sum(kl.values()), kl, score)

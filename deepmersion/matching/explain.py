@@ -30,6 +30,7 @@ from deepmersion.matching.rule import (
     Evidence,
     Match,
     composition,
+    gains_in_index,
     log_project,
     power_shares,
     single_entries,
@@ -162,11 +163,11 @@ def explain(index: SoundIndex, seen: Seen, winner: Match, runner_up: Match | Non
     heard, known = {}, {}
     if runner_up is not None:
         heard = {
-            label_set: _heard(index, label_set, shown, composition(index, winner.entry))
-            - _heard(index, label_set, shown, composition(index, runner_up.entry))
+            label_set: _heard(index, label_set, shown, composition(index, winner))
+            - _heard(index, label_set, shown, composition(index, runner_up))
             for label_set, shown in seen.evidence.items()
         }
-        shares = power_shares(index.gains[[winner.entry, runner_up.entry]])
+        shares = power_shares(np.stack([gains_in_index(index, mix) for mix in (winner, runner_up)]))
         difference = shares[0] - shares[1]
         known = {label_set: _known(seen, label_set, difference) for label_set in seen.home}
     lead = 0.0 if runner_up is None else runner_up.score - winner.score

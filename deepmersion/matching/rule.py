@@ -38,6 +38,10 @@ entropy, at a temperature τ (the variational free energy), takes them all:
 At equal shares a second sound is worth adding when it fits worse than the first by less than
 2 τ log 2.
 
+**Sounds heard alone.** An index of many sounds holds each of them alone, for there are too many
+pairs to hear (`indexing`). Its mixes are judged by their sounds, α = 1, at equal shares. The best
+sound and the best two are then the least and the two least E of single sounds.
+
 **How loud.** Once the sounds are chosen, their shares are free: expected divergence less entropy is
 least at s_i ∝ exp(-E_i / τ), E_i being that of sound i alone. So each sound is as loud as it fits:
 two that fit equally are equally loud, and one that was only just worth adding is 6 dB softer.
@@ -47,6 +51,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -85,12 +90,13 @@ class Match:
 
     Attributes
     ----------
-    entry : int
-        Its number in the index.
+    entry : int or None
+        Its number in the index; None for a mix of which the index holds only the sounds alone.
     gains : ndarray, shape = (sounds,), float32
         Linear gains of the base sounds.
     kl : float
-        Sum of the divergences KL(photo ‖ mix) of the label sets in use, in nats.
+        Sum of the divergences KL(photo ‖ mix) of the label sets in use, in nats; without an entry
+        of the mix, the mean of its sounds' (`mean_divergences`).
     kl_by_head : mapping of str to float
         The divergence of each label set in use, in nats.
     score : float
@@ -98,7 +104,7 @@ class Match:
         not between photos.
     """
 
-    entry: int
+    entry: int | None
     gains: np.ndarray
     kl: float
     kl_by_head: Mapping[str, float]
@@ -201,16 +207,25 @@ def single_entries(index: SoundIndex) -> np.ndarray:
     return np.asarray(alone[first])
 
 
-def composition(index: SoundIndex, entry: int) -> dict[int, float]:
+def gains_in_index(index: SoundIndex, match: Match) -> np.ndarray:
+    """Return the gains that a mix was judged at, before `levels`, float32 [sounds]."""
+    if match.entry is not None:
+        return np.asarray(index.gains[match.entry])
+    alone = single_entries(index)[sorted(match.sounds)]
+    return np.asarray(index.gains[alone].sum(axis=0))
+
+
+def composition(index: SoundIndex, match: Match) -> dict[int, float]:
     """Return the entries whose centred divergences make up E of a mix, and how much each counts.
 
-    They are the mix itself and each of its sounds alone; the weights sum to 1.
+    They are the mix itself, if it has an entry, and each of its sounds alone; the weights sum to 1.
     """
-    shares = power_shares(index.gains[entry : entry + 1])[0]
-    weights = {entry: 1 - SOUNDS_SHARE}
+    shares = power_shares(gains_in_index(index, match)[None])[0]
+    weights = {} if match.entry is None else {match.entry: 1 - SOUNDS_SHARE}
+    of_sounds = 1 - sum(weights.values())
     for sound, single in enumerate(single_entries(index)):
         if shares[sound] > 0:
-            weights[int(single)] = weights.get(int(single), 0.0) + SOUNDS_SHARE * shares[sound]
+            weights[int(single)] = weights.get(int(single), 0.0) + of_sounds * shares[sound]
     return weights
 
 
@@ -311,6 +326,12 @@ def search(
         When the index is damaged, or a sound has no entry of its own.
     """
     alone = Alone.of(index, evidence, known, soundnet=soundnet)
+    n_candidates = top if top == 1 else max(top, N_CANDIDATES)
+    if len(index) == len(index.sounds):  # and each has an entry of its own
+        return [
+            _alternatives(_of_single_sounds(index, evidence, alone, photo, n_candidates), top)
+            for photo in range(alone.heard.shape[1])
+        ]
     parts = alone.parts
 
     def offsets(start: int, stop: int) -> np.ndarray:
@@ -326,7 +347,7 @@ def search(
         LinearForm(head, seen.classes.sound, whole * centred_weights(seen.probs))
         for head, seen in evidence.items()
     ]
-    found = lowest(index, forms, offsets, top if top == 1 else max(top, N_CANDIDATES))
+    found = lowest(index, forms, offsets, n_candidates)
     return [
         _alternatives(_ranked(index, evidence, alone, photo, entries), top)
         for photo, entries in enumerate(found)
@@ -401,6 +422,41 @@ def _ranked(
         matches.append(Match(entry, gains, sum(kl.values()), kl, score))
     # The sort is stable: between equal mixes the earlier wins.
     return sorted(matches, key=lambda match: match.score)
+
+
+def _of_single_sounds(
+    index: SoundIndex, evidence: Mapping[str, Evidence], alone: Alone, photo: int, n: int
+) -> list[Match]:
+    """Return at least the `n` best mixes of an index that holds only single sounds, ranked."""
+    # A sound of rank r is not in the n best pairs unless r of them are.
+    best = np.argsort(alone.expected[:, photo], kind="stable")[: n + 1]
+    singles = _ranked(index, evidence, alone, photo, single_entries(index)[best])
+    gains = np.stack([match.gains for match in singles])
+    scores = np.array([match.score for match in singles])
+    mixes = list(singles)
+    for n_sounds in range(2, MAX_SOUNDS + 1):
+        picked = np.array(list(combinations(range(len(singles)), n_sounds)), int)
+        picked = picked.reshape(-1, n_sounds)  # where there are too few sounds
+        shares = power_shares(gains.max(axis=1)[picked])
+        mixed = (shares * scores[picked]).sum(axis=1) - _choice(shares)
+        for i in np.argsort(mixed, kind="stable")[:n]:
+            sounds = [singles[k] for k in picked[i]]
+            kl = mean_divergences(sounds, shares[i])
+            level = levels(gains[picked[i]].sum(axis=0), alone.expected[:, photo])
+            mixes.append(Match(None, level, sum(kl.values()), kl, float(mixed[i])))
+    return sorted(mixes, key=lambda match: match.score)
+
+
+def mean_divergences(singles: Sequence[Match], shares: np.ndarray) -> dict[str, float]:
+    """Return the divergences of single sounds, averaged by their shares in a mix, by label set.
+
+    That is an upper bound on the mix's own if SoundNet hears in it the weighted mean of what it
+    hears in its sounds: the divergence is convex.
+    """
+    return {
+        head: float(shares @ np.array([match.kl_by_head[head] for match in singles]))
+        for head in singles[0].kl_by_head
+    }
 
 
 def _alternatives(ranked: list[Match], top: int) -> list[Match]:
