@@ -56,6 +56,10 @@ PHOTOS_AT_ONCE = 4
 """Photos decoded and classified together. The paper's networks need them at full size, about 36 MB
 each, and must stay below 2 GB of memory."""
 
+DEVICE_PHOTOS_AT_ONCE = 16
+"""The same with the networks on a GPU. As many are decoded ahead, by as many threads as there are
+processors: the GPU is never what others wait for."""
+
 
 class Matcher:
     """Image networks and a sound index, loaded once for many photos.
@@ -94,6 +98,7 @@ class Matcher:
         places: Places | None = None,
     ) -> None:
         self.places = places
+        self._at_once = PHOTOS_AT_ONCE if device == "cpu" else DEVICE_PHOTOS_AT_ONCE
         self.bank = open_bank(soundbank)
         with ExitStack() as resources:
             path = shipped_index(self.bank.name) if index is None else Path(index)
@@ -273,8 +278,9 @@ class Matcher:
         opened = read_ahead(
             lambda photo: open_photo(photo, self.networks, self._decoders, shown=request.heatmap),
             photos,
+            self._at_once,
         )
-        while some := list(islice(opened, PHOTOS_AT_ONCE)):
+        while some := list(islice(opened, self._at_once)):
             readable = [photo for photo in some if photo.error is None]
             found = iter(self._match_opened(readable, request))
             for photo in some:

@@ -539,10 +539,8 @@ Nothing of dask is imported: it was not asked for.
 """
 
 
-STOPPED = """\
-Making 15 mixes of up to 4 sounds: an index of 1 MB, in about 1 s
-Stopped. Run the same command with --resume to continue.
-"""
+MAKING = "Making 15 mixes of up to 4 sounds: an index of 1 MB, in about 1 s\n"
+STOPPED = "Stopped. Run the same command with --resume to continue.\n"
 
 
 def stopped_build(bank: Path, output: Path, number: signal.Signals) -> tuple[int, str]:
@@ -575,7 +573,7 @@ def test_a_build_that_was_stopped_goes_on(
     output = tmp_path / "x.h5"
     exit_code, said = stopped_build(small_bank, output, number)
     assert exit_code == -number
-    assert said == ("" if number == signal.SIGKILL else STOPPED)
+    assert said == MAKING + ("" if number == signal.SIGKILL else STOPPED)
     told: list[int] = []
     build_index(
         output,
@@ -601,7 +599,7 @@ def test_a_build_does_not_go_on_with_another_one(
     small_bank: Path, whole_index: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "x.h5"
-    assert stopped_build(small_bank, output, signal.SIGTERM) == (-signal.SIGTERM, STOPPED)
+    assert stopped_build(small_bank, output, signal.SIGTERM) == (-signal.SIGTERM, MAKING + STOPPED)
     journal = output.with_name("x.h5.partial").read_bytes()
     other = make_bank(tmp_path / "other", 4, seed=1)
     for bank, max_layers, settings in (

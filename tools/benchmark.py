@@ -1,6 +1,9 @@
 """Measure what deepmersion does fast against the plain way of doing it.
 
     python tools/benchmark.py --output docs/performance.md
+    python tools/benchmark.py --device cuda
+
+The second measures what runs on a GPU, and that alone: against plain PyTorch on the same GPU.
 
 Every figure is the median of several repeats in which the two ways take turns, and ratios are
 computed per turn: other load on the machine affects both alike. Each measurement runs in its own
@@ -39,6 +42,9 @@ MAX_DIFFERENCE_NATS = 1e-3
 WINDOW_S = 20
 """Length of each mix where only the ways to build an index are compared."""
 
+PHOTOS_TOGETHER = 16
+"""Photos in a batch of plain PyTorch on a device: 96 pictures."""
+
 N_BEST = 5
 """Number of mixes to search for."""
 
@@ -60,10 +66,13 @@ class Size:
     sounds: int
     dask_layers: int
     dask_workers: str
+    device_sounds: int
+    device_mixes: int
+    device_window_s: int
 
 
-FULL = Size(3, 500, 2, 10, 8, 128, (10_000, 100_000, 1_000_000), 10, 2, "processes")
-SMALL = Size(1, 3, 1, 2, 1, 3, (200, 400), 2, 1, "threads")
+FULL = Size(3, 500, 2, 10, 8, 128, (10_000, 100_000, 1_000_000), 10, 2, "processes", 18, 4096, 60)
+SMALL = Size(1, 3, 1, 2, 1, 3, (200, 400), 2, 1, "threads", 2, 3, 20)
 """Enough to check that everything works."""
 
 
@@ -141,9 +150,9 @@ def case(name: str, *arguments: object) -> Spent:
     return spend(sys.executable, CASES, name, *map(str, arguments))
 
 
-def match(*photos: Path) -> Spent:
+def match(*photos: Path, device: str = "cpu") -> Spent:
     """Run the installed command on photos."""
-    return spend(COMMAND, "match", "--networks", "lite", "--json", *photos)
+    return spend(COMMAND, "match", "--networks", "lite", "--device", device, "--json", *photos)
 
 
 def match_rows(size: Size, folder: Path) -> Iterator[Row]:
@@ -151,7 +160,7 @@ def match_rows(size: Size, folder: Path) -> Iterator[Row]:
     photo = folder / "photo.jpg"
     case("make-photo", photo)
     match(photo)  # the first use reads everything from the disk
-    turns = [(case("match-plain", photo), match(photo)) for _ in range(size.repeats)]
+    turns = [(case("match-plain", "cpu", 1, photo), match(photo)) for _ in range(size.repeats)]
     plain_way = "PyTorch, the photo decoded whole"
     plain, own = zip(*turns, strict=True)
     name = "`match`, a new process, one photo"
@@ -167,7 +176,7 @@ def match_rows(size: Size, folder: Path) -> Iterator[Row]:
     for _ in range(size.repeats):
         one_by_one = [match(photo).wall_s for _ in range(size.photos_one_by_one)]
         rates["process"].append(len(one_by_one) / sum(one_by_one))
-        loop = case("match-plain", *[photo] * size.photos_plain)
+        loop = case("match-plain", "cpu", 1, *[photo] * size.photos_plain)
         rates["loop"].append(loop.measured["photos_per_s"])
         rates["call"].append(size.photos / match(*[photo] * size.photos).wall_s)
     for plain_way, key in (("one process a photo", "process"), ("PyTorch in a loop", "loop")):
@@ -179,9 +188,7 @@ def build_rows(size: Size) -> Iterator[Row]:
     """Measure the speed of running SoundNet on mixes."""
     sizes = (size.repeats, size.sounds, size.plain_mixes, size.mixes)
     measured = case("listen", WINDOW_S, *sizes).measured
-    difference = measured["difference_nats"]
-    if difference > MAX_DIFFERENCE_NATS:
-        raise click.ClickException(f"the two ways to hear a mix differ by {difference:.2g} nats")
+    _require_equal(measured["difference_nats"])
     plain, own, macs = measured["plain"], measured["own"], measured["macs_per_mix"]
     plain_way = "mix, resample, SoundNet, one by one"
     name = f"`build-index`, mixes of {WINDOW_S} s"
@@ -198,6 +205,43 @@ def build_rows(size: Size) -> Iterator[Row]:
         reached,
         more_is_better=True,
     )
+
+
+def device_rows(size: Size, folder: Path, device: str) -> Iterator[Row]:
+    """Measure what runs on a device against plain PyTorch there."""
+    window_s = size.device_window_s
+    sizes = (device, window_s, size.repeats, size.device_sounds, size.device_mixes)
+    measured = case("listen-on-device", *sizes).measured
+    _require_equal(measured["difference_nats"])
+    on = measured.get("name", device)
+    if "peak_mb" in measured:
+        click.echo(f"Memory of both ways on {on}: {measured['peak_mb']:,.0f} MB", err=True)
+    yield Row(
+        f"`build-index --device {device}` on {on}, {measured['n_mixes']:,} mixes of {window_s} s",
+        "PyTorch, 64 mixes at a time",
+        "mixes/s",
+        measured["plain"],
+        measured["own"],
+        more_is_better=True,
+    )
+    photo = folder / "photo.jpg"
+    case("make-photo", photo)
+    photos = [photo] * size.photos
+    turns = [
+        (case("match-plain", device, PHOTOS_TOGETHER, *photos), match(*photos, device=device))
+        for _ in range(size.repeats)
+    ]
+    plain, own = ([size.photos / spent.wall_s for spent in way] for way in zip(*turns, strict=True))
+    name = f"`match --device {device}` on {on}, {size.photos} photos, a new process"
+    plain_way = f"PyTorch, {PHOTOS_TOGETHER} photos at a time"
+    yield Row(name, plain_way, "photos/s", plain, own, more_is_better=True)
+
+
+def _require_equal(difference_nats: float) -> None:
+    if not difference_nats <= MAX_DIFFERENCE_NATS:  # written so that NaN fails too
+        raise click.ClickException(
+            f"the two ways to hear a mix differ by {difference_nats:.2g} nats"
+        )
 
 
 def search_rows(size: Size, folder: Path) -> Iterator[Row]:
@@ -288,16 +332,21 @@ def page(rows: list[Row], size: Size, command: str) -> str:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Page to write.  [default: print it]"
 )
-def main(small: bool, output: Path | None) -> None:
+@click.option("--device", help="Measure what runs on this device, such as cuda, and that alone.")
+def main(small: bool, output: Path | None, device: str | None) -> None:
     """Measure deepmersion against the plain ways, and write the table as Markdown."""
     size = SMALL if small else FULL
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for measure in (
-            match_rows(size, Path(folder)),
-            build_rows(size),
-            search_rows(size, Path(folder)),
-            dask_rows(size),
+            [device_rows(size, Path(folder), device)]
+            if device
+            else [
+                match_rows(size, Path(folder)),
+                build_rows(size),
+                search_rows(size, Path(folder)),
+                dask_rows(size),
+            ]
         ):
             for row in measure:
                 click.echo(row.markdown(), err=True)

@@ -26,6 +26,12 @@ PHOTO_SIZE = (4000, 3000)
 N_INDEX_SOUNDS = 20
 """Twenty sounds have 1,048,575 mixes: the generated indexes hold the first of these."""
 
+N_BATCHED = 64
+"""Mixes in a batch of plain PyTorch on a device."""
+
+N_DEVICE_LAYERS = 4
+"""The most sounds in those mixes: eighteen sounds have 4,047."""
+
 MATRIX_SIDE = 2048
 """Size of the matrix product that measures the processor."""
 
@@ -42,22 +48,24 @@ def make_photo(path: str) -> Measured:
     return {}
 
 
-def match_plain(*photos: str) -> Measured:
-    """Match photos with PyTorch alone, each decoded in full, one after the other."""
+def match_plain(device: str, n_together: str, *photos: str) -> Measured:
+    """Match photos with PyTorch alone, each decoded in full, so many at a time."""
     from deepmersion.index.file import open_index
     from deepmersion.labels import shared_objects, shared_scenes
     from deepmersion.matching.rule import Evidence, search
     from deepmersion.shipped import shipped_index
     from deepmersion.vision.lite import Lite
     from deepmersion.vision.lite_network import LiteNetwork, runner
+    from deepmersion.vision.lite_views import VIEWS
     from deepmersion.vision.photo import load_photo
 
-    networks = Lite(runner(LiteNetwork.load()), {})
+    step = int(n_together)
+    networks = Lite(runner(LiteNetwork.load(), device), {}, len(VIEWS) * step)
     scenes = shared_scenes(networks.scene_labels)
     with open_index(shipped_index()) as index:
         start = time.perf_counter()
-        for photo in photos:
-            seen = networks.classify([load_photo(Path(photo))])
+        for i in range(0, len(photos), step):
+            seen = networks.classify([load_photo(Path(photo)) for photo in photos[i : i + step]])
             evidence = {
                 "objects": Evidence.of(seen.objects, shared_objects()),
                 "scenes": Evidence.of(seen.scenes, scenes),
@@ -117,7 +125,8 @@ def search(path: str, n_best: str) -> Measured:
     from deepmersion.matching import rule as matching
 
     def find(index: Any, evidence: Any) -> list[int]:
-        return [match.entry for match in matching.search(index, evidence, int(n_best))[0]]
+        found = matching.search(index, evidence, int(n_best))[0]
+        return [match.entry for match in found if match.entry is not None]
 
     return _search(path, find)
 
@@ -208,6 +217,69 @@ def listen(window_s: str, n_repeats: str, n_sounds: str, n_plain: str, n_mixes: 
     measured["macs_per_mix"] = plain.macs()
     measured["difference_nats"] = float(np.abs(found[: len(expected)] - expected).max())
     return measured
+
+
+def listen_on_device(
+    device: str, window_s: str, n_repeats: str, n_sounds: str, n_mixes: str
+) -> Measured:
+    """Hear mixes of shipped sounds on a device, in our way and with PyTorch batch by batch."""
+    import torch
+
+    from deepmersion.hearing.listener import LEVEL_RMS, Listener, heard_sounds, load_soundnet
+    from deepmersion.hearing.mixes import neighbours, superimpositions
+    from deepmersion.hearing.soundnet import SAMPLE_RATE
+    from deepmersion.sound.bank import open_bank
+
+    with _some_sounds(n_sounds) as folder:
+        sounds = heard_sounds(open_bank(folder), SAMPLE_RATE, float(window_s))
+    mixes = superimpositions(len(sounds), N_DEVICE_LAYERS)
+    gains = mixes[neighbours(mixes)[: int(n_mixes)]]
+    network = load_soundnet(device)
+    listener, plain = Listener(network, sounds, LEVEL_RMS), _BatchedListener(network, sounds)
+    measured: Measured = {"plain": [], "own": [], "n_mixes": len(gains)}
+    for warm_up in (plain.hear, listener.hear):
+        warm_up(gains[:N_BATCHED])
+    for _ in range(int(n_repeats)):
+        plain_s, expected = _timed(lambda: plain.hear(gains))
+        own_s, found = _timed(lambda: listener.hear(gains))
+        measured["plain"].append(len(gains) / plain_s)
+        measured["own"].append(len(gains) / own_s)
+    measured["difference_nats"] = float(np.abs(found - expected).max())
+    if torch.device(device).type == "cuda":
+        measured["peak_mb"] = torch.cuda.max_memory_allocated(device) / 1e6
+        measured["name"] = torch.cuda.get_device_name(device)
+    return measured
+
+
+class _BatchedListener:
+    """SoundNet over batches of mixes, all on the network's device."""
+
+    def __init__(self, network: Any, sounds: np.ndarray) -> None:
+        import torch
+
+        self._network = network
+        self._device = next(network.parameters()).device
+        self._sounds = torch.from_numpy(sounds).to(self._device)
+
+    def hear(self, gains: np.ndarray) -> np.ndarray:
+        """Return log-probabilities [mixes, 1000 + 401]."""
+        import torch
+
+        from deepmersion.hearing.listener import LEVEL_RMS
+        from deepmersion.hearing.soundnet import INPUT_SCALE, MIN_SAMPLES, N_EDGE_COLUMNS
+
+        assert self._sounds.shape[1] >= MIN_SAMPLES, "to be looped up"
+        rows = []
+        with torch.inference_mode():
+            for i in range(0, len(gains), N_BATCHED):
+                batch = torch.from_numpy(gains[i : i + N_BATCHED]).to(self._device)
+                mixed = batch @ self._sounds
+                level = LEVEL_RMS / mixed.square().mean(dim=1, keepdim=True).sqrt()
+                conv7 = self._network.trunk(INPUT_SCALE * (level * mixed)[:, None])["conv7"]
+                heads = self._network.heads(conv7[..., :-N_EDGE_COLUMNS])
+                means = [head.softmax(dim=1).mean(dim=2).log() for head in heads]
+                rows.append(torch.cat(means, dim=1).cpu().numpy())
+        return np.concatenate(rows)
 
 
 def _timed(action: Callable[[], Any]) -> tuple[float, Any]:
@@ -321,6 +393,7 @@ CASES: dict[str, Callable[..., Measured]] = {
     "search": search,
     "search-plain": search_plain,
     "listen": listen,
+    "listen-on-device": listen_on_device,
     "dask": dask,
 }
 

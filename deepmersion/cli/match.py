@@ -106,7 +106,8 @@ if TYPE_CHECKING:
     type=click.Choice(get_args(Rule)),
     default="centred",
     show_default=True,
-    help="How mixes are ranked; 2018 is the rule of the first prototype.",
+    help="How mixes are ranked; 2018 is the rule of the first prototype, which ranks mixes of any "
+    "number of sounds: it wants an index built with --max-layers 0.",
 )
 @place_options
 @matcher_options

@@ -35,6 +35,10 @@ BATCH_SIZE = 16
 """Pictures that go through the network at once; a bound on memory, some 300 MB."""
 
 
+DEVICE_BATCH_SIZE = 96
+"""The same on a GPU, which needs more at once to be busy: 16 photos, some 1.8 GB."""
+
+
 class Lite:
     """The embedded networks; see `deepmersion.vision.networks.ImageNetworks` for the attributes.
 
@@ -44,16 +48,19 @@ class Lite:
         Takes pictures as `prepare` returns them to the probabilities of objects, scenes and
         conditions.
     weights : dict
+    batch_size : int
+        Pictures to give to it at once.
     """
 
     name = "lite"
     min_side = 2 * INPUT_SIDE
     canvas_side = CANVAS_SIDE
 
-    def __init__(self, run: Run, weights: dict[str, str]) -> None:
+    def __init__(self, run: Run, weights: dict[str, str], batch_size: int = BATCH_SIZE) -> None:
         self.scene_labels = miniplaces_labels()
         self.weights = weights
         self._run = run
+        self._batch_size = batch_size
 
     @classmethod
     def load(cls, device: str = "cpu") -> Lite:
@@ -74,7 +81,9 @@ class Lite:
             "lite scenes": sha256_of(SCENE_HEAD),
             "lite conditions": sha256_of(CONDITION_HEAD),
         }
-        return cls(open_session() if device == "cpu" else _on(device), weights)
+        if device == "cpu":
+            return cls(open_session(), weights)
+        return cls(_on(device), weights, DEVICE_BATCH_SIZE)
 
     def reduced(self, image: np.ndarray) -> np.ndarray:
         """Return a photo as small as its views are taken from."""
@@ -95,7 +104,7 @@ class Lite:
                 raise ValueError(
                     f"an image must be uint8 [height, width, 3], not {image.dtype} {image.shape}"
                 )
-        step = BATCH_SIZE // len(VIEW_WEIGHTS)
+        step = max(1, self._batch_size // len(VIEW_WEIGHTS))
         parts = [self._see(images[i : i + step]) for i in range(0, len(images), step)]
         return Distributions(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 

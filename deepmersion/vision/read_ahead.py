@@ -15,12 +15,12 @@ from deepmersion.vision.photo import Photo
 
 T = TypeVar("T")
 
-MAX_AHEAD = 4
-"""Most photos decoded ahead. Bounds the memory: the largest photos accepted take 267 MB each."""
 
-
-def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[T]:
+def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo], n_ahead: int) -> Iterator[T]:
     """Yield what `load` returns for each photo, in order; it must not raise.
+
+    At most `n_ahead` are decoded ahead, which bounds the memory: the largest photos accepted take
+    267 MB each while they are decoded.
 
     Files are loaded by several threads, which pays because decoders release Python's lock. Sources
     that may block, such as standard input or a pipe, are loaded in turn by the calling thread,
@@ -29,8 +29,7 @@ def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo]) -> Iterator[
     if len(photos) == 1:
         yield load(photos[0])
         return
-    n_ahead = min(MAX_AHEAD, os.cpu_count() or 1)
-    pool = ThreadPoolExecutor(n_ahead, "photos")
+    pool = ThreadPoolExecutor(min(n_ahead, os.cpu_count() or 1), "photos")
     remaining = iter(photos)
     coming: deque[Callable[[], T]] = deque()
 
