@@ -37,7 +37,7 @@ hour on two cores. What SoundNet hears in a pair counts 5 % of its score, and wi
 photos are matched well (docs/scale.md); 500 sounds would take well over an hour."""
 
 MIX_CORE_S = 0.1
-"""Time that a core takes for a minute of a mix, in seconds; of server processors, some."""
+"""Time that a core takes for a minute of a mix, in seconds (docs/scale.md), for an estimate."""
 
 BATCH_SIZE = 128
 """Mixes heard in one go on a processor: an interrupted build loses only seconds."""
