@@ -116,7 +116,10 @@ async function showPicture({ seen, place }) {
 function showAlternatives() {
   const group = $("alternatives");
   const matches = now.seen?.record.matches ?? [];
-  const ranks = [...matches.keys()].filter((rank) => rank !== now.chosen).slice(0, N_ALTERNATIVES);
+  const playing = mixes.toText(now.mix);
+  const ranks = [...matches.keys()]
+    .filter((rank) => rank !== now.chosen && mixes.toText(mixOf(matches[rank])) !== playing)
+    .slice(0, N_ALTERNATIVES);
   $("others").hidden = !ranks.length && now.origin !== "nothing";
   const focused = [...group.children].indexOf(document.activeElement);
   group.replaceChildren(...ranks.map((rank) => {
@@ -154,9 +157,10 @@ async function enter(moment, { move, live = false, again = false, written = fals
   const paused = before.mix.size > 0 && !player.playing;
   if (!again && before !== NOTHING) undo.leave(before, move);
   unask();
+  // The sounds are on their way before anything is drawn.
+  const changing = perform(moment, Boolean(move));
   show(moment, Boolean(move));
   try {
-    const changing = perform(moment, Boolean(move));
     if (!written) write(moment, !live && !again && !(move && before.origin === "hand"));
     if (!move) $("status").textContent = `${$("words").textContent}. ${$("why-text").textContent}`;
     if (!(live && paused) && !(again && paused)) player.play();
@@ -334,8 +338,8 @@ async function match(photo, counts, id, live = false) {
     asking = null;
     say("");
     const seen = { id, photo, record, wanted: counts, live, at: Date.now() };
-    store.remember(seen);
     await follow(seen, live);
+    store.remember(seen);
   } catch (error) {
     if (asking !== mine) return;
     asking = null;

@@ -1,15 +1,18 @@
 /** The photo glows with the sound, gently; a still picture costs no processor time. */
 import { $ } from "./dom.js";
 
-/** The level changes slowly, and ten pictures a second show that as well as sixty. */
-const EVERY_MS = 100;
+/** How often the level is read: it changes slowly. */
+const EVERY_MS = 500;
 
-/** Level of a mix at the common loudness, -27 LUFS, and of what glows fully. */
+/** Steps of the glow. One is less than the eye sees, and only a step makes the browser draw. */
+const N_STEPS = 14;
+
+/** Level of a mix at the common loudness, -27 LUFS, and the range that the glow covers about it. */
 const COMMON_RMS = 0.045;
-const RANGE_DB = 9;
+const RANGE_DB = 12;
 
-/** Seconds in which the glow follows the level. */
-const FOLLOWS_S = 0.6;
+/** Share of the way to the level that the glow goes each time. */
+const FOLLOWS = 0.35;
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -17,25 +20,24 @@ const still = matchMedia("(prefers-reduced-motion: reduce)");
 export function glow(player) {
   let running = false;
   let light = 0;
-  const shown = () => player.heard && !player.muted && !document.hidden && !still.matches && !$("photo").hidden;
-  const step = () => {
-    if (!shown()) return stop();
-    const db = 20 * Math.log10(Math.max(player.level(), 1e-6) / COMMON_RMS);
-    const wanted = Math.min(1, Math.max(0, 0.5 + db / (2 * RANGE_DB)));
-    light += (wanted - light) * (EVERY_MS / 1000 / FOLLOWS_S);
-    $("glow").style.opacity = light.toFixed(3);
-    setTimeout(() => requestAnimationFrame(step), EVERY_MS);
+  let shown = 0;
+  const wanted = () => player.heard && !player.muted && !document.hidden && !still.matches && !$("photo").hidden;
+  const draw = (steps) => {
+    if (steps === shown) return;
+    shown = steps;
+    requestAnimationFrame(() => { $("glow").style.opacity = String(steps / N_STEPS); });
   };
-  const stop = () => {
-    running = false;
-    light = 0;
-    $("glow").style.opacity = "0";
+  const follow = () => {
+    running = wanted();
+    if (!running) light = 0;
+    else {
+      const db = 20 * Math.log10(Math.max(player.level(), 1e-6) / COMMON_RMS);
+      light += FOLLOWS * (Math.min(1, Math.max(0, 0.5 + db / RANGE_DB)) - light);
+      setTimeout(follow, EVERY_MS);
+    }
+    draw(Math.round(N_STEPS * light));
   };
-  const consider = () => {
-    if (running || !shown()) return;
-    running = true;
-    requestAnimationFrame(step);
-  };
+  const consider = () => { if (!running) follow(); };
   player.addEventListener("change", consider);
   document.addEventListener("visibilitychange", consider);
   still.addEventListener("change", consider);

@@ -41,8 +41,10 @@ export function heat(find, titleOf, onTrouble) {
   on("focusin", (button) => { if (button?.matches(":focus-visible")) point(button); });
   on("click", (button) => { if (button) press(button); });
   for (const name of ["pointerleave", "focusout"]) $("reasons").addEventListener(name, () => point(pressed));
-  return () => {
-    pressed = null;
+  const release = () => {
+    if (pressed) press(pressed);
     point(null);
   };
+  document.addEventListener("click", ({ target }) => { if (!target.closest("#reasons, #stage")) release(); });
+  return release;
 }

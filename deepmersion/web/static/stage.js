@@ -6,9 +6,10 @@ const SHOWN_SIDE = 1600;
 
 /** Longest side of what fills the space beside a photo: so few pixels are blurred by being stretched. */
 const BEHIND_SIDE = 24;
+const BEHIND_SHADE = "rgb(0 0 0 / 30%)";
 
 /** A photo that would lose more than this share of itself is shown whole instead. */
-const CROPPED_SHARE = 0.2;
+const CROPPED_SHARE = 0.32;
 
 /** How dark it gets where a sound does not come from. */
 const SHADE = 0.78;
@@ -24,6 +25,12 @@ function draw(canvas, image, side) {
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
+}
+
+function darken(canvas) {
+  const context = canvas.getContext("2d");
+  context.fillStyle = BEHIND_SHADE;
+  context.fillRect(0, 0, canvas.width, canvas.height);
 }
 
 /** Fill the stage with the photo, or show all of it where too much would be lost. */
@@ -47,6 +54,7 @@ export function show(image) {
   if (!image) return;
   draw($("photo"), image, SHOWN_SIDE);
   draw($("behind"), image, BEHIND_SIDE);
+  darken($("behind"));
   fit();
 }
 
