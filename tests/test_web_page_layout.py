@@ -47,6 +47,29 @@ def test_reduced_motion_is_respected(open_page: Open, china_jpg: Path) -> None:
     assert page.evaluate("document.getAnimations().length") == 0
 
 
+def test_the_photo_glows_with_the_sound_and_rests_without(open_page: Open, china_jpg: Path) -> None:
+    page = open_page()
+    page.evaluate(
+        """() => {
+            window.frames_drawn = 0;
+            const ask = requestAnimationFrame;
+            window.requestAnimationFrame = draw => { frames_drawn++; return ask(draw); };
+        }"""
+    )
+    add_photo(page, china_jpg)
+    page.wait_for_function("() => Number(glow.style.opacity) > 0")
+    page.click("#play")
+    page.wait_for_function("() => Number(glow.style.opacity) === 0")
+    drawn = page.evaluate("frames_drawn")
+    page.wait_for_timeout(1_500)  # the level would have been read three times
+    assert page.evaluate("frames_drawn") == drawn
+    page.emulate_media(reduced_motion="reduce")
+    page.click("#play")
+    wait_until_heard(page)
+    page.wait_for_timeout(1_500)
+    assert page.evaluate("frames_drawn") == drawn
+
+
 def test_media_keys_work(open_page: Open, china_jpg: Path) -> None:
     page = open_page()
     page.add_init_script(

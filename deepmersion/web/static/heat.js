@@ -25,7 +25,7 @@ export function heat(find, titleOf, onTrouble) {
       const ofSound = (await find()).find(({ sound }) => sound === map);
       if (pointed !== button) return;
       const reason = ofSound?.reasons?.find((some) => some.label === label);
-      if (reason) shade(reason.values, `Where there is ${reason.words}`);
+      if (reason) shade(reason.values, `Where the photo shows ${reason.words}`);
       else shade(ofSound?.values ?? null, `Where it comes from: ${titleOf(map)}`);
     } catch (error) {
       if (pointed === button) onTrouble(error);

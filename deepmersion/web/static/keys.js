@@ -4,8 +4,8 @@ import { $ } from "./dom.js";
 /** Where letters are written. */
 const TEXT = "textarea, select, input:not([type=range], [type=checkbox], [type=button])";
 
-/** What the arrow keys belong to. */
-const OWN_ARROWS = `${TEXT}, input[type=range], [role=tab]`;
+/** What the arrow keys belong to: they move a slider, choose a tab, or scroll a panel. */
+const OWN_ARROWS = `${TEXT}, input[type=range], [role=tab], [role=tabpanel]`;
 
 /** What the space bar presses, where the keyboard led there. */
 const PRESSED = "button, summary, a, input[type=checkbox]";

@@ -68,7 +68,7 @@ export function showReasons(record, sounds) {
   const reasons = Object.entries(found?.reasons ?? {});
   $("reasons").replaceChildren(...reasons.map(([name, some]) => why(name, sounds.get(name)?.title ?? name, some)));
   $("reasons-intro").textContent = reasons.length
-    ? "What the photo shows that speaks for each sound. Point at it to see where."
+    ? "What the photo shows that speaks for each sound. Point at one to see where."
     : "Add a photo, and what speaks for each sound stands here.";
   $("figures").hidden = !found;
   $("figures-table").replaceChildren(...(found ? table(found) : []));
