@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from deepmersion.errors import rounded
 from deepmersion.hearing.listener import Listener, Settings, mono_window
 from deepmersion.index.file import open_index
 from deepmersion.labels import CLASSES, likeliest, soundnet_scene_labels
@@ -17,14 +17,10 @@ from deepmersion.sound.analysis import spectrogram
 from deepmersion.sound.bank import BaseSound, SoundBank
 from deepmersion.sound.cuts import find_cuts
 from deepmersion.sound.keys import Cuts
-from deepmersion.sound.recording import (
-    SAMPLE_RATE,
-    decode,
-    integrated_loudness,
-    load_loop,
-    true_peak_db,
-)
+from deepmersion.sound.loudness import integrated_loudness, loudness_range, true_peak_db
+from deepmersion.sound.recording import SAMPLE_RATE, Recording, open_loop
 from deepmersion.sound.seam import Seam, measure_seam
+from deepmersion.sound.spool import BLOCK_SAMPLES, Samples, blocks
 
 if TYPE_CHECKING:
     from deepmersion.hearing.soundnet import SoundNet
@@ -59,9 +55,14 @@ FLAT_SCENES = 150.0
 a place. Recordings that it recognises well lie far below, waves at 27 and birds at 42; a café, a
 storm and traffic lie above, and are matched by their kinds alone."""
 
-MIN_RANGE_S = 1.5
-"""A shorter recording has no loudness range: its first short-term loudness (3 s) would include more
-of the silence after it than of itself."""
+PART_SAMPLES = 120 * SAMPLE_RATE
+"""Spectra are taken of two minutes at once, which take some 150 MB."""
+
+SEAM_SAMPLES = 60 * SAMPLE_RATE
+"""The loop point of a long sound is compared with places within a minute of it."""
+
+MIN_OFFSET = 1e-3
+"""Constant offset, of full scale, from which it is reported: -60 dBFS."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ class Measures:
         In seconds.
     sample_rate : int
         In Hz.
+    offset : float
+        The constant offset of the channel that has more, of full scale 1. The other figures are
+        those without it.
     loudness_lufs : float
         Integrated loudness of the file (ITU-R BS.1770).
     true_peak_dbtp : float
@@ -96,6 +100,7 @@ class Measures:
 
     duration_s: float
     sample_rate: int
+    offset: float
     loudness_lufs: float
     true_peak_dbtp: float
     range_lu: float
@@ -116,48 +121,58 @@ def measure(sound: BaseSound) -> Measures:
     SoundBankError
         When the sound cannot be used.
     """
-    loop = load_loop(sound)
-    samples, rate = decode(sound)
-    spectrum = spectrogram(loop, SAMPLE_RATE)
+    recording = Recording(sound)
+    loop = open_loop(sound, recording=recording)
+    spectra = [spectrogram(part, SAMPLE_RATE) for part in blocks(loop, PART_SAMPLES)]
+    shares = [len(part.bands[0]) / sum(len(each.bands[0]) for each in spectra) for part in spectra]
+    whole = replace(
+        spectra[0],
+        lines=sum(
+            (part.lines * share for part, share in zip(spectra, shares, strict=True)),
+            np.zeros_like(spectra[0].lines),
+        ),
+    )
     return Measures(
-        duration_s=len(samples) / rate,
-        sample_rate=rate,
-        loudness_lufs=integrated_loudness(samples, rate),
-        true_peak_dbtp=true_peak_db(samples),
-        range_lu=loudness_range(samples, rate),
-        n_clipped=count_clipped(samples),
-        stereo=bool((samples[:, 0] != samples[:, 1]).any()),
-        centroid_hz=spectrum.centroid_hz,
-        flatness=spectrum.flatness,
-        events_per_s=len(spectrum.events_s) / (len(loop) / SAMPLE_RATE),
-        seam=measure_seam(loop, SAMPLE_RATE) if sound.loops else None,
+        duration_s=recording.duration_s,
+        sample_rate=recording.rate,
+        offset=float(np.abs(recording.offset).max()),
+        loudness_lufs=integrated_loudness(recording, recording.rate),
+        true_peak_dbtp=true_peak_db(recording),
+        range_lu=loudness_range(recording, recording.rate),
+        n_clipped=count_clipped(recording.stored),
+        stereo=any((part[:, 0] != part[:, 1]).any() for part in blocks(recording)),
+        centroid_hz=whole.centroid_hz,
+        flatness=whole.flatness,
+        events_per_s=sum(len(part.events_s) for part in spectra) / (len(loop) / SAMPLE_RATE),
+        seam=_seam(loop) if sound.loops else None,
         cuts=find_cuts(loop),
     )
 
 
-def loudness_range(samples: np.ndarray, sample_rate: int) -> float:
-    """Return the loudness range of samples [samples, channels] in LU (EBU Tech 3342).
-
-    0 for silence. The abrupt end of the recording is included, which adds up to 3 LU if it is
-    shorter than half a minute.
-    """
-    import pyloudnorm
-
-    if len(samples) < MIN_RANGE_S * sample_rate:
-        return 0.0
-    with np.errstate(divide="ignore"):
-        found = float(pyloudnorm.Meter(sample_rate).loudness_range(samples))
-    return 0.0 if math.isnan(found) else found
+def _seam(loop: Samples) -> Seam:
+    """Compare the loop point with the other places within `SEAM_SAMPLES` of it."""
+    n = len(loop)
+    if n <= 2 * SEAM_SAMPLES:
+        return measure_seam(loop[:], SAMPLE_RATE)
+    near = np.concatenate([loop[:SEAM_SAMPLES], loop[n - SEAM_SAMPLES : n]])
+    return measure_seam(near, SAMPLE_RATE)
 
 
-def count_clipped(samples: np.ndarray) -> int:
+def count_clipped(samples: Samples) -> int:
     """Return the number of clipped peaks of samples [samples, channels] in [-1, 1]."""
-    full = np.abs(samples) >= FULL_SCALE
-    inside = full[: -MIN_CLIPPED_RUN + 1].copy()
-    for i in range(1, MIN_CLIPPED_RUN):
-        inside &= full[i : len(full) - MIN_CLIPPED_RUN + 1 + i]
-    # Only the beginning of a peak counts, so a long one is counted once.
-    return int(inside[0].sum() + (inside[1:] & ~inside[:-1]).sum()) if len(inside) else 0
+    n_runs = 0
+    for start in range(0, len(samples), BLOCK_SAMPLES):
+        # With the sample before, which tells whether a peak begins here or goes on.
+        before = min(start, 1)
+        full = np.abs(samples[start - before : start + BLOCK_SAMPLES + MIN_CLIPPED_RUN - 1])
+        full = full >= FULL_SCALE
+        inside = full[: -MIN_CLIPPED_RUN + 1].copy()
+        for i in range(1, MIN_CLIPPED_RUN):
+            inside &= full[i : len(full) - MIN_CLIPPED_RUN + 1 + i]
+        # Only the beginning of a peak counts, so a long one is counted once.
+        first = inside[:1] if not before else inside[:0]
+        n_runs += int(first.sum() + (inside[1:] & ~inside[:-1]).sum())
+    return n_runs
 
 
 def hear_alone(network: SoundNet, sound: BaseSound) -> np.ndarray:
@@ -218,15 +233,16 @@ def warnings(measures: Measures, scenes: np.ndarray | None) -> list[str]:
     """
     seam_rank = measures.seam.rank if measures.seam else 0.0
     found = {
-        f"lasts {measures.duration_s:.1f} s, so its repetition will be noticed; give at least "
-        f"{SHORT_S:g} s": measures.duration_s < SHORT_S,
+        f"has a constant offset of {measures.offset:.2g} of full scale, which is taken off; mend "
+        "the recorder": measures.offset >= MIN_OFFSET,
+        f"lasts {rounded(measures.duration_s, SHORT_S, 1)} s, so its repetition will be noticed; "
+        f"give at least {SHORT_S:g} s": measures.duration_s < SHORT_S,
         "is mono, and sounds flat next to stereo sounds": not measures.stereo,
         f"is clipped in {measures.n_clipped} places; record it at a lower level": (
             measures.n_clipped > MAX_CLIPPED_RUNS
         ),
-        f"varies in loudness by {measures.range_lu:.0f} LU; compress it, or cut what is too loud": (
-            measures.range_lu > MAX_RANGE_LU
-        ),
+        f"varies in loudness by {rounded(measures.range_lu, MAX_RANGE_LU, 0)} LU; compress it, or "
+        "cut what is too loud": (measures.range_lu > MAX_RANGE_LU),
         "has an audible loop point, although soundbank.toml declares a loop; "
         "remove `loops = true`": seam_rank > MAX_SEAM_RANK,
     }

@@ -19,7 +19,7 @@ from deepmersion.sound.analysis import (
     SMALLEST,
     spectrogram,
 )
-from deepmersion.sound.recording import SAMPLE_RATE, load_loop
+from deepmersion.sound.recording import SAMPLE_RATE, open_loop
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 N_COLUMNS = 800
 """Most columns of a spectrogram: about its width in pixels."""
+
+MAX_PLOTTED_SAMPLES = 600 * SAMPLE_RATE
+"""Of a longer sound, the first ten minutes are drawn."""
 
 SHOWN_DB = 60.0
 """Range of the colours; anything softer is masked by the rest."""
@@ -107,7 +110,7 @@ def plot_sounds(path: Path, sounds: Sequence[BaseSound]) -> None:
 
 
 def _picture(sound: BaseSound) -> _Picture:
-    loop = load_loop(sound)
+    loop = open_loop(sound)[:MAX_PLOTTED_SAMPLES]
     middle = len(loop) // 2 if sound.loops else 0
     found = spectrogram(np.roll(loop, middle, axis=0), SAMPLE_RATE)
     edges = np.linspace(0, found.bands.shape[1], N_COLUMNS, endpoint=False).astype(int)

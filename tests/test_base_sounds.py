@@ -14,7 +14,8 @@ import soundfile
 
 from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.bank import open_bank
-from deepmersion.sound.recording import SAMPLE_RATE, integrated_loudness, true_peak_db
+from deepmersion.sound.loudness import integrated_loudness, true_peak_db
+from deepmersion.sound.recording import SAMPLE_RATE
 from deepmersion.sound.seam import measure_seam
 from synthesis import dsp
 from synthesis.kinds import KINDS

@@ -310,7 +310,8 @@ def test_the_real_ones_have_the_declared_loudness_and_cuts(
     real_server: Loopback, cache: Path
 ) -> None:
     from deepmersion.sound.cuts import find_cuts
-    from deepmersion.sound.recording import decode, integrated_loudness, load_loop
+    from deepmersion.sound.loudness import integrated_loudness
+    from deepmersion.sound.recording import decode, load_loop
 
     del real_server
     blanket.fetch()

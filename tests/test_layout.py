@@ -22,6 +22,7 @@ FLOORS = [
     {"vision", "matching", "hearing"},
     {"weights", "index", "sound"},
     {"kinds", "fetching"},
+    {"toml"},
     {"files", "labels", "request", "torch_device"},
     {"shipped", "version", "errors", "callbacks", "undo"},
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyloudnorm
@@ -12,16 +13,19 @@ import soxr
 from material import RATE, assert_one_line, distance, noise, sound, tone, write
 
 from deepmersion.errors import SoundBankError
+from deepmersion.sound import loop, spool
 from deepmersion.sound.loop import Loop
+from deepmersion.sound.loudness import integrated_loudness, true_peak_db
 from deepmersion.sound.recording import (
     BASE_LOUDNESS_LUFS,
     SAMPLE_RATE,
     close_loop,
     decode,
-    integrated_loudness,
+    length,
     load_loop,
+    open_loop,
     resample_ring,
-    true_peak_db,
+    ring_window,
 )
 
 FILES = [
@@ -146,7 +150,7 @@ def test_closing_leaves_the_recording_as_it_was() -> None:
     [(8_000, 44_100), (22_050, 44_100), (48_000, 44_100), (96_000, 44_100), (44_100, 22_050)],
 )
 def test_a_resampled_ring_is_still_a_ring(rate: int, new_rate: int) -> None:
-    ring = resample_ring(tone(440, rate, rate=rate), rate, new_rate)
+    ring = resample_ring(tone(440, rate, rate=rate), rate, new_rate)[:]
     expected = tone(440, new_rate, rate=new_rate)
     assert ring.shape == expected.shape
     assert distance(ring, expected) < 1e-6
@@ -183,6 +187,14 @@ def silent(path: Path) -> None:
 
 def almost_silent(path: Path) -> None:
     write(path, 1e-7 * noise(2.0), subtype="FLOAT")
+
+
+def one_sample_short(path: Path) -> None:
+    write(path, noise(1.0)[1:])
+
+
+def constant(path: Path) -> None:
+    write(path, np.full((2 * RATE, 2), 0.3, np.float32))
 
 
 def too_short(path: Path) -> None:
@@ -237,15 +249,17 @@ def missing(path: Path) -> None:
         (silent, "is silent"),
         (almost_silent, "is silent"),
         (too_short, "lasts 0.90 s"),
+        (one_sample_short, "lasts 0.99998 s"),
+        (constant, "is silent"),
         (not_finite, "not finite"),
         (infinite, "not finite"),
         (far_too_loud, "far beyond full scale"),
         (no_samples, "lasts 0.00 s"),
         (low_rate, "rate of 100 Hz"),
         (random_bytes, "cannot be decoded"),
-        (empty, "cannot be decoded"),
-        (folder, "cannot be decoded"),
-        (missing, "cannot be decoded"),
+        (empty, "is empty"),
+        (folder, "it is a folder"),
+        (missing, "No such file"),
     ],
 )
 def test_what_is_no_recording_is_refused_in_one_line(
@@ -279,3 +293,79 @@ def test_libsndfile_writes_what_these_tests_ask_for(tmp_path: Path) -> None:
     path = write(tmp_path / "a.ogg", noise(1.0, rate=96_000, channels=6), 96_000)
     info = soundfile.info(path)
     assert (info.samplerate, info.channels, info.format) == (96_000, 6, "OGG")
+
+
+@pytest.mark.parametrize("offset", [0.05, -0.65])
+@pytest.mark.parametrize(
+    "known", [{}, {"loudness_lufs": -27.0, "loops": True, "cuts": ()}], ids=["whole", "seamless"]
+)
+def test_a_constant_offset_is_never_heard(
+    offset: float, known: dict[str, Any], tmp_path: Path
+) -> None:
+    recording = noise(4.0)
+    path = write(tmp_path / "a.flac", recording, subtype="PCM_24")
+    shifted = write(tmp_path / "b.flac", recording + np.float32(offset), subtype="PCM_24")
+    plain, found = load_loop(sound(path, **known)), load_loop(sound(shifted, **known))
+    assert distance(plain, found) < 1e-5
+    block = np.zeros((RATE, 2), np.float32)
+    Loop(sound(shifted, **known)).add_to(block, 0, np.ones(RATE, np.float32))
+    assert distance(block, plain[:RATE]) < 1e-4
+
+
+def test_a_long_recording_is_made_into_the_same_loop_in_bounded_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.wav", noise(9.0, rate=48_000, slope=1) + np.float32(0.1), 48_000)
+    whole, known = load_loop(sound(path)), Loop(sound(path))
+    for module in (spool, loop):
+        monkeypatch.setattr(module, "MAX_IN_MEMORY", 50_000)
+    long = open_loop(sound(path))
+    assert distance(long[:], whole) < 1e-5
+    assert np.array_equal(long[100_000:100_010], long[:][100_000:100_010])
+    blocks = [np.zeros((30_000, 2), np.float32) for _ in range(2)]
+    for each, block in zip((known, Loop(sound(path))), blocks, strict=True):
+        each.add_to(block, len(whole) - 10_000, np.ones(30_000, np.float32))
+    assert distance(*blocks) < 1e-4
+
+
+def test_a_long_seamless_file_is_played_without_being_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "a.flac", noise(12.0))
+    seamless = sound(path, loudness_lufs=-27.0, loops=True, cuts=())
+    monkeypatch.setattr(loop, "MAX_PIECES", 2)
+    played, block = Loop(seamless), np.zeros((13 * RATE, 2), np.float32)
+    played.add_to(block, 0, np.ones(len(block), np.float32))
+    assert played.decoded_share < 0.3
+    assert distance(block, ring_window(load_loop(seamless), 0, len(block))) < 1e-4
+
+
+def test_a_length_is_what_can_be_decoded(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp3", noise(6.0))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert soundfile.info(path).duration == pytest.approx(6, abs=0.1), "its header is honest"
+    n_samples, rate = length(sound(path))
+    assert n_samples / rate == pytest.approx(3, abs=0.2)
+    assert n_samples == len(decode(sound(path))[0])
+
+
+def test_a_recording_of_a_phone_is_read(tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    recording = noise(3.0, slope=1)
+    with av.open(str(tmp_path / "a.m4a"), "w") as container:
+        stream = container.add_stream("aac", rate=RATE, layout="stereo")
+        stream.bit_rate = 192_000
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(recording.T), format="fltp", layout="stereo"
+        )
+        frame.sample_rate = RATE
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    samples, rate = decode(sound(tmp_path / "a.m4a"))
+    assert rate == RATE
+    assert len(samples) == pytest.approx(len(recording), abs=4096)
+    assert samples.std() == pytest.approx(recording.std(), rel=0.05)
+    (tmp_path / "b.m4a").write_bytes(b"no recording")
+    with pytest.raises(SoundBankError) as caught:
+        decode(sound(tmp_path / "b.m4a"))
+    assert_one_line(caught.value, "b.m4a", "cannot be decoded")

@@ -17,7 +17,8 @@ from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.sound.ebb import EBB, MOST_DB
 from deepmersion.sound.loop import Loop
-from deepmersion.sound.recording import decode, integrated_loudness
+from deepmersion.sound.loudness import integrated_loudness
+from deepmersion.sound.recording import decode
 from deepmersion.sound.renderer import (
     BLOCK_SAMPLES,
     FADE_IN_S,
@@ -42,9 +43,9 @@ def noises(tmp_path_factory: pytest.TempPathFactory) -> SoundBank:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> SoundBank:
-    """A bank of one sound that plays as it is: 0.1 for ever, which shows the fades bare."""
+    """A bank of one sound that plays as it is: 0.1 and -0.1 for ever; its magnitude is bare."""
     path = tmp_path_factory.mktemp("plain") / "a.wav"
-    write(path, np.full((RATE, 2), 0.1, np.float32))
+    write(path, np.tile(np.array([[0.1], [-0.1]], np.float32), (RATE // 2, 2)))
     return bank(path.parent, [sound(path, loudness_lufs=-27.0, loops=True)])
 
 
@@ -110,7 +111,7 @@ def test_a_duration_is_kept_to_the_sample(plain: SoundBank, duration_s: float) -
 
 
 def test_fades_are_equal_power_and_exactly_as_long_as_asked(plain: SoundBank) -> None:
-    envelope = render(plain, [1], duration_s=3, fade_in_s=1, fade_out_s=1)[:, 0] / 0.1
+    envelope = np.abs(render(plain, [1], duration_s=3, fade_in_s=1, fade_out_s=1)[:, 0]) / 0.1
     n = RATE
     assert envelope[0] == 0
     assert distance(envelope[n : 2 * n], 1) < 1e-3
@@ -122,7 +123,7 @@ def test_fades_are_equal_power_and_exactly_as_long_as_asked(plain: SoundBank) ->
 
 def test_fades_that_nobody_asked_for_are_the_defaults_or_a_share(plain: SoundBank) -> None:
     for duration_s in (20.0, 4.0):
-        envelope = render(plain, [1], duration_s=duration_s)[:, 0] / 0.1
+        envelope = np.abs(render(plain, [1], duration_s=duration_s)[:, 0]) / 0.1
         longest = MAX_FADE_SHARE * duration_s
         n_in, n_out = round(min(FADE_IN_S, longest) * RATE), round(min(FADE_OUT_S, longest) * RATE)
         assert envelope[n_in // 2] == pytest.approx(math.sqrt(0.5), abs=1e-3)
@@ -131,14 +132,14 @@ def test_fades_that_nobody_asked_for_are_the_defaults_or_a_share(plain: SoundBan
 
 
 def test_without_fades_it_is_there_at_once_and_to_the_end(plain: SoundBank) -> None:
-    samples = render(plain, [1], duration_s=1, fade_in_s=0, fade_out_s=0)
+    samples = np.abs(render(plain, [1], duration_s=1, fade_in_s=0, fade_out_s=0))
     assert distance(samples, 0.1) < 1e-4
 
 
 def test_an_endless_stream_fades_in_and_never_out(plain: SoundBank) -> None:
     renderer = Renderer(plain, np.ones(1, np.float32), ebb=0)
     assert renderer.n_samples is None
-    samples = joined(itertools.islice(renderer.blocks(), 40))
+    samples = np.abs(joined(itertools.islice(renderer.blocks(), 40)))
     assert len(samples) > 7 * RATE
     assert samples[0, 0] == 0
     assert distance(samples[round(FADE_IN_S * RATE) :], 0.1) < 1e-4
@@ -424,7 +425,7 @@ def test_a_stream_that_is_told_to_end_fades_out_and_ends(plain: SoundBank) -> No
     samples = joined([first, *blocks])
     n = round(0.5 * RATE)
     assert len(first) + n <= len(samples) <= len(first) + n + 2 * BLOCK_SAMPLES
-    envelope = samples[:, 0] / 0.1
+    envelope = np.abs(samples[:, 0]) / 0.1
     assert distance(envelope[:-n], 1) < 1e-3
     assert distance(envelope[-n:], np.sin(np.arange(n, 0, -1) / n * np.pi / 2)) < 1e-3
 

@@ -120,7 +120,7 @@ def test_the_shipped_bank_is_the_default() -> None:
         ("title = ", "not valid TOML"),
         ("a = 1\na = 2", "not valid TOML"),
         ("schema = 2", "schema 2"),
-        ('schema = "1"', "schema 1"),
+        ('schema = "1"', 'the schema "1"'),
         ('sound = "rain.wav"', "[[sound]]"),
         ('sound = ["rain.wav"]', "[[sound]]"),
         ("sound = []", "holds no sound"),

@@ -11,6 +11,7 @@ from material import RATE, noise, sound, tone, write
 from deepmersion.labels import soundnet_scene_labels
 from deepmersion.shipped import shipped_index
 from deepmersion.sound.bank import open_bank
+from deepmersion.sound.loudness import loudness_range
 from deepmersion.sound.seam import Seam
 from deepmersion.soundbank_check import (
     FLAT_SCENES,
@@ -20,13 +21,24 @@ from deepmersion.soundbank_check import (
     effective_scenes,
     known_scenes,
     likeliest_scenes,
-    loudness_range,
     measure,
     warnings,
 )
 
 GOOD = Measures(
-    60.0, RATE, -27.0, -6.0, 5.0, 0, True, 900.0, 0.1, 1.5, Seam(0.5, 0.5, 0.2, 0.5), ((0.0, 60.0),)
+    60.0,
+    RATE,
+    0.0,
+    -27.0,
+    -6.0,
+    5.0,
+    0,
+    True,
+    900.0,
+    0.1,
+    1.5,
+    Seam(0.5, 0.5, 0.2, 0.5),
+    ((0.0, 60.0),),
 )
 
 

@@ -36,7 +36,8 @@ from deepmersion.hearing.soundnet import SAMPLE_RATE as SOUNDNET_RATE  # noqa: E
 from deepmersion.hearing.soundnet import SoundNet  # noqa: E402
 from deepmersion.labels import soundnet_scene_labels  # noqa: E402
 from deepmersion.sound.bank import SoundBank, open_bank  # noqa: E402
-from deepmersion.sound.recording import SAMPLE_RATE, true_peak_db  # noqa: E402
+from deepmersion.sound.loudness import true_peak_db  # noqa: E402
+from deepmersion.sound.recording import SAMPLE_RATE  # noqa: E402
 from deepmersion.sound.seam import measure_seam  # noqa: E402
 from deepmersion.weights.store import ensure_soundnet  # noqa: E402
 from render import MAX_SEAM_RANK, PEAK_DBTP  # noqa: E402

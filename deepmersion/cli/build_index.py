@@ -74,7 +74,10 @@ def build_index(
       deepmersion build-index --soundbank recordings/ --dask tcp://host:8786 -o mine.h5
     """  # noqa: D301  (click looks for the sign itself)
     from deepmersion import indexing
+    from deepmersion.sound.bank import open_bank
 
+    if left_out := open_bank(soundbank).left_out:
+        note(f"Note: {left_out}")
     with (
         ending(STOPPED),
         ExitStack() as fetching,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,8 @@ def fetch_(name: str) -> None:
 def list_sounds(folder: Path | str | None) -> None:
     """Print the sounds in FOLDER (default: the shipped sound bank).
 
-    For each: title, licence, length, rate and declared loudness, which need no decoding, and the
-    kind of sound with its source. For the sounds of the shipped bank and of blanket also the five
+    For each: title, licence, length as decoded, rate and declared loudness, and the kind of sound
+    with its source. For the sounds of the shipped bank and of blanket also the five
     likeliest of SoundNet's scenes, with their probabilities. See `deepmersion soundbank check` for
     everything that has to be measured.
     """
@@ -64,26 +65,27 @@ def list_sounds(folder: Path | str | None) -> None:
     heard = known_scenes(bank, shipped_index(bank.name))
     width = max(map(n_columns, bank.names))
     say(f"{bank.title} ({bank.folder})")
-    for sound in bank.sounds:
+    with ThreadPoolExecutor() as pool:  # decoders free Python's lock
+        files = pool.map(_file, bank.sounds)
+    for sound, file in zip(bank.sounds, files, strict=True):
         licence = f"  [{sound.licence}]" if sound.licence else ""
-        say(f"  {padded(sound.name, width)}  {sound.title}{licence}  {_file(sound)}")
+        say(f"  {padded(sound.name, width)}  {sound.title}{licence}  {file}")
         say(f"  {'':{width}}  {_kind(sound)}")
         if sound.name in heard:
             say(f"  {'':{width}}  hears {_scenes(heard[sound.name])}")
     _say_how_to_name_kinds(bank)
+    _say_what_is_left_out(bank)
 
 
 def _file(sound: BaseSound) -> str:
-    import soundfile
-
-    from deepmersion.sound.recording import UNDECODABLE
+    from deepmersion.sound.recording import length
 
     try:
-        info = soundfile.info(sound.path)
-    except UNDECODABLE:
+        n_samples, rate = length(sound)
+    except SoundBankError:
         return "cannot be decoded"
     loudness = "" if sound.loudness_lufs is None else f"  {sound.loudness_lufs:.1f} LUFS"
-    return f"{info.duration:.1f} s  {info.samplerate} Hz{loudness}"
+    return f"{n_samples / rate:.1f} s  {rate} Hz{loudness}"
 
 
 def _kind(sound: BaseSound) -> str:
@@ -95,6 +97,11 @@ def _kind(sound: BaseSound) -> str:
         return "kind unknown, at home where soundbank.toml says"
     source = "soundbank.toml" if sound.kind else "its name or title"
     return f"kind {kind.name}, from {source}"
+
+
+def _say_what_is_left_out(bank: SoundBank) -> None:
+    if bank.left_out:
+        note(f"Note: {bank.left_out}")
 
 
 def _say_how_to_name_kinds(bank: SoundBank) -> None:
@@ -164,6 +171,7 @@ def check(folder: Path | str | None, plot: Path | None, cuts: bool) -> None:
         with ending():
             plot_sounds(plot, usable)
     _say_how_to_name_kinds(bank)
+    _say_what_is_left_out(bank)
     note(f"{len(usable)} of {len(bank.sounds)} sounds can be used.")
     if len(usable) < len(bank.sounds) or network is None:
         sys.exit(1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from deepmersion.errors import SoundBankError
-from deepmersion.sound.recording import load_loop, ring_window
+from deepmersion.sound.recording import open_loop, ring_window
 from deepmersion.torch_device import enough_memory
 
 if TYPE_CHECKING:
@@ -106,7 +106,8 @@ def mono_window(sound: BaseSound, sample_rate: int, n_samples: int) -> np.ndarra
     SoundBankError
         When the sound cannot be used, or is silent there.
     """
-    samples = ring_window(load_loop(sound, sample_rate).mean(axis=1), 0, n_samples)
+    loop = open_loop(sound, sample_rate)[:n_samples].mean(axis=1)
+    samples = ring_window(loop, 0, n_samples)
     if np.sqrt(np.mean(samples**2)) < SILENT_RMS:
         raise SoundBankError(
             f"{sound.path} is silent for its first {n_samples / sample_rate:g} s, or its channels "

@@ -7,7 +7,6 @@ objects and conditions of a photo in which each is usually heard.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from deepmersion.labels import (
     soundnet_scene_labels,
 )
 from deepmersion.shipped import DATA
+from deepmersion.toml import load_toml
 
 KINDS_FILE = DATA / "kinds.toml"
 
@@ -74,7 +74,7 @@ class Kind:
 @cache
 def all_kinds() -> Mapping[str, Kind]:
     """Return every kind by its name, in the order of kinds.toml."""
-    tables = tomllib.loads(KINDS_FILE.read_text("utf-8"))
+    tables = load_toml(KINDS_FILE)
     return {name: _kind(name, table) for name, table in tables.items()}
 
 

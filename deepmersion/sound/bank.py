@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import tomllib
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from deepmersion.errors import SoundBankError, reason
+from deepmersion.errors import SoundBankError, why
+from deepmersion.files import open_regular
 from deepmersion.kinds.table import CONDITIONS, Kind, all_kinds, every_name, scene_names
 from deepmersion.labels import object_labels
 from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound import keys
 from deepmersion.sound.names import BLANKET
+from deepmersion.toml import TomlError, load_toml
 
 DESCRIPTION = "soundbank.toml"
 
@@ -28,7 +31,21 @@ NOT_IN_A_LINE = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode categories of characters that break a line or control a terminal."""
 
 SUFFIXES = frozenset({".aif", ".aiff", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
-"""Audio files that libsndfile decodes; other files in a folder are ignored."""
+"""Audio files that libsndfile decodes."""
+
+PHONE_SUFFIXES = frozenset({".3gp", ".aac", ".amr", ".m4a", ".m4b", ".mp4", ".webm", ".wma"})
+"""Recordings from phones, which PyAV decodes (the extra ``phone``) and libsndfile does not."""
+
+UNREAD_SUFFIXES = frozenset(
+    {".ac3", ".ape", ".au", ".dsf", ".m4p", ".mid", ".midi", ".mka", ".mov", ".ra", ".w64", ".wv"}
+)
+"""Audio files that are named when they are passed over; other files in a folder are ignored."""
+
+MAX_NAME_BYTES = 765
+"""Of a sound's name in UTF-8: as long as a file name is anywhere. An index holds 1,000."""
+
+MAX_NAMED = 3
+"""Most files that a message names."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +121,15 @@ class SoundBank:
         In the order of the gains of a mix.
     name : str or None
         The name that it was opened by instead of a folder.
+    passed_over : tuple of Path
+        Sounds in the folder that are in no format that can be read here.
     """
 
     folder: Path
     title: str
     sounds: tuple[BaseSound, ...]
     name: str | None = None
+    passed_over: tuple[Path, ...] = ()
 
     @property
     def argument(self) -> str | None:
@@ -119,6 +139,17 @@ class SoundBank:
         if self.name is None and str(self.folder) == BLANKET:
             return f"{os.curdir}{os.sep}{self.folder}"
         return self.name or str(self.folder)
+
+    @property
+    def left_out(self) -> str | None:
+        """What was passed over and how to have it read, in one line; None if nothing was."""
+        if not self.passed_over:
+            return None
+        names = [path.name for path in self.passed_over]
+        listed = ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
+        phone = any(path.suffix.lower() in PHONE_SUFFIXES for path in self.passed_over)
+        todo = "pip install 'deepmersion[phone]'" if phone else "export them as WAV or FLAC"
+        return f"passed over {len(names)} of another format ({listed}); to use them: {todo}"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -150,12 +181,10 @@ class SoundBank:
 
 def _digest_of(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
     except OSError as error:
-        raise SoundBankError(
-            f"{path} cannot be read ({reason(error)}); check its permissions"
-        ) from error
+        raise SoundBankError(f"{path} cannot be read {why(error)}") from error
 
 
 def open_bank(folder: Path | str | None = None) -> SoundBank:
@@ -187,13 +216,20 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
         description = folder / DESCRIPTION
         bank = _described(description) if description.is_file() else _undescribed(folder)
     except OSError as error:
+        where = f", in {error.filename}" if error.filename else ""
         raise SoundBankError(
-            f"the sound bank {folder} cannot be read ({reason(error)}); check its permissions"
+            f"the sound bank {folder} cannot be read {why(error)}{where}"
         ) from error
     if not bank.sounds:
+        todo = bank.left_out or "put recordings in it"
         raise SoundBankError(
-            f"the sound bank {folder} holds no sound; put recordings in it "
+            f"the sound bank {folder} holds no sound; {todo} "
             f"({', '.join(sorted(suffix[1:] for suffix in SUFFIXES))})"
+        )
+    if too_long := [name for name in bank.names if _n_bytes(name) > MAX_NAME_BYTES]:
+        raise SoundBankError(
+            f"the sound bank {folder} has a sound with a name of {_n_bytes(too_long[0])} bytes "
+            f"({too_long[0][:20]}…); give it a name of at most {MAX_NAME_BYTES}"
         )
     unprintable = [name for name in bank.names if not name.isprintable()]
     if unprintable:
@@ -216,25 +252,35 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
     return bank
 
 
+def _n_bytes(name: str) -> int:
+    return len(name.encode("utf-8", "surrogateescape"))  # file names may be invalid text
+
+
 def _undescribed(folder: Path) -> SoundBank:
-    paths = sorted(
-        path
-        for path in folder.iterdir()
-        # Hidden files are what other programs leave behind, such as macOS's ._NAME.wav.
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    # Hidden files are what other programs leave behind, such as macOS's ._NAME.wav.
+    files = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file())
+    readable = SUFFIXES | PHONE_SUFFIXES if find_spec("av") else SUFFIXES
+    known = (SUFFIXES | PHONE_SUFFIXES | UNREAD_SUFFIXES) - readable
+    paths = [path for path in files if path.suffix.lower() in readable]
+    passed_over = tuple(path for path in files if path.suffix.lower() in known)
     sounds = tuple(BaseSound(name=p.stem, title=p.stem.replace("-", " "), path=p) for p in paths)
-    return SoundBank(folder=folder, title=folder.name, sounds=sounds)
+    return SoundBank(folder, folder.name, sounds, passed_over=passed_over)
 
 
 def _described(path: Path) -> SoundBank:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = load_toml(path)
+    except TomlError as error:
         raise SoundBankError(f"{path} is not valid TOML ({error}); correct it") from error
-    if content.get("schema", SCHEMA) != SCHEMA:
+    schema = content.get("schema", SCHEMA)
+    if type(schema) is not int or schema < 1:
         raise SoundBankError(
-            f"{path} has schema {content['schema']}, but this program reads schema {SCHEMA}; "
+            f"{path} has the schema {json.dumps(schema, default=str)}, which is no whole number "
+            f"from 1 on; write schema = {SCHEMA}"
+        )
+    if schema != SCHEMA:
+        raise SoundBankError(
+            f"{path} has schema {schema}, but this program reads schema {SCHEMA}; "
             "use a newer deepmersion"
         )
     tables = content.get("sound", [])

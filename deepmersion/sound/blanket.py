@@ -5,7 +5,6 @@ They lie in the cache folder, where a soundbank.toml beside them says that they 
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from deepmersion.fetching.published import PublishedFile, fetch_once
 from deepmersion.files import whole_file
 from deepmersion.shipped import DATA
 from deepmersion.sound.names import BLANKET
+from deepmersion.toml import load_toml
 
 DESCRIPTION = DATA / BLANKET / "soundbank.toml"
 """Master copy of the bank's soundbank.toml. Beyond the usual keys, it has each recording's size,
@@ -59,7 +59,7 @@ def fetch(on_progress: OnProgress | None = None) -> Path:
     FetchError
         When one cannot be had, or the cache folder cannot be used. What has come is kept.
     """
-    content = tomllib.loads(DESCRIPTION.read_text("utf-8"))
+    content = load_toml(DESCRIPTION)
     files = _files(content)
     n_bytes, before = sum(file.size for file in files), 0
     for file in files:

@@ -13,6 +13,7 @@ import numpy as np
 
 from deepmersion.sound.keys import Cuts
 from deepmersion.sound.recording import SAMPLE_RATE
+from deepmersion.sound.spool import Samples
 
 FRAME_SAMPLES = 2048
 """46 ms: the precision with which the edge of an event is found."""
@@ -52,12 +53,12 @@ SHORTEST_S = 0.3
 """Shortest span that a join needs."""
 
 
-def find_cuts(samples: np.ndarray) -> Cuts:
+def find_cuts(samples: Samples) -> Cuts:
     """Return the spans in which a loop may be cut; a single span over all of it if anywhere.
 
     Parameters
     ----------
-    samples : ndarray, shape = (samples, channels), float32
+    samples : Samples, [samples, channels], float32
         At 44,100 Hz, at any level; the end leads into the beginning.
     """
     heights = heights_db(samples)
@@ -66,10 +67,8 @@ def find_cuts(samples: np.ndarray) -> Cuts:
     if loud_db <= STEADY_DB:
         return ((0.0, duration_s),)
     reach = round(AT_LEAST_EVERY_S / 2 * SAMPLE_RATE / FRAME_SAMPLES)
-    around = np.take(
-        heights, np.arange(len(heights))[:, None] + np.arange(-reach, reach + 1), mode="wrap"
-    )
-    lowest = around.min(axis=1)
+    around = np.pad(heights, reach, mode="wrap")
+    lowest = np.lib.stride_tricks.sliding_window_view(around, 2 * reach + 1).min(axis=1)
     limit = np.maximum(max(QUIET_DB, loud_db * QUIET_SHARE), lowest + SLACK_DB)
     # The quietest moments, with as much around them as a join needs.
     least = np.ones(2 * math.ceil(SHORTEST_S / 2 * SAMPLE_RATE / FRAME_SAMPLES) + 1)
@@ -77,7 +76,7 @@ def find_cuts(samples: np.ndarray) -> Cuts:
     return _spans((heights <= limit) | moments, duration_s)
 
 
-def heights_db(samples: np.ndarray) -> np.ndarray:
+def heights_db(samples: Samples) -> np.ndarray:
     """Return the height of a sound above its background, in the octave where it is highest.
 
     Returns
@@ -95,16 +94,18 @@ def heights_db(samples: np.ndarray) -> np.ndarray:
     return np.asarray((levels - floor).max(axis=1), dtype=np.float64)
 
 
-def _octave_powers(samples: np.ndarray) -> np.ndarray:
+def _octave_powers(samples: Samples) -> np.ndarray:
     """Return A-weighted powers [frames, octaves], in no particular unit."""
     n_frames = len(samples) // FRAME_SAMPLES
-    frames = samples[: n_frames * FRAME_SAMPLES].reshape(n_frames, FRAME_SAMPLES, -1)
     window = np.hanning(FRAME_SAMPLES).astype(np.float32)[:, None]
     frequencies = np.fft.rfftfreq(FRAME_SAMPLES, 1 / SAMPLE_RATE)
     bins = np.searchsorted(frequencies, EDGES_HZ)
     parts = []
     for start in range(0, n_frames, FRAMES_AT_ONCE):
-        spectra = np.fft.rfft(frames[start : start + FRAMES_AT_ONCE] * window, axis=1)
+        stop = min(start + FRAMES_AT_ONCE, n_frames)
+        part = samples[start * FRAME_SAMPLES : stop * FRAME_SAMPLES]
+        frames = part.reshape(stop - start, FRAME_SAMPLES, -1)
+        spectra = np.fft.rfft(frames * window, axis=1)
         power = np.square(np.abs(spectra)).sum(axis=2)
         parts.append(np.add.reduceat(power[:, : bins[-1]], bins[:-1], axis=1))
     return np.asarray(np.concatenate(parts) * _a_weights(np.sqrt(EDGES_HZ[:-1] * EDGES_HZ[1:])))

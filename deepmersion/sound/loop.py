@@ -16,8 +16,9 @@ from deepmersion.sound.recording import (
     DECODE_SAMPLES,
     SAMPLE_RATE,
     UNDECODABLE,
-    load_loop,
+    open_loop,
 )
+from deepmersion.sound.spool import MAX_IN_MEMORY, Samples
 
 if TYPE_CHECKING:
     import soundfile
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 FULL_SCALE = 32_768
 """Magnitude of the smallest 16-bit integer; the largest is one less."""
 
-MAX_ROUND_SAMPLES = 4 * 3600 * SAMPLE_RATE
-"""Four hours, in samples: a header that claims more is not trusted before the file is decoded."""
+MAX_PIECES = MAX_IN_MEMORY // DECODE_SAMPLES
+"""Most decoded pieces that are kept, three minutes; the oldest make room."""
+
+MAX_OFFSET = 1e-3
+"""Mean of the first piece, of full scale, from which a file is loaded in full to take its offset
+off. Rumble alone stays below it; an offset below it, -60 dBFS, is inaudible."""
 
 LEAD_SAMPLES = 8192
 """Samples decoded and discarded when decoding begins in the middle of a file: a Vorbis block
@@ -37,9 +42,10 @@ class Loop:
     """A base sound that can be read from any position and wraps around.
 
     A file that the bank declares as a seamless loop, with its cuts, is decoded piece by piece as
-    needed and begins to play at once; any other is loaded and made into a loop first. One round is
-    kept as 16-bit integers: their rounding noise lies 70 dB below sound at -27 LUFS, and they take
-    half the memory.
+    needed and begins to play at once; any other is loaded and made into a loop first. Up to three
+    minutes are kept as 16-bit integers: their rounding noise lies 70 dB below sound at -27 LUFS,
+    and they take half the memory. Of longer ones, what was decoded last is kept, or they wait in a
+    temporary file.
 
     Parameters
     ----------
@@ -55,31 +61,37 @@ class Loop:
     Raises
     ------
     SoundBankError
-        When the file cannot be decoded or used (see `deepmersion.sound.recording.load_loop`).
+        When the file cannot be decoded or used (see `deepmersion.sound.recording.open_loop`).
     """
 
     def __init__(self, sound: BaseSound) -> None:
         self._sound = sound
         self._file = _open_seamless(sound)
+        self._pieces: dict[int, np.ndarray] = {}
+        self._round: Samples = np.zeros((0, 2), dtype=np.int16)
         if self._file is not None:
             assert sound.loudness_lufs is not None
             assert sound.cuts is not None
             self.cuts: Cuts = sound.cuts
-            self._round = np.zeros((self._file.frames, 2), dtype=np.int16)
-            self._decoded = np.zeros(-(-self._file.frames // DECODE_SAMPLES), dtype=np.bool_)
+            self.n_samples = int(self._file.frames)
             gain_db = BASE_LOUDNESS_LUFS + sound.gain_db - sound.loudness_lufs
             self._scale = 10 ** (gain_db / 20) / FULL_SCALE
-        else:
-            samples = load_loop(sound)
-            self.cuts = find_cuts(samples) if sound.cuts is None else sound.cuts
+            return
+        self._round = loop = open_loop(sound)
+        self._scale = 1.0
+        self.cuts = find_cuts(loop) if sound.cuts is None else sound.cuts
+        self.n_samples = len(loop)
+        if len(loop) <= MAX_IN_MEMORY:
+            samples = loop[:]
             self._scale = float(np.abs(samples).max()) / (FULL_SCALE - 1)
             self._round = np.round(samples / self._scale).astype(np.int16)
-        self.n_samples = len(self._round)
 
     @property
     def decoded_share(self) -> float:
-        """Share that has been decoded, from 0 to 1."""
-        return 1.0 if self._file is None else float(self._decoded.mean())
+        """Share that is decoded, from 0 to 1."""
+        if self._file is None:
+            return 1.0
+        return sum(map(len, self._pieces.values())) / self.n_samples
 
     def add_to(self, block: np.ndarray, start: int, gains: np.ndarray) -> None:
         """Add samples from a position on, times gains [samples], to a block [samples, 2] in place.
@@ -102,42 +114,48 @@ class Loop:
         done = 0
         while done < len(block):
             position = (start + done) % self.n_samples
-            stop = min(position + len(block) - done, self.n_samples)
-            self._decode(position, stop)
-            part = slice(done, done + stop - position)
-            block[part] += self._round[position:stop] * factors[part]
+            samples = self._from(position, len(block) - done)
+            part = slice(done, done + len(samples))
+            block[part] += samples * factors[part]
             done = part.stop
 
-    def _decode(self, start: int, stop: int) -> None:
-        """Decode the samples from `start` to `stop` unless they are decoded already."""
+    def _from(self, position: int, n: int) -> np.ndarray:
+        """Return some of the `n` samples from a position on, at least one."""
         if self._file is None:
-            return
-        pieces = slice(start // DECODE_SAMPLES, -(-stop // DECODE_SAMPLES))
-        if self._decoded[pieces].all():
-            return
-        for piece in range(pieces.start, pieces.stop):
-            if not self._decoded[piece]:
-                self._decode_piece(self._file, piece * DECODE_SAMPLES)
-                self._decoded[piece] = True
-        if self._decoded.all():
-            self._file.close()
-            self._file = None
+            return self._round[position : position + n]
+        number, offset = divmod(position, DECODE_SAMPLES)
+        if number not in self._pieces:
+            if len(self._pieces) >= MAX_PIECES:
+                del self._pieces[next(iter(self._pieces))]
+            self._pieces[number] = self._decoded(self._file, number * DECODE_SAMPLES)
+            self._close_if_decoded()
+        if self._file is None:
+            return self._round[position : position + n]
+        return self._pieces[number][offset : offset + n]
 
-    def _decode_piece(self, file: soundfile.SoundFile, start: int) -> None:
+    def _close_if_decoded(self) -> None:
+        """Put the pieces together and let go of the file once there is nothing left to decode."""
+        if self.decoded_share < 1 or self._file is None:
+            return
+        self._round = np.concatenate([self._pieces[number] for number in sorted(self._pieces)])
+        self._file.close()
+        self._file, self._pieces = None, {}
+
+    def _decoded(self, file: soundfile.SoundFile, start: int) -> np.ndarray:
         import soundfile
 
-        wanted = self._round[start : start + DECODE_SAMPLES]
+        n = min(DECODE_SAMPLES, self.n_samples - start)
         part = np.zeros((0, 2), dtype=np.float32)
         with suppress(soundfile.SoundFileError):
             if file.tell() != start:
                 lead = min(start, LEAD_SAMPLES)
                 file.seek(start - lead)
                 file.read(lead, dtype="float32")
-            part = file.read(len(wanted), dtype="float32")
-        if len(part) < len(wanted):
+            part = file.read(n, dtype="float32")
+        if len(part) < n:
             raise SoundBankError(f"{self._sound.path} is truncated; replace it")
         # Lossy codecs overshoot; libsndfile would let such samples wrap around.
-        wanted[:] = np.clip(np.round(part * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+        return np.clip(np.round(part * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
 def _open_seamless(sound: BaseSound) -> soundfile.SoundFile | None:
@@ -153,9 +171,25 @@ def _open_seamless(sound: BaseSound) -> soundfile.SoundFile | None:
     # Floating-point samples may be beyond full scale or not finite, which loading in full checks.
     if (
         (file.samplerate, file.channels) == (SAMPLE_RATE, 2)
-        and 0 < file.frames <= MAX_ROUND_SAMPLES
+        and file.frames > 0
         and file.subtype not in ("FLOAT", "DOUBLE")
+        and _is_centred_and_whole(file)
     ):
         return file
     file.close()
     return None
+
+
+def _is_centred_and_whole(file: soundfile.SoundFile) -> bool:
+    """Return whether a file needs no offset taken off, and is as long as its header claims."""
+    import soundfile
+
+    try:
+        offset = file.read(DECODE_SAMPLES, dtype="float32").mean(axis=0)
+        start = max(0, file.frames - LEAD_SAMPLES)
+        file.seek(start)
+        whole = len(file.read(LEAD_SAMPLES, dtype="float32")) == file.frames - start
+        file.seek(0)
+    except soundfile.SoundFileError:
+        return False
+    return whole and bool((np.abs(offset) <= MAX_OFFSET).all())

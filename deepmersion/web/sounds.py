@@ -20,8 +20,9 @@ from deepmersion.files import whole_file
 from deepmersion.sound.bank import BaseSound, SoundBank
 from deepmersion.sound.cuts import find_cuts
 from deepmersion.sound.keys import Cuts
-from deepmersion.sound.recording import BASE_LOUDNESS_LUFS, SAMPLE_RATE, load_loop
+from deepmersion.sound.recording import BASE_LOUDNESS_LUFS, SAMPLE_RATE, open_loop
 from deepmersion.sound.renderer import LOUDNESS_LUFS
+from deepmersion.sound.spool import blocks
 from deepmersion.version import __version__
 from deepmersion.web.sent_file import SentFile
 from deepmersion.web.turns import in_thread
@@ -147,7 +148,7 @@ class Sounds:
             return JSONResponse(sound.cuts)
         async with self._making:  # as for loops
             if sound.name not in self._cuts:
-                self._cuts[sound.name] = await in_thread(lambda: find_cuts(load_loop(sound)))
+                self._cuts[sound.name] = await in_thread(lambda: find_cuts(open_loop(sound)))
         return JSONResponse(self._cuts[sound.name])
 
     async def _make_loop(self, sound: BaseSound, path: Path) -> None:
@@ -195,9 +196,13 @@ def _samples_of_loop(sound: BaseSound) -> int | None:
 def _write_loop(sound: BaseSound, path: Path) -> None:
     import soundfile
 
-    samples = load_loop(sound) * np.float32(10 ** (-LOOP_HEADROOM_DB / 20))
+    loop, gain = open_loop(sound), np.float32(10 ** (-LOOP_HEADROOM_DB / 20))
     with whole_file(path) as temporary:
         try:
-            soundfile.write(temporary, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_24")
+            with soundfile.SoundFile(
+                temporary, "w", SAMPLE_RATE, 2, format="FLAC", subtype="PCM_24"
+            ) as file:
+                for block in blocks(loop):
+                    file.write(block * gain)
         except soundfile.SoundFileError as error:
             raise OSError(str(error)) from error
