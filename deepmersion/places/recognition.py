@@ -21,7 +21,7 @@ THRESHOLD = 0.87
 
 Measured by ``tools/measure_places.py`` (docs/places.md): of photos of another place, fewer than 1 %
 are taken for one of ten kept places even where all ten are of the same kind of scene; of crops,
-other light and shifted views of the kept photos, 98 % or more are recognised."""
+other light and shifted views of the kept photos, 95 % or more are recognised."""
 
 MARGIN = 0.01
 """By how much the most similar place must lead the next one: of two that are equally similar,
