@@ -42,11 +42,15 @@ export class Fade {
     const now = this.context.currentTime;
     const from = this.at(now);
     Object.assign(this, { from, target, seconds, start: now + wait });
-    const curve = Float32Array.from({ length: N_POINTS }, (_, i) =>
-      this.at(this.start + (seconds * i) / (N_POINTS - 1)));
-    this.node.gain.cancelScheduledValues(0);
-    if (wait) this.node.gain.setValueAtTime(from, now);
-    this.node.gain.setValueCurveAtTime(curve, this.start, seconds);
+    const { gain } = this.node;
+    gain.cancelScheduledValues(0);
+    gain.setValueAtTime(from, now);
+    if (wait) gain.setValueAtTime(from, this.start);
+    // No curve: Firefox lets nothing else be scheduled until a curve has ended.
+    for (let i = 1; i < N_POINTS; i++) {
+      const time = this.start + (seconds * i) / (N_POINTS - 1);
+      gain.linearRampToValueAtTime(this.at(time), time);
+    }
     clearTimeout(this.waiting);
     if (done) this.waiting = setTimeout(() => this.check(done), 1000 * (wait + seconds));
   }

@@ -222,6 +222,8 @@ export class Player extends EventTarget {
 
   /** Return the level that leaves for the speakers just now: its RMS, of full scale 1. */
   level() {
+    // A suspended meter still holds what it heard last.
+    if (this.context.state !== "running") return 0;
     this.meter.getFloatTimeDomainData(this.samples);
     let power = 0;
     for (const sample of this.samples) power += sample * sample;
