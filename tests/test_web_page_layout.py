@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-SIZES = [(320, 568), (844, 390), (820, 1180), (1280, 800), (1440, 900)]
+SIZES = [(320, 568), (568, 320), (820, 1180), (1280, 800), (1440, 900)]
 """Phones, upright and on the side, a tablet, a laptop and a desk: the viewport in pixels."""
 
 TABS = ["reasons", "seen", "sliders", "places", "more"]

@@ -60,7 +60,6 @@ export function transport(player, onToggle) {
     $("play").ariaLabel = player.heard ? "Pause" : "Play";
     $("play").classList.toggle("awaited", player.playing && !player.heard);
     $("mute").ariaPressed = String(player.muted);
-    document.body.classList.toggle("heard", player.heard && !player.muted);
   });
   return {
     louder(steps) {
