@@ -56,7 +56,7 @@ def trials(seed: str, share: float, only: str | None, root: Path) -> Iterator[Tr
     for kind, (_, n) in KINDS.items():
         if kind == "builds" and not SPECS["soundnet"].is_present:
             continue
-        for number in range(max(1, round(n * share))):
+        for number in range(round(n * share)):
             if only in (None, kind, f"{kind} {number}"):
                 yield made(seed, kind, number, root)
 
@@ -76,7 +76,7 @@ def campaign(seed: str, share: float, only: str | None, root: Path) -> int:
         else:
             shutil.rmtree(trial.folder)
     if only is None or only.startswith("requests"):
-        for name, wrong, sent in requests(seed, max(1, round(N_REQUESTS * share)), root):
+        for name, wrong, sent in requests(seed, round(N_REQUESTS * share), root):
             tried["requests"] += 1
             if wrong:
                 faults["requests"] += 1

@@ -20,7 +20,7 @@ from campaign_inputs import (
     photo,
     sound,
 )
-from campaign_trials import Outcome, Trial, run_all
+from campaign_trials import Outcome, Trial
 
 PHOTOS_AT_ONCE = 10
 """Photos of one command, which loads the networks once."""
@@ -107,15 +107,15 @@ def builds(trial: Trial, rng: random.Random) -> None:
     trial.stop = (rng.choice(STOPPING), rng.uniform(0.5, 8))
     trial.arguments = ["build-index", "--soundbank", "bank", "-o", "out.h5", "--resume"]
 
-    def faults(_outcome: Outcome) -> Iterator[str]:
-        again = Trial("builds", "", trial.folder, trial.arguments, installed=True)
-        again.longest_s = BUILD_S
-        for _, outcome in run_all(iter([again]), 1):
-            yield from again.judge(outcome)
-            if outcome.code != 0 or not (trial.folder / "out.h5").is_file():
-                yield "it could not go on"
+    again = Trial("builds", trial.name, trial.folder, trial.arguments, installed=True)
+    again.longest_s = BUILD_S
+    trial.then = again
 
-    trial.faults = faults
+    def faults(outcome: Outcome) -> Iterator[str]:
+        if outcome.code != 0 or not (trial.folder / "out.h5").is_file():
+            yield "it could not go on"
+
+    again.faults = faults
 
 
 def limits(trial: Trial, rng: random.Random) -> None:

@@ -70,7 +70,7 @@ def requests(seed: str, n: int, folder: Path) -> Iterator[tuple[str, list[str], 
             sent = request(random.Random(f"{seed} {name}"))
             yield name, list(_wrong(_answer(port, sent))), sent
         whole = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        if not _answer(port, whole).startswith(b"HTTP/1.1 200 "):
+        if not _answer(port, whole, PATIENCE_S).startswith(b"HTTP/1.1 200 "):
             yield "requests end", ["the server has gone"], whole
     finally:
         server.send_signal(signal.SIGTERM)
@@ -83,14 +83,14 @@ def requests(seed: str, n: int, folder: Path) -> Iterator[tuple[str, list[str], 
         yield "requests end", [f"exit code {server.returncode}, said: {said[:300]}"], b""
 
 
-def _answer(port: int, sent: bytes) -> bytes:
+def _answer(port: int, sent: bytes, rest_s: float = REST_S) -> bytes:
     try:
         connection = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
     except OSError as error:
         return f"none: {error}".encode()
     with connection:
         answer = bytearray()
-        connection.settimeout(REST_S)
+        connection.settimeout(rest_s)
         with suppress(OSError):  # it may have hung up, which is an answer too
             connection.sendall(sent)
             with suppress(TimeoutError):  # it waits for the rest of the request

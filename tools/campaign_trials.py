@@ -81,6 +81,10 @@ class Trial:
         A signal to send, and how many seconds after the start.
     longest_s : float
         Time after which it counts as hanging.
+    then : Trial or None
+        The next command of the trial, in the same folder.
+    before : list of str
+        What was wrong with the commands before.
     faults : callable
         Called with the outcome; yields what else is wrong.
     """
@@ -94,6 +98,8 @@ class Trial:
     limits: dict[int, int] = field(default_factory=dict)
     stop: tuple[signal.Signals, float] | None = None
     longest_s: float = LONGEST_S
+    then: Trial | None = None
+    before: list[str] = field(default_factory=list)
     faults: Callable[[Outcome], Iterator[str]] = lambda _outcome: iter(())
 
     def start(self) -> int:
@@ -133,7 +139,7 @@ class Trial:
 
     def judge(self, outcome: Outcome) -> list[str]:
         """Return what is wrong with an outcome; nothing, if all is as it should be."""
-        return [*self._judged(outcome), *self.faults(outcome)]
+        return [*self.before, *self._judged(outcome), *self.faults(outcome)]
 
     def _judged(self, outcome: Outcome) -> Iterator[str]:
         stopped = [] if self.stop is None else [-self.stop[0], 128 + self.stop[0]]
@@ -159,7 +165,7 @@ class Trial:
 
 
 def run_all(trials: Iterator[Trial], n_at_once: int) -> Iterator[tuple[Trial, Outcome]]:
-    """Run trials, some at once; yield each with its outcome."""
+    """Run trials, some at once; yield each, or its last command, with its outcome."""
     running: dict[int, _Run] = {}
     waiting = True
     while waiting or running:
@@ -175,7 +181,13 @@ def run_all(trials: Iterator[Trial], n_at_once: int) -> Iterator[tuple[Trial, Ou
             if ended:
                 del running[process]
                 code = os.waitstatus_to_exitcode(status)
-                yield run.trial, run.ended(code, usage.ru_maxrss * 1024)
+                outcome = run.ended(code, usage.ru_maxrss * 1024)
+                following = run.trial.then
+                if following is None:
+                    yield run.trial, outcome
+                else:
+                    following.before = run.trial.judge(outcome)
+                    running[following.start()] = _Run(following)
         time.sleep(0.002)
 
 
