@@ -61,7 +61,7 @@ def test_the_photo_glows_with_the_sound_and_rests_without(open_page: Open, china
     page.click("#play")
     page.wait_for_function("() => Number(glow.style.opacity) === 0")
     drawn = page.evaluate("frames_drawn")
-    page.wait_for_timeout(1_500)  # the level would have been read three times
+    page.wait_for_timeout(1_500)  # the level would have been read again
     assert page.evaluate("frames_drawn") == drawn
     page.emulate_media(reduced_motion="reduce")
     page.click("#play")

@@ -2,17 +2,17 @@
 import { $ } from "./dom.js";
 
 /** How often the level is read: it changes slowly. */
-const EVERY_MS = 500;
+const EVERY_MS = 1000;
 
 /** Steps of the glow. One is less than the eye sees, and only a step makes the browser draw. */
-const N_STEPS = 14;
+const N_STEPS = 12;
 
 /** Level of a mix at the common loudness, -27 LUFS, and the range that the glow covers about it. */
 const COMMON_RMS = 0.045;
 const RANGE_DB = 12;
 
 /** Share of the way to the level that the glow goes each time. */
-const FOLLOWS = 0.35;
+const FOLLOWS = 0.5;
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
