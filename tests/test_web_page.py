@@ -294,7 +294,7 @@ def test_the_timer_fades_out_and_ends(open_page: Open, china_jpg: Path) -> None:
     page.click("#tab-more")
     page.fill("#timer-minutes", "0.05")
     page.click("#timer-button")
-    assert page.inner_text("#timer-left").startswith("Silence in 0:0")
+    assert page.inner_text("#timer-state").startswith("Silence in 0:0")
     page.click("#alternatives button >> nth=0")  # another mix does not prolong it
     page.wait_for_selector("#play[aria-label=Play]")
     wait_until_silent(page)
@@ -317,6 +317,48 @@ def test_a_timer_can_be_taken_back(open_page: Open, china_jpg: Path) -> None:
     page.wait_for_timeout(3_500)  # the timer's three seconds, and somewhat more
     assert page.get_attribute("#play", "aria-label") == "Pause"
     wait_until_heard(page)
+
+
+SLEEPY = """() => {
+    const every = setInterval;
+    window.asleep = false;
+    window.setInterval = (act, ms) => every(() => asleep || act(), ms);
+}"""
+"""Lets the page's ticks stop while `asleep`, as they do in a hidden tab."""
+
+
+def test_work_and_rest_take_turns_by_the_clock(open_page: Open) -> None:
+    page = open_page("#mix=rain=1")
+    page.evaluate(SLEEPY)
+    page.click("#tab-more")
+    for name in ["focus", "rest"]:
+        page.fill(f"#{name}-minutes", "0.05")
+    page.click("#focus-button")
+    assert page.inner_text("#timer-chip").startswith("Focus 0:0")
+    wait_until_heard(page)
+    page.evaluate("asleep = true")
+    wait_until_silent(page)
+    page.evaluate("asleep = false")
+    page.wait_for_selector("#timer-chip >> text=Rest 0:0")
+    assert page.get_attribute("#play", "aria-label") == "Pause"
+    wait_until_heard(page)
+    page.wait_for_selector("#timer-chip >> text=Focus 0:0")
+    page.click("#focus-button")
+    assert not page.is_visible("#timer-chip")
+    page.fill("#focus-minutes", "2")
+    page.click("#focus-button")
+    page.evaluate("(now => { Date.now = () => now() + 120_000; })(Date.now)")  # the machine slept
+    page.wait_for_selector("#timer-chip >> text=Rest 0:0")
+    wait_until_silent(page)
+    page.fill("#timer-minutes", "1")
+    page.click("#timer-button")  # in place of it, and heard from now on
+    wait_until_heard(page)
+    assert re.fullmatch(r"1:00|0:5\d", page.inner_text("#timer-chip").strip())
+    assert page.inner_text("#focus-button") == "Start"
+    page.reload()
+    page.wait_for_selector("body[data-state=ready]")
+    assert page.input_value("#focus-minutes") == "2"
+    assert page.input_value("#timer-minutes") == "1"
 
 
 def test_a_mix_is_saved_as_a_file(open_page: Open, tmp_path: Path) -> None:

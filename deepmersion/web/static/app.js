@@ -21,7 +21,8 @@ import { pixels, shrunk } from "./shrink.js";
 import * as stage from "./stage.js";
 import { examples, palette } from "./start.js";
 import * as store from "./store.js";
-import { live, save, timer } from "./tools.js";
+import { timers } from "./timers.js";
+import { live, save } from "./tools.js";
 import { Undo } from "./undo.js";
 
 /** @typedef {import("./moment.js").Moment} Moment */
@@ -578,7 +579,7 @@ async function begin() {
     board.show(now.mix);
     board.focus(name);
   });
-  timer(player);
+  timers(player);
   live(take, trouble);
   save(() => mixes.toText(now.mix), trouble);
   glow(player);

@@ -1,6 +1,6 @@
 /** Controls that show a state: tabs, transport, media keys. */
 import { $ } from "./dom.js";
-import { rememberVolume, volume as rememberedVolume } from "./store.js";
+import { keepSetting, setting } from "./store.js";
 
 /** The step of an arrow key, in dB: one that is heard. */
 const VOLUME_STEP_DB = 2;
@@ -46,7 +46,7 @@ export function transport(player, onToggle) {
   $("play").addEventListener("click", onToggle);
   $("mute").addEventListener("click", () => player.mute(!player.muted));
   const volume = $("volume");
-  volume.value = rememberedVolume() ?? volume.value;
+  volume.value = setting("volume") ?? volume.value;
   const turn = () => {
     player.setVolume(Number(volume.value));
     const share = (volume.value - volume.min) / (volume.max - volume.min);
@@ -54,7 +54,7 @@ export function transport(player, onToggle) {
     paint(volume);
   };
   volume.addEventListener("input", turn);
-  volume.addEventListener("change", () => rememberVolume(volume.value));
+  volume.addEventListener("change", () => keepSetting("volume", volume.value));
   turn();
   player.addEventListener("change", () => {
     $("play").ariaLabel = player.heard ? "Pause" : "Play";
@@ -65,7 +65,7 @@ export function transport(player, onToggle) {
     louder(steps) {
       volume.value = Number(volume.value) + steps * VOLUME_STEP_DB;
       turn();
-      rememberVolume(volume.value);
+      keepSetting("volume", volume.value);
     },
   };
 }

@@ -17,6 +17,9 @@ const TOUCH_S = 0.12;
 const PAUSE_S = 0.4;
 const MUTE_S = 0.05;
 
+/** Seconds by which a turn of `alternate` may be early or late before it is put right. */
+const MAX_DRIFT_S = 1;
+
 /** Where the limiter begins, in dB. Mixes lie at -27 LUFS, so only a raised volume reaches it. */
 const LIMIT_DB = -3;
 const LIMIT_RATIO = 20;
@@ -169,17 +172,19 @@ export class Player extends EventTarget {
 
   /** Play, or as soon as the browser allows it. */
   play() {
-    if (!this.playing) {
-      // The gate takes over what an earlier timer left, so that another one can begin at once.
-      const { currentTime } = this.context;
-      this.gate.set(this.gate.at(currentTime) * this.timer.at(currentTime));
-      this.timer.set(1);
-      this.gate.to(1, CROSSFADE_S);
-    }
+    if (!this.playing) this.fadeIn(CROSSFADE_S);
     this.playing = true;
     // Until somebody has touched the page, browsers leave this promise open.
     this.context.resume().then(() => this.changed());
     this.changed();
+  }
+
+  /** The gate takes over what a timer left, so that another one can begin at once. */
+  fadeIn(seconds) {
+    const { currentTime } = this.context;
+    this.gate.set(this.gate.at(currentTime) * this.timer.at(currentTime));
+    this.timer.set(1);
+    this.gate.to(1, seconds);
   }
 
   /** Whether sound leaves the page: wanted, and allowed by the browser. */
@@ -203,9 +208,28 @@ export class Player extends EventTarget {
     this.timer.to(0, fadeS, () => this.pause(), seconds - fadeS);
   }
 
-  /** Take back what `endIn` began. */
+  /**
+   * Be silent or not, and the other way round in some seconds. Said again and again, it puts right
+   * what a context that was suspended meanwhile has missed, and lets be what is on its way.
+   * @param {boolean} silent
+   * @param {number} seconds
+   * @param {number} fadeS
+   */
+  alternate(silent, seconds, fadeS) {
+    const { currentTime } = this.context;
+    const { start, target, seconds: lasts } = this.timer;
+    const gain = silent ? 0 : 1;
+    if (start <= currentTime && currentTime < start + lasts) return; // fading
+    if (Math.abs(this.timer.at(currentTime) - gain) > 0.001) {
+      this.timer.to(gain, fadeS);
+    } else if (target === gain || Math.abs(start - currentTime - seconds) > MAX_DRIFT_S) {
+      this.timer.to(1 - gain, fadeS, undefined, seconds);
+    }
+  }
+
+  /** Take back what `endIn` or `alternate` began. */
   goOn() {
-    if (this.playing) this.timer.to(1, PAUSE_S);
+    if (this.playing) this.fadeIn(PAUSE_S);
   }
 
   /** @param {boolean} muted */

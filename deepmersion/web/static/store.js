@@ -1,4 +1,4 @@
-/** What this browser remembers for Reload and Back: the last photos with what was answered. */
+/** What this browser remembers: the last photos with what was answered, and some settings. */
 
 const NAME = "deepmersion";
 const STORE = "seen";
@@ -6,8 +6,6 @@ const VERSION = 1;
 
 /** Photos remembered, of some 300 KB each. */
 const MOST = 12;
-
-const VOLUME = "deepmersion volume";
 
 /**
  * @typedef {object} Seen A photo and what was answered for it.
@@ -60,20 +58,26 @@ export const forget = (id) => attempt("readwrite", (store) => done(store.delete(
 
 export const forgetAll = () => attempt("readwrite", (store) => done(store.clear()));
 
-/** @returns {string | null} */
-export function volume() {
+/**
+ * Return what was kept of a setting, or null.
+ * @param {string} name
+ */
+export function setting(name) {
   try {
-    return localStorage.getItem(VOLUME);
+    return localStorage.getItem(`${NAME} ${name}`);
   } catch {
     return null;
   }
 }
 
-/** @param {string} db */
-export function rememberVolume(db) {
+/**
+ * @param {string} name
+ * @param {string} value
+ */
+export function keepSetting(name, value) {
   try {
-    localStorage.setItem(VOLUME, db);
+    localStorage.setItem(`${NAME} ${name}`, value);
   } catch {
-    // It is as loud as ever the next time.
+    // It is as ever the next time.
   }
 }
