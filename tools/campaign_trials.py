@@ -228,10 +228,9 @@ def _has_begun(process: int) -> bool:
     """
     status = Path(f"/proc/{process}/status").read_text("ascii")
     fields = dict(line.split(":\t", 1) for line in status.splitlines())
-    masks = {name: int(fields[name], 16) for name in ("SigIgn", "SigCgt") if name in fields}
 
     def has(mask: str, number: signal.Signals) -> bool:
-        return bool(masks.get(mask, 0) >> (number - 1) & 1)
+        return bool(int(fields.get(mask, "0"), 16) >> (number - 1) & 1)
 
     ours = not has("SigCgt", signal.SIGINT) or has("SigCgt", signal.SIGTERM)
     return has("SigIgn", signal.SIGPIPE) and ours
