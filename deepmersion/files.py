@@ -26,6 +26,10 @@ KINDS = {
 }
 """What is no file, in words."""
 
+ORPHAN_S = 24 * 3600.0
+"""Age from which a temporary file counts as left behind, in seconds: in a shared folder, it may be
+that of a program on another machine, whose process is not seen here."""
+
 
 class NotAFileError(OSError):
     """Something that is no regular file, and might never end or never answer."""
@@ -55,9 +59,30 @@ def open_regular(path: Path) -> BinaryIO:
     raise NotAFileError(errno.EISDIR, KINDS.get(kind, "it is no regular file"), str(path))
 
 
-ORPHAN_S = 24 * 3600.0
-"""Age from which a temporary file counts as left behind, in seconds: in a shared folder, it may be
-that of a program on another machine, whose process is not seen here."""
+def chosen_folder(variable: str, kind: type[DeepmersionError]) -> Path | None:
+    """Return the folder that an environment variable names; None if it is not set.
+
+    Parameters
+    ----------
+    variable : str
+    kind : type
+        The class of error to raise.
+
+    Raises
+    ------
+    DeepmersionError
+        Of that class, when the folder is in the home of a user who does not exist.
+    """
+    chosen = os.environ.get(variable)
+    if not chosen:
+        return None
+    try:
+        return Path(chosen).expanduser().absolute()
+    except RuntimeError as error:
+        raise kind(
+            f"the environment variable {variable} names {chosen}, and there is no such user: "
+            "correct it"
+        ) from error
 
 
 def real_path(path: Path) -> Path:

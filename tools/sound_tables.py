@@ -9,8 +9,6 @@ from pathlib import Path
 import numpy as np
 from sound_profiles import Profile, modulation_distance_db, spectrum_distance_db
 
-YEAR_S = 365.25 * 86_400
-
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown."""
@@ -66,10 +64,6 @@ def loops(found: Mapping[str, Mapping[str, float]]) -> str:
     head = ["sound", *next(iter(found.values()))]
     rows = [[name, *(f"{value:.1f}" for value in row.values())] for name, row in found.items()]
     return markdown(head, rows)
-
-
-def _rounded(value: float) -> str:
-    return f"{value:.1f}" if value < 1000 else f"{value:.0e}"
 
 
 def scenes(heard: Mapping[str, tuple[str, str]]) -> str:

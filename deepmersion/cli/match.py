@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from deepmersion.ambience import Ambience
     from deepmersion.fetching.address import Address
 
+EVERY = "1m"
+"""From one look at a webcam to the next: places change slowly, and the server is not ours."""
+
 
 @click.command()
 @click.argument("photos", nargs=-1, metavar="PHOTO...")
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
     "--every",
     "every_s",
     type=wait,
-    default="1m",
+    default=EVERY,
     show_default=True,
     metavar="DURATION",
     help="Time from one look at the webcam to the next.",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deepmersion.errors import FetchError, reason, rounded, why
+from deepmersion.files import chosen_folder
 
 SPARE_BYTES = 100_000_000
 """Left free on the disk beyond what a file needs: a full disk breaks other programs too."""
@@ -29,31 +29,13 @@ def cache_folder() -> Path:
     Raises
     ------
     FetchError
-        When the variable names the home of a user that there is not.
+        When the variable names the home of a user who does not exist.
     """
-    chosen = os.environ.get("DEEPMERSION_CACHE")
-    if chosen:
-        try:
-            return Path(chosen).expanduser().absolute()
-        except RuntimeError as error:
-            raise FetchError(
-                f"the environment variable DEEPMERSION_CACHE names {chosen}, and there is no such "
-                "user: correct it"
-            ) from error
+    if chosen := chosen_folder("DEEPMERSION_CACHE", FetchError):
+        return chosen
     from platformdirs import user_cache_path
 
     return user_cache_path("deepmersion", appauthor=False)
-
-
-def make_cache_folder() -> Path:
-    """Return `cache_folder`, made if need be.
-
-    Raises
-    ------
-    FetchError
-        When it cannot be made, or `cache_folder` cannot be known.
-    """
-    return make_folder(cache_folder())
 
 
 def make_folder(folder: Path) -> Path:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from deepmersion.errors import NameTakenError, NoPlaceError, PlacesError, reason
+from deepmersion.files import chosen_folder
 from deepmersion.places.place import Place, checked_mix, checked_name, from_bytes, to_bytes
 
 FILE_NAME = "places.sqlite3"
@@ -71,17 +72,10 @@ def data_folder() -> Path:
     Raises
     ------
     PlacesError
-        When the variable names the home of a user that there is not.
+        When the variable names the home of a user who does not exist.
     """
-    chosen = os.environ.get("DEEPMERSION_DATA")
-    if chosen:
-        try:
-            return Path(chosen).expanduser().absolute()
-        except RuntimeError as error:
-            raise PlacesError(
-                f"the environment variable DEEPMERSION_DATA names {chosen}, and there is no such "
-                "user: correct it"
-            ) from error
+    if chosen := chosen_folder("DEEPMERSION_DATA", PlacesError):
+        return chosen
     from platformdirs import user_data_path
 
     return user_data_path("deepmersion", appauthor=False)
@@ -200,13 +194,6 @@ class Places:
 
         self._write(write)
         return self.named(row[0])
-
-    def add(self, new: NewPlace) -> bool:
-        """Keep a place unless its name is taken; return whether it was kept."""
-        with suppress(NameTakenError):
-            self.keep(new)
-            return True
-        return False
 
     def change(self, number: int, *, name: str | None = None, mix: str | None = None) -> Place:
         """Give the place with an id another name, another mix, or both.

@@ -12,9 +12,6 @@ from deepmersion.vision.photo import Photo
 
 T = TypeVar("T")
 
-EVERY_S = 60.0
-"""Seconds from one look to the next by default. Places change slowly, and servers are others'."""
-
 
 def watch_address(
     address: Address,
