@@ -315,7 +315,11 @@ def test_import_replaces_a_damaged_file(server: Loopback, cache: Path) -> None:
     assert weights.verify(SPECS["vgg16"]).read_bytes() == CONTENTS["vgg16"]
 
 
-def test_identify_knows_the_published_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identify_knows_the_published_forms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "any"
+    path.touch()
     for identity, name in (
         (soundnet_weights.ARCHIVE, "soundnet"),
         (soundnet_weights.ARRAY, "soundnet"),
@@ -324,11 +328,11 @@ def test_identify_knows_the_published_forms(monkeypatch: pytest.MonkeyPatch) -> 
         (SPECS["places365"].identity, "places365"),
     ):
         monkeypatch.setattr(weights, "identities", lambda _, known=identity: {known})
-        found = weights.identify(Path("any"))
+        found = weights.identify(path)
         assert found is not None
         assert found.name == name
     monkeypatch.setattr(weights, "identities", lambda _: {Identity("sha256", "0" * 64)})
-    assert weights.identify(Path("any")) is None
+    assert weights.identify(path) is None
 
 
 # Looking

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,8 +55,7 @@ def identity_of(path: Path, kind: DigestKind) -> Identity:
 
 def _identities(path: Path, *kinds: DigestKind) -> set[Identity]:
     with open_regular(path) as file:
-        unread = size = file.seek(0, 2)
-        file.seek(0)
+        unread = size = os.fstat(file.fileno()).st_size
         hashers = {kind: _hasher(kind, size) for kind in kinds}
         # No further than its size: some files grow while they are read, or never end (/proc).
         while block := file.read(min(BLOCK_BYTES, unread)):
