@@ -362,7 +362,7 @@ def test_what_no_longer_plays_is_let_go(browser: Browser, page_address: str) -> 
         wait_for_player(page, f"await player.voices.get('{name}').whole.then(() => true)")
     wait_for_player(page, "player.bank.loaded.size <= 5 && player.voices.size === 1")
     kept = page.evaluate(
-        "import('/static/app.js').then(page => [...page.player.bank.loaded.keys()])"
+        "import('./static/app.js').then(page => [...page.player.bank.loaded.keys()])"
     )
     assert set(kept) == set(names[-5:])
     wait_until(lambda: resident_mb(browser) < MOST_MB, page)

@@ -84,7 +84,7 @@ def test_the_level_is_that_of_the_command(open_page: Open) -> None:
     """The page plays at -27 LUFS, as files are written; white noise is the steadiest."""
     page = open_page()
     # Without the ebb, which makes any sound softer or louder by chance.
-    page.evaluate("import('/static/app.js').then(({ player }) => { player.drawn = { ebb: 0 }; })")
+    page.evaluate("import('./static/app.js').then(({ player }) => { player.drawn = { ebb: 0 }; })")
     page.evaluate("location.hash = '#mix=white-noise=1'")
     touch(page)
     wait_until_settled(page, 1)
@@ -100,7 +100,7 @@ def steady_level(page: Page, n_readings: int = 5) -> float:
     """Return the mean level of readings that share no sample."""
     levels = []
     for _ in range(n_readings):
-        clock = "import('/static/app.js').then(page => page.player.context.currentTime)"
+        clock = "import('./static/app.js').then(page => page.player.context.currentTime)"
         wait_for_player(page, f"player.context.currentTime > {page.evaluate(clock) + 0.1}")
         levels.append(heard(page))
     return sum(levels) / n_readings

@@ -14,13 +14,25 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from certificate import Certificate, make_certificate
 from commandline import run, start, the_error
-from webpage import ENDS_WITHIN_S, running, served, wait_until
+from webpage import (
+    ENDS_WITHIN_S,
+    add_photo,
+    running,
+    served,
+    wait_until,
+    wait_until_heard,
+    watched_page,
+)
 from webserver import ask
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
 
@@ -174,12 +186,30 @@ def test_a_proxys_page_may_use_the_server_and_no_other(
         assert upload(address, china_jpg, "https://evil.example", certificate) == 403
 
 
+def test_the_page_plays_behind_a_proxy(
+    browser: Browser, tmp_path: Path, proxied: str, china_jpg: Path
+) -> None:
+    """Over plain HTTP and another name, where browsers offer less than on the same machine."""
+    location = WAYS["both passed on"].format(bare=proxied.rstrip("/"))
+    with (
+        proxy(tmp_path, f"location /sounds/ {{ {location} }}") as address,
+        watched_page(browser, f"{address}/sounds/") as open_page,
+    ):
+        page = open_page()
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('#examples img')].every(x => x.naturalWidth > 0)"
+        )
+        add_photo(page, china_jpg)
+        wait_until_heard(page)
+
+
 def test_names_and_paths_of_a_proxy_are_the_only_further_ones(proxied: str) -> None:
     host = {"Host": NAME}
     moved = ask(proxied, "/sounds", headers=host)
     assert (moved.status, moved.headers["location"]) == (307, "/sounds/")
-    for target in ["/sounds/", "/sounds/static/app.js", "/static/app.js", "/sounds/sw.js"]:
-        assert ask(proxied, target, headers=host).status == 200
+    own = ["/", "/static/app.js", "/sw.js", "/sounds/rain"]
+    for target in [*own, *(f"/sounds{target}" for target in own)]:
+        assert ask(proxied, target, headers=host).status == 200, target
     for target in ["/soundsx/", "/sounds/../static/app.py", "/other/static/app.js"]:
         assert ask(proxied, target, headers=host).status == 404
     for name in ["evil.example", f"{NAME}.evil.example", f"x{NAME}"]:

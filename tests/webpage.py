@@ -31,9 +31,10 @@ FLAGS = [
     "--autoplay-policy=document-user-activation-required",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
+    "--host-resolver-rules=MAP *.example 127.0.0.1",
 ]
-"""Chromium for a container: it runs as root, contacts only the tests' server, blocks autoplay (as
-on a desktop), and has a fake camera."""
+"""Chromium for a container: it runs as root, contacts only the tests' server, also by the name of
+its proxy, blocks autoplay (as on a desktop), and has a fake camera."""
 
 ENDS_WITHIN_S = 30
 """Longest wait for a server to end; a busy machine takes long."""
@@ -44,7 +45,7 @@ WAITS_S = 30
 Open = Callable[..., "Page"]
 """Opens the page in a fresh profile, at a path of its address."""
 
-READY = "import('/static/app.js').then(page => page.ready).then(() => true)"
+READY = "import('./static/app.js').then(page => page.ready).then(() => true)"
 """Resolves once the page's buttons work."""
 
 
@@ -146,6 +147,15 @@ def add_photo(page: Page, photo: Path) -> None:
     page.wait_for_selector("body[data-state=ready] #alternatives button")
 
 
+def keep(page: Page, name: str) -> None:
+    """Keep what is shown as a place."""
+    page.click("#keep")
+    page.fill("#keep-name", name)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#keep-form", state="hidden")
+    page.wait_for_function(f"() => document.getElementById('toast').innerText.includes('{name}')")
+
+
 def hold_matches(page: Page) -> list[Route]:
     """Hold uploads back until their routes are continued."""
     held: list[Route] = []
@@ -171,7 +181,7 @@ def touch(page: Page) -> None:
 
 def heard(page: Page) -> float:
     """Return the output level of the page's audio graph: its RMS, of full scale 1."""
-    return float(page.evaluate("import('/static/app.js').then(page => page.player.level())"))
+    return float(page.evaluate("import('./static/app.js').then(page => page.player.level())"))
 
 
 AUDIBLE = 0.005
@@ -187,7 +197,7 @@ def wait_for_player(page: Page, condition: str) -> None:
     """
     page.evaluate(
         f"""async () => {{
-            const {{ player }} = await import('/static/app.js');
+            const {{ player }} = await import('./static/app.js');
             const end = performance.now() + {1_000 * WAITS_S};
             while (!({condition})) {{
                 if (performance.now() > end) throw new Error({json.dumps(f"never {condition}")});
@@ -212,7 +222,7 @@ def wait_until_decoded(page: Page, n_sounds: int) -> None:
     )
     page.evaluate(
         """async () => {
-            const { player } = await import('/static/app.js');
+            const { player } = await import('./static/app.js');
             for (const voice of player.voices.values()) await voice.whole;
         }"""
     )

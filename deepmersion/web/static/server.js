@@ -26,13 +26,11 @@ export class Trouble extends Error {
 }
 
 /**
- * Return the address of one of the server's routes, such as `api/sounds`.
- * @param {string} path - As the server writes it, or relative to the page.
+ * Return the address of one of the server's routes.
+ * @param {string} path - From the root, such as `/api/sounds`, which a prefix may precede; the first
+ *   slash can be left out.
  */
-export function at(path) {
-  if (path.startsWith(BASE.pathname)) return new URL(path, BASE).href;
-  return new URL(path.replace(/^\//, ""), BASE).href;
-}
+export const at = (path) => new URL(path.replace(/^\//, ""), BASE).href;
 
 /**
  * Ask the server, again after a moment when it is busy.
