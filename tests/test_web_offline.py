@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+import pytest
 from PIL import Image
 from webpage import (
     ENDS_WITHIN_S,
     READY,
+    keep,
     running,
     touch,
     wait_for_player,
@@ -32,6 +34,13 @@ CACHED = """async name => {
 }"""
 
 
+IS_LANDSCAPE = """() => {
+    const at = y => photo.getContext('2d').getImageData(photo.width / 2, y, 1, 1).data;
+    return at(0).slice(0, 3).every((x, i) => x > at(photo.height - 1)[i] + 30);
+}"""
+"""Whether the photo is brighter above, where the sky is."""
+
+
 def wait_until_kept(page: Page, cache: str, path: str) -> None:
     page.evaluate(
         f"""async ([name, path]) => {{
@@ -42,7 +51,10 @@ def wait_until_kept(page: Page, cache: str, path: str) -> None:
     )
 
 
-def test_what_was_heard_plays_without_the_server(browser: Browser) -> None:
+def test_what_was_heard_and_kept_plays_without_the_server(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEEPMERSION_DATA", str(tmp_path))
     context = browser.new_context()
     page = context.new_page()
     with running() as (process, address):
@@ -54,6 +66,8 @@ def test_what_was_heard_plays_without_the_server(browser: Browser) -> None:
         wait_until_kept(page, "sounds", "/sounds/fire")
         page.evaluate("location.hash = '#mix=rain=1'")  # and with it
         wait_until_kept(page, "sounds", "/sounds/rain")
+        keep(page, "window")  # without a photo
+        wait_until_kept(page, "answers", "/api/places/1/thumbnail")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=ENDS_WITHIN_S)
     page.goto("about:blank")
@@ -66,6 +80,14 @@ def test_what_was_heard_plays_without_the_server(browser: Browser) -> None:
     page.evaluate("location.hash = '#mix=waves=1'")  # never heard: told, and the rest plays on
     page.wait_for_function("() => /server/.test(document.getElementById('message').innerText)")
     wait_until_heard(page)
+    page.goto("about:blank")
+    page.goto(address)
+    page.wait_for_function("() => document.querySelector('#places-tiles img')?.naturalWidth > 0")
+    page.click("#places-tiles >> text=window")
+    assert words(page) == "Rain"
+    wait_until_heard(page)
+    page.wait_for_selector("#photo")
+    assert page.evaluate(IS_LANDSCAPE)
     context.close()
 
 

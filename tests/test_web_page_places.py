@@ -7,19 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageEnhance
-from webpage import Open, add_photo, choose_file, mix_of, wait_until, wait_until_heard, words
+from webpage import Open, add_photo, choose_file, keep, mix_of, wait_until, wait_until_heard, words
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
-
-
-def keep(page: Page, name: str) -> None:
-    """Keep what is shown as a place."""
-    page.click("#keep")
-    page.fill("#keep-name", name)
-    page.keyboard.press("Enter")
-    page.wait_for_selector("#keep-form", state="hidden")
-    page.wait_for_function(f"() => document.getElementById('toast').innerText.includes('{name}')")
 
 
 def forget_all(page: Page) -> None:
