@@ -85,6 +85,7 @@ OPERATIONS = [
     ("/sounds/{name}", "GET"),
     ("/loops/{name}", "GET"),
     ("/cuts/{name}", "GET"),
+    ("/examples/{name}", "GET"),
 ]
 
 NOTHING_TO_BE_WRONG = [

@@ -31,7 +31,6 @@ MAX_TOP = 100
 
 USES = (",".join(LABEL_SETS), ",".join(reversed(LABEL_SETS)), *LABEL_SETS)
 
-FLAGS = ("false", "true")
 
 SWITCH = ("on", "off")
 
@@ -143,7 +142,7 @@ class Matching:
         query = request.query_params
         wanted = Request(
             top=queries.whole_number(query, "top", 1, 1, MAX_TOP),
-            explain=queries.one_of(query, "explain", FLAGS) == "true",
+            explain=queries.one_of(query, "explain", queries.FLAGS) == "true",
             chatter=queries.number(query, "chatter", 0, 0, 1) if "chatter" in query else None,
             label_sets=queries.one_of(query, "use", USES).split(","),
             without=queries.labels(query, "without"),

@@ -18,21 +18,20 @@ THUMBNAIL = (240, 180)
 QUALITY = 75
 """Of a thumbnail's JPEG. All together are 40 KB, of the 150 KB that a first visit may take."""
 
-FLAGS = ("false", "true")
-
 
 async def send_example(request: Request) -> Response:
     """Respond with a picture; with ``thumbnail=true``, with a small one."""
     name = request.path_params["name"]
-    if name not in _names():
+    if name not in example_names():
         raise HTTPException(404)
-    if queries.one_of(request.query_params, "thumbnail", FLAGS) == "true":
+    if queries.one_of(request.query_params, "thumbnail", queries.FLAGS) == "true":
         return Response(_thumbnail(name), media_type="image/jpeg")
     return FileResponse(EXAMPLES / name, media_type="image/jpeg")
 
 
 @cache
-def _names() -> frozenset[str]:
+def example_names() -> frozenset[str]:
+    """Return the names of the pictures."""
     return frozenset(path.name for path in EXAMPLES.glob("*.jpg"))
 
 

@@ -17,9 +17,11 @@ from deepmersion.request import LABEL_SETS
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recipe import escaped
 from deepmersion.version import __version__
-from deepmersion.web.api import FLAGS, MAX_TOP, SWITCH, USES
+from deepmersion.web.api import MAX_TOP, SWITCH, USES
 from deepmersion.web.downloads import TYPES
+from deepmersion.web.examples import example_names
 from deepmersion.web.limits import Limits
+from deepmersion.web.queries import FLAGS
 from deepmersion.web.sounds import OTHER_TYPE
 from deepmersion.web.sounds import TYPES as TYPES_BY_SUFFIX
 
@@ -72,6 +74,7 @@ def description(names: Sequence[str], limits: Limits) -> Described:
             "/sounds/{name}": {"get": _file(names, "The file of a sound.", SOUND_TYPES)},
             "/loops/{name}": {"get": _file(names, "A sound as a seamless loop.", ["audio/flac"])},
             "/cuts/{name}": {"get": _cuts(names)},
+            "/examples/{name}": {"get": _example()},
         },
         "components": {
             "schemas": {
@@ -428,6 +431,35 @@ def _cuts(names: Sequence[str]) -> Described:
                 "content": {"application/json": {"schema": SPANS}},
             },
             "404": _json("There is no such sound.", "Error"),
+            **_refusals(),
+        },
+    }
+
+
+def _example() -> Described:
+    return {
+        "summary": "A painted picture to try.",
+        "parameters": [
+            {
+                "name": "name",
+                "in": "path",
+                "required": True,
+                "schema": {"enum": sorted(example_names())},
+            },
+            _parameter(
+                "thumbnail",
+                {"enum": list(FLAGS), "default": FLAGS[0]},
+                "Whether to send it small.",
+            ),
+        ],
+        "responses": {
+            "200": {
+                "description": "The picture.",
+                "content": {"image/jpeg": {"schema": _binary()}},
+            },
+            **_ranges(),
+            "400": _json("A parameter is wrong.", "Error"),
+            "404": _json("There is no such picture.", "Error"),
             **_refusals(),
         },
     }

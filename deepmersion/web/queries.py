@@ -14,6 +14,9 @@ from deepmersion.places.place import checked_mix, checked_name
 from deepmersion.request import split_labels
 from deepmersion.sound.recipe import gains_vector, parse_mix
 
+FLAGS = ("false", "true")
+"""Choices of a parameter that is off or on, the usual one first."""
+
 
 def whole_number(query: QueryParams, name: str, default: int, low: int, high: int) -> int:
     """Return a parameter that is a whole number from `low` to `high`."""
