@@ -31,7 +31,6 @@ MAX_TOP = 100
 
 USES = (",".join(LABEL_SETS), ",".join(reversed(LABEL_SETS)), *LABEL_SETS)
 
-
 SWITCH = ("on", "off")
 
 PHOTO_TYPE = "send a photo's bytes, with a Content-Type such as image/jpeg"

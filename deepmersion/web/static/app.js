@@ -3,8 +3,10 @@ import * as address from "./address.js";
 import { Bank } from "./bank.js";
 import { mediaKeys, openTab, paint, tabs, transport } from "./controls.js";
 import { $, drawIcons, element, say, soundIcon, toast } from "./dom.js";
+import * as following from "./following.js";
 import { glow } from "./glow.js";
 import { heat } from "./heat.js";
+import { keepForm } from "./keep.js";
 import { keys } from "./keys.js";
 import * as mixes from "./mix.js";
 import { mixer } from "./mixer.js";
@@ -14,7 +16,7 @@ import { Places } from "./places.js";
 import { Player } from "./player.js";
 import { ask, unask } from "./question.js";
 import { showReasons } from "./reasons.js";
-import { plain, showSeen } from "./seen.js";
+import { showSeen } from "./seen.js";
 import * as server from "./server.js";
 import { landscape } from "./landscape.js";
 import { pixels, shrunk } from "./shrink.js";
@@ -356,28 +358,15 @@ function best(seen) {
   return { seen, mix: mixes.fromText(place.mix, bank.names), origin: "place", chosen: -1, place };
 }
 
-/** The mix of the camera's that was declined, as text. */
-let declined = null;
-
-/**
- * Play what a photo asks for. Where the camera asks, and something else was chosen by hand, that
- * plays on, and what the camera would have is asked about.
- */
+/** Play what a photo asks for; what the camera sees by itself does not replace what was chosen. */
 async function follow(seen, live) {
   const wish = best(seen);
   if (!live || now.origin === "nothing") return enter(wish, { live });
   if (now.seen?.live) store.forget(now.seen.id);
-  const text = mixes.toText(wish.mix);
-  const was = now.seen && best(now.seen);
-  const same = was && mixes.toText(was.mix) === text;
-  const byHand = now.origin !== "address" && !(was && was.origin === now.origin && was.chosen === now.chosen);
-  if (!byHand && !same) return enter(wish, { live });
-  goOnWith(byHand ? { ...now, seen, chosen: -1, origin: now.origin === "match" ? "hand" : now.origin } : wish);
-  if (!byHand || same || text === declined) return undefined;
-  const words = mixes.inWords(wish.mix, bank.sounds);
-  const answer = await ask(`The camera sees something else: ${lower(words)}.`, "Play that", "Keep mine");
-  if (answer) return enter(wish);
-  if (answer === false) declined = text;
+  const { goesOn, asks } = following.beside(now, now.seen && best(now.seen), wish);
+  if (!goesOn) return enter(wish, { live });
+  goOnWith(goesOn);
+  if (asks && await following.wanted(wish.mix, mixes.inWords(wish.mix, bank.sounds))) return enter(wish);
   return undefined;
 }
 
@@ -388,8 +377,6 @@ function goOnWith(moment) {
   if (settled) sounding = now;
   write(now, false);
 }
-
-const lower = (text) => text[0].toLowerCase() + text.slice(1);
 
 /* Places */
 
@@ -429,29 +416,11 @@ function playPlace(place) {
 }
 
 /** Keep the photo and the mix under a name. */
-function keepForm() {
-  const close = () => { $("keep-form").hidden = true; $("keep").ariaExpanded = "false"; };
-  $("keep").addEventListener("click", () => {
-    if (!$("keep-form").hidden) return close();
-    $("keep-form").hidden = false;
-    $("keep").ariaExpanded = "true";
-    $("keep-name").value = now.place?.name ?? "";
-    $("keep-name").placeholder = plain(now.seen?.record.scenes[0].label ?? $("words").textContent);
-    $("keep-name").focus();
-  });
-  $("keep-cancel").addEventListener("click", close);
-  $("keep-form").addEventListener("keydown", ({ key }) => { if (key === "Escape") close(); });
-  $("keep-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    const { seen, mix } = now;
-    const name = $("keep-name").value.trim() || $("keep-name").placeholder;
-    places.attempt(async () => {
-      const place = await places.keep(seen?.photo ?? (await landscape(mixes.toText(mix))), name, mix);
-      if (now.seen === seen) goOnWith({ ...now, place });
-      close();
-      $("keep").focus();
-    });
-  });
+async function keep(name) {
+  const { seen, mix } = now;
+  const place = await places.keep(seen?.photo ?? (await landscape(mixes.toText(mix))), name, mix);
+  if (now.seen === seen) goOnWith({ ...now, place });
+  return place;
 }
 
 /* The address and the history */
@@ -583,7 +552,7 @@ async function begin() {
   live(take, trouble);
   save(() => mixes.toText(now.mix), trouble);
   glow(player);
-  keepForm();
+  keepForm(() => now, (name) => places.attempt(() => keep(name)));
   listenToControls();
   showSettings();
   places.load();
