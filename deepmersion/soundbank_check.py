@@ -13,7 +13,7 @@ from deepmersion.hearing.listener import Listener, Settings, mono_window
 from deepmersion.index.file import open_index
 from deepmersion.labels import CLASSES, likeliest, soundnet_scene_labels
 from deepmersion.matching.rule import single_entries
-from deepmersion.sound.analysis import spectrogram
+from deepmersion.sound.analysis import FRAME_SAMPLES, spectrogram
 from deepmersion.sound.bank import BaseSound, SoundBank
 from deepmersion.sound.cuts import find_cuts
 from deepmersion.sound.keys import Cuts
@@ -55,8 +55,8 @@ FLAT_SCENES = 150.0
 a place. Recordings that it recognises well lie far below, waves at 27 and birds at 42; a café, a
 storm and traffic lie above, and are matched by their kinds alone."""
 
-PART_SAMPLES = 120 * SAMPLE_RATE
-"""Spectra are taken of two minutes at once, which take some 150 MB."""
+PART_SAMPLES = 60 * SAMPLE_RATE
+"""Spectra are taken of a minute at once, which take some 100 MB."""
 
 SEAM_SAMPLES = 60 * SAMPLE_RATE
 """The loop point of a long sound is compared with places within a minute of it."""
@@ -123,15 +123,12 @@ def measure(sound: BaseSound) -> Measures:
     """
     recording = Recording(sound)
     loop = open_loop(sound, recording=recording)
-    spectra = [spectrogram(part, SAMPLE_RATE) for part in blocks(loop, PART_SAMPLES)]
-    shares = [len(part.bands[0]) / sum(len(each.bands[0]) for each in spectra) for part in spectra]
-    whole = replace(
-        spectra[0],
-        lines=sum(
-            (part.lines * share for part, share in zip(spectra, shares, strict=True)),
-            np.zeros_like(spectra[0].lines),
-        ),
-    )
+    lines, n_events = np.zeros(FRAME_SAMPLES // 2 + 1), 0
+    for part in blocks(loop, PART_SAMPLES):
+        spectrum = spectrogram(part, SAMPLE_RATE)
+        lines += spectrum.lines * (len(part) / len(loop))
+        n_events += len(spectrum.events_s)
+    whole = replace(spectrum, lines=lines)
     return Measures(
         duration_s=recording.duration_s,
         sample_rate=recording.rate,
@@ -143,7 +140,7 @@ def measure(sound: BaseSound) -> Measures:
         stereo=any((part[:, 0] != part[:, 1]).any() for part in blocks(recording)),
         centroid_hz=whole.centroid_hz,
         flatness=whole.flatness,
-        events_per_s=sum(len(part.events_s) for part in spectra) / (len(loop) / SAMPLE_RATE),
+        events_per_s=n_events / (len(loop) / SAMPLE_RATE),
         seam=_seam(loop) if sound.loops else None,
         cuts=find_cuts(loop),
     )

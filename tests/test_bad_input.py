@@ -259,13 +259,17 @@ def test_standard_output_on_a_full_disk(options: list[str], china_jpg: Path) -> 
 
 
 def test_no_portaudio(china_jpg: Path, tmp_path: Path) -> None:
-    # The real sounddevice, in an interpreter that finds no such library.
-    (tmp_path / "sitecustomize.py").write_text(
+    # The real sounddevice, in an interpreter that finds no such library, or a file that is none.
+    finding = (
         "import ctypes.util\n"
         "find = ctypes.util.find_library\n"
-        "ctypes.util.find_library = lambda name: None if 'portaudio' in name else find(name)\n"
+        "ctypes.util.find_library = lambda name: {} if 'portaudio' in name else find(name)\n"
     )
     without = {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+    (tmp_path / "sitecustomize.py").write_text(finding.format("__file__"))
+    error = the_error(run("devices", env=without))
+    assert error.startswith("PortAudio cannot be loaded")
+    (tmp_path / "sitecustomize.py").write_text(finding.format("None"))
     for arguments in (["match", str(china_jpg)], ["devices"]):
         error = the_error(run(*arguments, env=without))
         assert error.startswith("PortAudio is not installed")
@@ -417,9 +421,14 @@ def test_sound_banks_that_cannot_be(tmp_path: Path) -> None:
 def test_a_sound_that_says_nothing_of_its_format_is_listed(tmp_path: Path) -> None:
     bank = make_bank(tmp_path / "bank", 1)
     (bank / "noise.raw").write_bytes(bytes(1000))
-    (bank / "soundbank.toml").write_text('[[sound]]\nname = "noise"\nfile = "noise.raw"\n')
+    (bank / "empty.mp3").touch()
+    (bank / "soundbank.toml").write_text(
+        '[[sound]]\nname = "noise"\nfile = "noise.raw"\n'
+        '[[sound]]\nname = "nothing"\nfile = "empty.mp3"\n'
+    )
     listed = succeeded(run_here("soundbank", "list", bank)).stdout.decode().splitlines()
-    assert listed[1].endswith("cannot be decoded")
+    assert "  cannot be decoded (" in listed[1]
+    assert listed[3].endswith("  is empty; replace it")
 
 
 def test_a_bad_sound_does_not_hide_the_others(soundnet_weights: Path, tmp_path: Path) -> None:
@@ -451,7 +460,7 @@ def test_a_bad_sound_does_not_hide_the_others(soundnet_weights: Path, tmp_path: 
     assert result.stdout.decode().count("    hears ") == 2
     listed = succeeded(run_here("soundbank", "list", bank)).stdout.decode().splitlines()
     assert len(listed) == 13
-    assert listed[1].endswith("cannot be decoded")
+    assert "  cannot be decoded (" in listed[1]
 
 
 def test_without_soundnet_a_sound_bank_is_measured_all_the_same(

@@ -10,7 +10,7 @@ import pyloudnorm
 import pytest
 import soundfile
 import soxr
-from material import RATE, assert_one_line, distance, noise, sound, tone, write
+from material import RATE, assert_one_line, distance, flac_claiming, noise, sound, tone, write
 
 from deepmersion.errors import SoundBankError
 from deepmersion.sound import loop, spool
@@ -161,15 +161,6 @@ def test_a_resampled_ring_is_still_a_ring(rate: int, new_rate: int) -> None:
 def test_a_ring_of_the_right_rate_is_not_touched() -> None:
     ring = noise(1.0)
     assert resample_ring(ring, RATE, RATE) is ring
-
-
-def flac_claiming(path: Path, n_samples: int) -> Path:
-    """Rewrite the number of samples in a FLAC file's header (36 bits at byte 21.5)."""
-    content = bytearray(path.read_bytes())
-    fields = int.from_bytes(content[18:26], "big")
-    content[18:26] = ((fields & ~(2**36 - 1)) | n_samples).to_bytes(8, "big")
-    path.write_bytes(content)
-    return path
 
 
 @pytest.mark.parametrize("claim", [0, 2**31, 2**36 - 1], ids=["unknown", "93 GB", "half a TB"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from material import RATE, noise, sound, tone, write
 
+from deepmersion import soundbank_check
 from deepmersion.labels import soundnet_scene_labels
 from deepmersion.shipped import shipped_index
 from deepmersion.sound.bank import open_bank
@@ -61,6 +62,23 @@ def test_a_sound_is_measured_as_it_lies_in_its_file(tmp_path: Path) -> None:
     assert loop.stereo
     assert loop.seam is not None
     assert loop.seam.rank < 0.99
+
+
+@pytest.mark.parametrize("extra", [0, 1])  # of which the last part consists
+def test_a_sound_measured_in_parts_has_the_figures_of_the_whole(
+    extra: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording = noise(9, slope=1)
+    recording[RATE // 2 :: 2 * RATE] = 0.9  # clicks
+    given = sound(
+        write(tmp_path / "a.wav", recording[: 8 * RATE + extra]), loops=True, loudness_lufs=-27.0
+    )
+    whole = measure(given)
+    monkeypatch.setattr(soundbank_check, "PART_SAMPLES", 2 * RATE)
+    parts = measure(given)
+    assert parts.centroid_hz == pytest.approx(whole.centroid_hz, rel=0.01)
+    assert parts.flatness == pytest.approx(whole.flatness, rel=0.05)
+    assert parts.events_per_s == pytest.approx(whole.events_per_s, abs=1 / 8)
 
 
 def test_the_loudness_range_is_that_of_tech_3342() -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from commandline import run, start, succeeded, the_error
-from material import noise, write, write_random_index
+from material import flac_claiming, noise, write, write_random_index
 from webpage import running, served, wait_until
 from webserver import JPEG, ask, connect, post, threaded
 
@@ -156,12 +156,17 @@ def test_a_loop_is_made_of_a_recording_that_is_none(tmp_path: Path) -> None:
     folder = tmp_path / "bank"
     folder.mkdir()
     write(folder / "one & two.wav", noise(3, rate=22_050, channels=1), 22_050)
-    write(folder / "other.flac", noise(2, seed=1))
+    flac_claiming(write(folder / "other.flac", noise(2, seed=1)), 2**36 - 1)
+    (folder / "soundbank.toml").write_text(
+        '[[sound]]\nname = "one & two"\nfile = "one & two.wav"\n[[sound]]\nname = "lying"\n'
+        'file = "other.flac"\nloops = true\nloudness_lufs = -27\ncuts = [[0.0, 2.0]]\n'
+    )
     index = tmp_path / "index.h5"
     write_random_index(index, deepmersion.open_bank(folder))
     with served("--soundbank", str(folder), "--index", str(index)) as address:
-        first, _ = ask(address, "/api/sounds").json["sounds"]
+        first, lying = ask(address, "/api/sounds").json["sounds"]
         (loop,) = first["files"]
+        assert [file["samples"] for file in lying["files"]] == [None], "its header is believed"
         answer = ask(address, loop["url"])
         assert ask(address, loop["url"]).body == answer.body
         assert first["cuts"] is None

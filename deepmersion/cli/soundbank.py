@@ -82,8 +82,8 @@ def _file(sound: BaseSound) -> str:
 
     try:
         n_samples, rate = length(sound)
-    except SoundBankError:
-        return "cannot be decoded"
+    except SoundBankError as error:
+        return str(error).removeprefix(f"{sound.path} ")
     loudness = "" if sound.loudness_lufs is None else f"  {sound.loudness_lufs:.1f} LUFS"
     return f"{n_samples / rate:.1f} s  {rate} Hz{loudness}"
 

@@ -66,7 +66,7 @@ class Loop:
 
     def __init__(self, sound: BaseSound) -> None:
         self._sound = sound
-        self._file = _open_seamless(sound)
+        self._file = None if sound.cuts is None else open_seamless(sound)
         self._pieces: dict[int, np.ndarray] = {}
         self._round: Samples = np.zeros((0, 2), dtype=np.int16)
         if self._file is not None:
@@ -158,9 +158,13 @@ class Loop:
         return np.clip(np.round(part * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
-def _open_seamless(sound: BaseSound) -> soundfile.SoundFile | None:
-    """Return a sound's open file if it can be played as it is, else None."""
-    if not sound.loops or sound.loudness_lufs is None or sound.cuts is None:
+def open_seamless(sound: BaseSound) -> soundfile.SoundFile | None:
+    """Return a sound's open file if its samples can be played as they are, else None.
+
+    They can if the bank declares a loop and its loudness, and the file is at 44,100 Hz in stereo,
+    without an offset, and as long as its header claims.
+    """
+    if not sound.loops or sound.loudness_lufs is None:
         return None
     import soundfile
 

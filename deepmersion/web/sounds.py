@@ -20,6 +20,7 @@ from deepmersion.files import whole_file
 from deepmersion.sound.bank import BaseSound, SoundBank
 from deepmersion.sound.cuts import find_cuts
 from deepmersion.sound.keys import Cuts
+from deepmersion.sound.loop import open_seamless
 from deepmersion.sound.recording import BASE_LOUDNESS_LUFS, SAMPLE_RATE, open_loop
 from deepmersion.sound.renderer import LOUDNESS_LUFS
 from deepmersion.sound.spool import blocks
@@ -112,7 +113,7 @@ class Sounds:
             "level_db": LOOP_HEADROOM_DB + LOUDNESS_LUFS - BASE_LOUDNESS_LUFS,
             "samples": None,
         }
-        samples = _samples_of_loop(sound)
+        samples = _samples_as_they_are(sound)
         if samples is None or sound.loudness_lufs is None:
             return [loop]
         own = {
@@ -179,18 +180,12 @@ class Sounds:
         return SentFile(path, headers=headers, media_type=media_type, stat_result=status)
 
 
-def _samples_of_loop(sound: BaseSound) -> int | None:
-    """Return the number of samples of a file that loops as it is, else None."""
-    if not sound.loops or sound.path.suffix.lower() not in EXACT:
+def _samples_as_they_are(sound: BaseSound) -> int | None:
+    """Return the number of samples of a file that can be played as it is, else None."""
+    if sound.path.suffix.lower() not in EXACT or (file := open_seamless(sound)) is None:
         return None
-    import soundfile
-
-    try:
-        info = soundfile.info(sound.path)
-    except (soundfile.SoundFileError, OSError):
-        return None
-    fits = (info.samplerate, info.channels) == (SAMPLE_RATE, 2)
-    return int(info.frames) if fits else None
+    with file:
+        return int(file.frames)
 
 
 def _write_loop(sound: BaseSound, path: Path) -> None:
