@@ -22,7 +22,7 @@ N_SAMPLES: dict[str, int] = {
     "stream": 3_408_943,  # 77.3 s
     "thunder": 4_290_931,  # 97.3 s, because its strikes are few
     "train": 4_026_343,  # 91.3 s
-    "waves": 3_488_311,  # 79.1 s
+    "waves": 5_292_017,  # 120.0 s, because its breakers are few
     "white-noise": 2_703_341,  # 61.3 s
     "wind": 3_369_283,  # 76.4 s
 }

@@ -21,8 +21,15 @@ MADE = (
     "places along the shore one after the other, over distant surf; foam is single bubbles too."
 )
 
-PERIODS_S = (6.0, 11.5)
+PERIODS_S = (5.0, 15.0)
 """Shortest and longest time between two breakers."""
+
+PACES = (0.6, 1.9)
+"""Duration of the quickest and of the slowest breaker, relative to `PHASES`: on one beach some
+plunge and some spill. Quicker ones slam, which startles."""
+
+BALANCE_DB = 2.5
+"""Deviation of each phase's level from breaker to breaker: one rumbles, another hisses."""
 
 SMALL_HEIGHTS = (0.4, 0.75)
 """Heights of the wavelets between the breakers, relative to the tallest."""
@@ -77,11 +84,16 @@ def render(rng: np.random.Generator) -> np.ndarray:
     points = int(seconds * CONTROL_HZ)
     times, heights = _swell(rng, seconds)
     slants = rng.normal(0.6, 0.5, len(times))
+    paces = np.exp(rng.uniform(*np.log(PACES), len(times)))
+    balances = 10 ** (rng.normal(0.0, BALANCE_DB, (len(PHASES), len(times))) / 20)
     out = _far(rng, n, points)
     for place in PLACES:
         late = slants * place + rng.normal(0.0, 0.25, len(times))
         here = heights * rng.lognormal(0.0, 0.15, len(times))
-        courses = [_course(phase, times + late, here, points, seconds) for phase in PHASES]
+        courses = [
+            _course(phase, times + late, here * balance, paces, points, seconds)
+            for phase, balance in zip(PHASES, balances, strict=True)
+        ]
         levels = [10 ** (np.array(phase.levels_db)[:, None] / 10) for phase in PHASES]
         power = sum(a * b for a, b in zip(courses, levels, strict=True))
         power *= 10 ** (_turbulence(rng, points, seconds) / 10)
@@ -105,13 +117,18 @@ def _swell(rng: np.random.Generator, duration_s: float) -> tuple[np.ndarray, np.
 
 
 def _course(
-    phase: Phase, times: np.ndarray, heights: np.ndarray, points: int, duration_s: float
+    phase: Phase,
+    times: np.ndarray,
+    heights: np.ndarray,
+    paces: np.ndarray,
+    points: int,
+    duration_s: float,
 ) -> np.ndarray:
     """Return the power [points] of one phase of all breakers over time."""
     t = np.arange(points) * duration_s / points
     power = np.zeros(points)
-    for moment, height in zip(times, heights, strict=True):
-        since = (t - moment - phase.delay_s) % duration_s
+    for moment, height, pace in zip(times, heights, paces, strict=True):
+        since = (t - moment - phase.delay_s * pace) % duration_s / pace
         rise = np.sin(np.pi / 2 * np.clip(since / phase.rise_s, 0, 1)) ** 4
         fall = np.exp(-2 * np.maximum(since - phase.rise_s, 0) / phase.decay_s)
         power += height ** (2 * phase.growth) * rise * fall
