@@ -206,7 +206,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(small_disk: Path, suffix: st
     path = small_disk / f"a{suffix}"
     with pytest.raises(OutputError) as caught:
         write_file(path, blocks_of(np.tile(noise(5.0), (12, 1))), RATE, 60 * RATE)
-    assert_one_line(caught.value, path, "check the free space")
+    assert_one_line(caught.value, path, "make room on the disk")
     assert list(small_disk.iterdir()) == []
 
 

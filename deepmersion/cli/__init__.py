@@ -7,7 +7,7 @@ import gc
 import io
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +16,7 @@ import click
 from deepmersion.cli.exits import leave, one_line_error, system_error
 from deepmersion.cli.packages import OUT_OF_MEMORY, broken_package
 from deepmersion.cli.say import shown
-from deepmersion.cli.streams import claim_stderr, discard_stdout, name_streams, silence_loggers
+from deepmersion.cli.streams import claim_stderr, discard, name_streams, silence_loggers
 from deepmersion.errors import DeepmersionError
 from deepmersion.version import __version__
 
@@ -75,10 +75,12 @@ class LazyGroup(click.Group):
                 found = system_error(error)
             if found is None:
                 raise
-            discard_stdout()
+            discard(sys.stdout)
             found.message = shown(found.message)  # type: ignore[misc]
-            with suppress(OSError):  # standard error itself may be unwritable
+            try:
                 found.show()
+            except OSError:  # standard error itself is unwritable
+                discard(sys.stderr)
             sys.exit(found.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -90,7 +92,7 @@ class LazyGroup(click.Group):
             raise one_line_error(error) from error
         except BrokenPipeError:
             # The reader of the pipe has gone: the normal end of an endless stream.
-            discard_stdout()
+            discard(sys.stdout)
             ctx.exit(0)
         except (MemoryError, ImportError) as error:
             if isinstance(error, ImportError) and OUT_OF_MEMORY not in str(error):

@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -103,11 +103,11 @@ def name_streams() -> None:
         setattr(sys, stream, instead)
 
 
-def discard_stdout() -> None:
-    """Discard what is left in standard output's buffer, which Python would report at exit."""
+def discard(stream: TextIO | None) -> None:
+    """Discard what is left in a standard stream's buffer, which Python would report at exit."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())  # type: ignore[union-attr]  # None where it is closed
         os.close(nowhere)
 
 
