@@ -176,6 +176,18 @@ def test_an_index_that_is_damaged_where_it_is_read(china_jpg: Path, tmp_path: Pa
     assert "is damaged" in the_error(run_here("match", china_jpg, "--json", "--index", path))
 
 
+def test_an_index_whose_data_lie_elsewhere_ends_in_one_line_alone(tmp_path: Path) -> None:
+    path = tmp_path / "bad.h5"
+    shutil.copy(shipped_index(), path)
+    with h5py.File(path, "r+") as file:
+        layout = h5py.VirtualLayout(file["scenes"].shape, np.uint16)
+        layout[:10] = h5py.VirtualSource("other.h5", "scenes", (10, layout.shape[1]), np.uint16)
+        del file["scenes"]
+        file.create_virtual_dataset("scenes", layout)
+    # By a process of its own: HDF5 can crash when it ends.
+    assert "scenes lies in another file" in the_error(run("index", "info", path))
+
+
 def test_an_unreadable_index(
     china_jpg: Path, tmp_path: Path, bound_by_permissions: list[str]
 ) -> None:

@@ -337,7 +337,8 @@ def _check_layout(path: Path, file: h5py.File) -> None:
     if set(file) != names:
         raise _damaged(path, "it does not hold the datasets of an index")
     for name in names:
-        _check_dataset(path, file, name)
+        if fault := _fault_of_dataset(path, file, name):
+            raise _damaged(path, fault)
     n_sounds = file["sounds"].shape[0]
     n_entries = file["gains"].shape[0]
     expected = {"sounds": (n_sounds,), "gains": (n_entries, n_sounds)} | {
@@ -349,30 +350,36 @@ def _check_layout(path: Path, file: h5py.File) -> None:
         raise _damaged(path, f"it claims {n_entries} mixes of {n_sounds} sounds")
 
 
-def _check_dataset(path: Path, file: h5py.File, name: str) -> None:
+def _fault_of_dataset(path: Path, file: h5py.File, name: str) -> str | None:
+    """Return what is wrong with a dataset, None if it is as an index has it.
+
+    A traceback would keep the dataset open beyond its file, and HDF5 crashes at exit if it is
+    virtual.
+    """
     import h5py
 
     # The kind of link comes first: opening an external one would read another file.
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise _damaged(path, f"{name} is a link")
+        return f"{name} is a link"
     if file.get(name, getclass=True) is not h5py.Dataset:
-        raise _damaged(path, f"{name} is not a dataset")
+        return f"{name} is not a dataset"
     dataset = file[name]
     if dataset.external or dataset.is_virtual:
-        raise _damaged(path, f"{name} lies in another file")
+        return f"{name} lies in another file"
     ndim, kind, sizes = _KINDS[name]
     if dataset.ndim != ndim or dataset.dtype.kind != kind:
-        raise _damaged(path, f"{name} has an unknown type")
+        return f"{name} has an unknown type"
     if dataset.dtype.itemsize not in sizes:
-        raise _damaged(path, f"{name} has elements of {dataset.dtype.itemsize} bytes")
+        return f"{name} has elements of {dataset.dtype.itemsize} bytes"
     if dataset.dtype.kind == "u" and dataset.dtype != np.dtype("<u2"):
-        raise _damaged(path, f"{name} has another byte order")
+        return f"{name} has another byte order"
     # A compressed or unallocated dataset can claim more than the file holds, and only a contiguous
     # one can be read directly from an offset.
     if dataset.id.get_create_plist().get_layout() != h5py.h5d.CONTIGUOUS:
-        raise _damaged(path, f"{name} is not stored in one piece")
+        return f"{name} is not stored in one piece"
     if not dataset.id.get_storage_size() == dataset.nbytes <= path.stat().st_size:
-        raise _damaged(path, f"{name} claims more than the file holds")
+        return f"{name} claims more than the file holds"
+    return None
 
 
 def index_bytes(n_entries: int, n_sounds: int) -> int:
