@@ -20,7 +20,7 @@ N_NEAR = 3
 """Similar names that are offered for an unknown one."""
 
 MAX_SHOWN = 40
-"""Letters of an unknown name that are shown."""
+"""Characters of an unknown name that are shown."""
 
 SAME_PLACE = {
     "bayou": "swamp",

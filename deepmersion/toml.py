@@ -17,8 +17,8 @@ from deepmersion.files import open_regular
 MAX_BYTES = 4_000_000
 """Largest file; a bank of a thousand sounds has a few hundred kilobytes."""
 
-MAX_LINE_BYTES = 100_000
-"""Longest line: the cuts of a recording of an hour have 20,000 letters."""
+MAX_LINE = 100_000
+"""Longest line: the cuts of an hour-long recording take 20,000 characters."""
 
 MAX_DIGITS = 1_000
 """Most digits of a number; none needs more than twenty."""
@@ -72,9 +72,9 @@ def load_toml(path: Path) -> dict[str, Any]:
 def _require_bounds(text: str) -> None:
     """Raise TomlError for what would keep the parser busy, with its line."""
     for number, line in enumerate(text.split("\n"), 1):
-        if len(line) > MAX_LINE_BYTES:
-            raise TomlError(f"line {number} has more than {MAX_LINE_BYTES:,} letters")
-    # Strings keep their line breaks, so that lines can be counted, and one letter for a key's part.
+        if len(line) > MAX_LINE:
+            raise TomlError(f"line {number} has more than {MAX_LINE:,} characters")
+    # Strings keep their line breaks, so that lines can be counted, and one character for a key's part.
     bare = _STRINGS.sub(lambda found: "s" + "\n" * found[0].count("\n"), text)
     if found := _DIGITS.search(bare):
         raise TomlError(f"a number of {len(found[0]):,} digits at line {_line(bare, found)}")

@@ -75,7 +75,7 @@ def test_names_are_unique_and_numbers_are_never_given_again(places: Places, new:
     with pytest.raises(NoPlaceError, match="there are: desk, sofa"):
         places.named("bed")
     for wrong in ["", " ", "a\nb", "x" * 61, "\u202e"]:
-        with pytest.raises(RequestError, match="1 to 60 letters"):
+        with pytest.raises(RequestError, match="1 to 60 characters"):
             places.keep(replace(new, name=wrong))
     with pytest.raises(RequestError, match="is not a mix"):
         places.keep(replace(new, name="x", mix="rain=loud"))

@@ -18,7 +18,7 @@ BAD = {
     "tables": ("x = " + "{a = " * 500, "more than 20 brackets at line 1"),
     "dots": (".".join("a" * 45_000) + " = 1", "a key of more than 10 dots at line 1"),
     "quoted dots": ("\n" + ".".join(['"a"'] * 20) + " = 1", "more than 10 dots at line 2"),
-    "long line": ("a" * 120_000 + " = 1", "line 1 has more than 100,000 letters"),
+    "long line": ("a" * 120_000 + " = 1", "line 1 has more than 100,000 characters"),
     "large": ("# large\n" * 600_000, "more than 4,000,000 bytes"),
     "no date": ("x = 2024-02-31", "line 1"),
     "unclosed": ('x = "' + "a" * 90_000, "Unterminated string"),

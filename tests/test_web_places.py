@@ -87,7 +87,7 @@ def test_what_cannot_be_kept_is_refused(address: str, china_jpg: Path) -> None:
     refused = [
         ("POST", "/api/places?name=desk", 409, "desk is kept already"),
         ("PATCH", f"/api/places/{desk['id']}?name=bed", 409, "bed is kept already"),
-        ("POST", "/api/places", 400, "1 to 60 letters"),
+        ("POST", "/api/places", 400, "1 to 60 characters"),
         ("POST", "/api/places?name=a%0Ab", 400, "line breaks"),
         ("POST", "/api/places?name=x&mix=trumpets", 400, "no sound called trumpets"),
         ("POST", "/api/match?without=flame", 400, "did you mean flames"),

@@ -12,7 +12,7 @@ import click
 
 from deepmersion.errors import in_one_line
 
-MOST_LETTERS = 160
+MAX_CHARACTERS = 160
 """Of a package's own words: NumPy's take a page."""
 
 OUT_OF_MEMORY = "failed to map segment"
@@ -38,7 +38,7 @@ def broken_package(error: BaseException) -> click.ClickException | None:
             f"this needs the package {distribution}, which is not installed; "
             "install all that is missing with: pip install deepmersion"
         )
-    why = why if len(why) <= MOST_LETTERS else f"{why[:MOST_LETTERS]}…"
+    why = why if len(why) <= MAX_CHARACTERS else f"{why[:MAX_CHARACTERS]}…"
     return click.ClickException(
         f"the package {distribution} cannot be used ({why}); "
         f"mend it with: pip install --force-reinstall {distribution}"

@@ -25,7 +25,7 @@ MAX_FILE_BYTES = 40 * 2**20
 """Largest file that is read: `MAX_PLACES` are less than that."""
 
 MAX_TEXT = 300
-"""Letters in a text of a place besides its mix: paths of sound banks, hashes."""
+"""Characters in a text of a place besides its mix: paths of sound banks, hashes."""
 
 NAMELESS = "(without a name)"
 

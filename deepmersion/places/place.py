@@ -11,11 +11,10 @@ from deepmersion.errors import RequestError
 from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
 
 MAX_NAME = 60
-"""Letters in a place's name: fits under a tile."""
+"""Characters in a place's name: fits under a tile."""
 
 MAX_MIX = 4000
-"""Letters in a mix: a hundred sounds with long names."""
-
+"""Characters in a mix: a hundred sounds with long names."""
 
 N_NUMBERS = 1280
 """Channels of the backbone's last layer, which a place is recognised by."""
@@ -69,13 +68,13 @@ def checked_name(text: str) -> str:
     Raises
     ------
     RequestError
-        When it is empty, longer than `MAX_NAME`, or has line breaks or other invisible signs.
+        When it is empty, longer than `MAX_NAME`, or has line breaks or other invisible characters.
     """
     name = unicodedata.normalize("NFC", text).strip()
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise RequestError(
-            f"a place's name must have 1 to {MAX_NAME} letters and no line breaks or invisible "
-            "signs; choose another"
+            f"a place's name must have 1 to {MAX_NAME} characters, and no line breaks or invisible "
+            "ones; choose another"
         )
     return name
 
@@ -89,7 +88,7 @@ def checked_mix(text: str) -> str:
         When it is not a mix, or is longer than `MAX_MIX`.
     """
     if len(text) > MAX_MIX:
-        raise RequestError(f"a kept mix may have {MAX_MIX:,} letters at most; give a shorter one")
+        raise RequestError(f"a kept mix may have at most {MAX_MIX:,} characters; shorten it")
     by_name = parse_mix(text)
     return mix_text(named_gains(gains_vector(by_name, list(by_name)), list(by_name)))
 
