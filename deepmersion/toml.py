@@ -74,7 +74,7 @@ def _require_bounds(text: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > MAX_LINE:
             raise TomlError(f"line {number} has more than {MAX_LINE:,} characters")
-    # Strings keep their line breaks, so that lines can be counted, and one character for a key's part.
+    # Of strings remain their line breaks, to count lines by, and a character for a key's part.
     bare = _STRINGS.sub(lambda found: "s" + "\n" * found[0].count("\n"), text)
     if found := _DIGITS.search(bare):
         raise TomlError(f"a number of {len(found[0]):,} digits at line {_line(bare, found)}")

@@ -141,7 +141,7 @@ class Matching:
         query = request.query_params
         wanted = Request(
             top=queries.whole_number(query, "top", 1, 1, MAX_TOP),
-            explain=queries.one_of(query, "explain", queries.FLAGS) == "true",
+            explain=queries.flag(query, "explain"),
             chatter=queries.number(query, "chatter", 0, 0, 1) if "chatter" in query else None,
             label_sets=queries.one_of(query, "use", USES).split(","),
             without=queries.labels(query, "without"),

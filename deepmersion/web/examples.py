@@ -24,7 +24,7 @@ async def send_example(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in example_names():
         raise HTTPException(404)
-    if queries.one_of(request.query_params, "thumbnail", queries.FLAGS) == "true":
+    if queries.flag(request.query_params, "thumbnail"):
         return Response(_thumbnail(name), media_type="image/jpeg")
     return FileResponse(EXAMPLES / name, media_type="image/jpeg")
 

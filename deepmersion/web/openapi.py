@@ -314,7 +314,7 @@ def _place_id() -> Described:
 
 def _place_name() -> Described:
     schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME}
-    summary = "The place's name, which no other one has: without line breaks or other invisible characters."
+    summary = "The place's name, which no other place has, without invisible characters."
     return _parameter("name", schema, summary)
 
 

@@ -57,6 +57,11 @@ def one_of(query: QueryParams, name: str, choices: Sequence[str]) -> str:
     return word
 
 
+def flag(query: QueryParams, name: str) -> bool:
+    """Return a parameter that is ``true`` or ``false``, as it is if missing; raises as `one_of`."""
+    return one_of(query, name, FLAGS) == "true"
+
+
 def mix(query: QueryParams, names: Sequence[str]) -> np.ndarray:
     """Return the parameter ``mix`` as gains in the order of `names`, float32 [sounds].
 
