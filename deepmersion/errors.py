@@ -36,12 +36,14 @@ REMEDIES: dict[int, str] = {
 }
 """The same by number."""
 
-MOST_DECIMALS = 9
+MAX_DECIMALS = 9
 """Numbers closer than this to a limit are equal to it for a person."""
-
 
 DEBUG_VARIABLE = "DEEPMERSION_DEBUG"
 """Environment variable that, set to anything, shows what libraries write to standard error."""
+
+OUT_OF_MEMORY = "failed to map segment"
+"""Part of the loader's message when a shared library does not fit into memory."""
 
 
 def in_one_line(error: BaseException) -> str:
@@ -90,11 +92,11 @@ def rounded(value: float, limit: float, decimals: int = 2) -> str:
     decimals : int
         As many as it has if these suffice.
     """
-    for n in range(decimals, MOST_DECIMALS):
+    for n in range(decimals, MAX_DECIMALS):
         text = f"{value:.{n}f}"
         if (float(text) < limit) == (value < limit) and (float(text) > limit) == (value > limit):
             return text
-    return f"{value:.{MOST_DECIMALS}f}"
+    return f"{value:.{MAX_DECIMALS}f}"
 
 
 class DeepmersionError(Exception):

@@ -126,7 +126,7 @@ def test_closing_ends_a_photo_that_is_being_decoded(large_png: Path) -> None:
             pass
         some.close()
         for photo in waiting:
-            with pytest.raises(PhotoError, match="the program ends"):
+            with pytest.raises(PhotoError, match="the program is ending"):
                 photo.result()
 
 

@@ -14,10 +14,10 @@ from typing import Any
 import click
 
 from deepmersion.cli.exits import leave, one_line_error, system_error
-from deepmersion.cli.packages import OUT_OF_MEMORY, broken_package
+from deepmersion.cli.packages import broken_package
 from deepmersion.cli.say import shown
 from deepmersion.cli.streams import claim_stderr, discard, name_streams, silence_loggers
-from deepmersion.errors import DeepmersionError
+from deepmersion.errors import OUT_OF_MEMORY, DeepmersionError
 from deepmersion.version import __version__
 
 COMMANDS = {

@@ -15,9 +15,6 @@ from deepmersion.errors import in_one_line
 MAX_CHARACTERS = 160
 """Of a package's own words: NumPy's take a page."""
 
-OUT_OF_MEMORY = "failed to map segment"
-"""Part of the loader's message when one of PyTorch's libraries does not fit into memory."""
-
 
 def broken_package(error: BaseException) -> click.ClickException | None:
     """Return the one line for an error that a broken package has caused, None for any other.

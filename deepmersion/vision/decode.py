@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from deepmersion.errors import in_one_line
+from deepmersion.errors import OUT_OF_MEMORY, in_one_line
 from deepmersion.vision import jpeg, png, tiff
 from deepmersion.vision.formats import HEAD_BYTES, SUPPORTED, NotSupportedError, format_of
 
@@ -52,9 +52,6 @@ BACKGROUND = (127, 127, 127)
 class. White would favour snow."""
 
 WHITE_16_BIT = 65_535
-
-OUT_OF_MEMORY = "failed to map segment"
-"""Part of the loader's message when a library does not fit into memory."""
 
 STRIP_PIXELS = 2**19
 """Pixels that are converted at once: no second copy of a large picture is made."""
@@ -227,15 +224,9 @@ def _begun_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> Decoding:
 
 def _scale(width: int, height: int, min_side: int | None, max_pixels: int) -> int:
     """Return by how much a JPEG is decoded smaller: 1, 2, 4 or 8."""
+    needed = next((s for s in (1, 2, 4) if width * height <= s**2 * max_pixels), 8)
     enough = min(width, height) // min_side if min_side else 1
-    return next(
-        (
-            scale
-            for scale in (8, 4, 2, 1)
-            if enough >= scale and width * height <= scale**2 * max_pixels
-        ),
-        next((s for s in (1, 2, 4) if width * height <= s**2 * max_pixels), 8),
-    )
+    return max(needed, next((s for s in (8, 4, 2) if s <= enough), 1))
 
 
 def _open_jpeg(data: bytes, scale: int) -> Any:

@@ -30,7 +30,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from deepmersion.errors import reason
+from deepmersion.errors import OUT_OF_MEMORY, reason
 
 SLOW_WALL = 4
 """By how much longer it may take where only elapsed time can be limited."""
@@ -81,7 +81,7 @@ def _answer(
         _send(answers, {"no_memory": 0})
         return
     except ImportError as error:
-        _send(answers, {"no_memory": 0} if "map segment" in str(error) else {"error": str(error)})
+        _send(answers, {"no_memory": 0} if OUT_OF_MEMORY in str(error) else {"error": str(error)})
         return
     needed_bytes = 0
     try:

@@ -22,6 +22,7 @@ import numpy as np
 
 from deepmersion.errors import DEBUG_VARIABLE
 from deepmersion.vision.decode import Decoding, RefusedError
+from deepmersion.vision.formats import JPEG_MAGIC
 from deepmersion.vision.photo import (
     MAX_FILE_BYTES,
     MAX_STREAM_BYTES,
@@ -59,7 +60,7 @@ DECODE_CPU_S = 15.0
 with alpha, takes 7 s; all others, such as 108 million of progressive JPEG and 48 million of HEIC,
 less than 2 s."""
 
-JPEG_MAGIC = b"\xff\xd8\xff"
+ENDING = "was not decoded: the program is ending"
 
 
 class Decoders:
@@ -183,7 +184,7 @@ class Decoders:
     def _worker(self) -> _Worker:
         with self._lock:
             if self._closed:
-                raise RefusedError("was not decoded: the program ends")
+                raise RefusedError(ENDING)
             worker = self._idle.pop() if self._idle else _Worker()
             self._busy.add(worker)
         return worker
@@ -229,7 +230,7 @@ class _Budget:
                     lambda: self._closed or (self._queue[0] is place and self._free >= n_bytes)
                 )
                 if self._closed:
-                    raise RefusedError("was not decoded: the program ends")
+                    raise RefusedError(ENDING)
                 self._free -= n_bytes
             finally:
                 self._queue.remove(place)
@@ -308,7 +309,7 @@ class _Worker:
         """Return why the worker has ended."""
         code = self._process.wait()
         if self._ended:
-            return RefusedError("was not decoded: the program ends")
+            return RefusedError(ENDING)
         if code == -getattr(signal, "SIGPROF", 0) and code:
             return RefusedError("takes too long to decode; save it anew as JPEG")
         if code in (1, -getattr(signal, "SIGKILL", 0)):  # Python could not start, or was ended

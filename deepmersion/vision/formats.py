@@ -27,8 +27,10 @@ HEIF_BRANDS = frozenset(
 HEAD_BYTES = 64
 """How much of a file tells its format."""
 
+JPEG_MAGIC = b"\xff\xd8\xff"
+
 MAGIC = (
-    (b"\xff\xd8\xff", "JPEG"),
+    (JPEG_MAGIC, "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
