@@ -52,8 +52,7 @@ def claim_stderr() -> None:
         # get what libraries write.
         _put_at_stderr(nowhere)
         return
-    buffer = getattr(sys.stderr, "buffer", None)
-    raw = getattr(buffer, "raw", buffer)  # Python runs without a buffer where told to
+    raw = _raw(sys.stderr)
     if type(raw) is not io.FileIO or raw.fileno() != STDERR:  # captured by a test
         os.close(nowhere)
         return
@@ -87,20 +86,25 @@ def name_streams() -> None:
     """
     for stream, title in (("stdout", "standard output"), ("stderr", "standard error")):
         text = getattr(sys, stream)
-        buffer = getattr(text, "buffer", None)
-        raw = getattr(buffer, "raw", buffer)  # Python runs without a buffer where told to
+        raw = _raw(text)
         if type(raw) is not io.FileIO:  # closed, captured by a test, or named already
             continue
         text.flush()
         named = NamedStream(raw.fileno(), title)
         instead = io.TextIOWrapper(
-            named if raw is buffer else io.BufferedWriter(named),
+            named if raw is text.buffer else io.BufferedWriter(named),
             text.encoding,
             text.errors,
             line_buffering=text.line_buffering,
             write_through=text.write_through,
         )
         setattr(sys, stream, instead)
+
+
+def _raw(stream: Any) -> Any:
+    """Return the file under a text stream, None if there is none."""
+    buffer = getattr(stream, "buffer", None)
+    return getattr(buffer, "raw", buffer)  # Python runs without a buffer where told to
 
 
 def discard(stream: TextIO | None) -> None:
