@@ -23,18 +23,18 @@ from deepmersion.hearing.listener import (
     heard_sounds,
     load_soundnet,
 )
-from deepmersion.hearing.mixes import count_superimpositions, neighbours, superimpositions
+from deepmersion.hearing.mixes import (
+    MAX_PAIRED_SOUNDS,
+    count_superimpositions,
+    neighbours,
+    superimpositions,
+)
 from deepmersion.index.file import MAX_GAINS, Header, index_bytes, write_index
 from deepmersion.index.journal import Journal
 from deepmersion.labels import CLASSES
 from deepmersion.matching.rule import MAX_SOUNDS
 from deepmersion.sound.bank import SoundBank, open_bank
 from deepmersion.torch_device import require_device
-
-MAX_PAIRED_SOUNDS = 200
-"""The most sounds whose pairs are heard unless max_layers says more: 20,100 mixes, a quarter of an
-hour on two cores. What SoundNet hears in a pair counts 5 % of its score, and without it as many
-photos are matched well (docs/scale.md); 500 sounds would take well over an hour."""
 
 MIX_CORE_S = 0.1
 """Time that a core takes for a minute of a mix, in seconds (docs/scale.md), for an estimate."""
@@ -96,7 +96,7 @@ def build_index(
         Folder of base sounds; None for the shipped ones.
     max_layers : int or None
         Maximum number of sounds in one mix, 0 for no limit. By default as many as `match` chooses
-        (`matching.rule.MAX_SOUNDS`), and 1 for more than `MAX_PAIRED_SOUNDS` sounds. Only the rule
+        (`matching.rule.MAX_SOUNDS`), and 1 for more than `mixes.MAX_PAIRED_SOUNDS`. Only the rule
         of 2018 chooses larger mixes.
     resume : bool
         Continue an interrupted build of the same index.

@@ -12,11 +12,13 @@ from deepmersion.cli.options import PATH, SOUND_BANK
 from deepmersion.cli.progress import progress_bar
 from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
-
-STOPPED = "Stopped. Run the same command with --resume to continue."
+from deepmersion.hearing.mixes import MAX_PAIRED_SOUNDS
+from deepmersion.matching.rule import MAX_SOUNDS
 
 if TYPE_CHECKING:
     from deepmersion.indexing import Plan
+
+STOPPED = "Stopped. Run the same command with --resume to continue."
 
 
 @click.command("build-index")
@@ -40,8 +42,8 @@ if TYPE_CHECKING:
     type=click.IntRange(0),
     metavar="N",
     help="The most sounds in one mix; 0 for all mixes, which only `match --rule 2018` uses.  "
-    "[default: 2, as many as `match` chooses; 1 for more than 200 sounds, whose pairs it then "
-    "judges by their sounds]",
+    f"[default: {MAX_SOUNDS}, as many as `match` chooses; 1 for more than "
+    f"{MAX_PAIRED_SOUNDS} sounds, whose pairs it then judges by their sounds]",
 )
 @click.option("--resume", is_flag=True, help="Continue a build that was interrupted.")
 @click.option(
@@ -108,10 +110,12 @@ def _announced(plan: Plan) -> str:
     n_mixes = f"{plan.n_mixes:,} mix{'es' if plan.n_mixes > 1 else ''}"
     layers = "one sound" if plan.layers == 1 else f"up to {plan.layers} sounds"
     line = f"Making {n_mixes} of {layers}: an index of {max(1, round(plan.n_bytes / 1e6)):,} MB"
-    if plan.seconds is None:
-        return line
-    if plan.seconds < 120:
-        return f"{line}, in about {max(1, round(plan.seconds)):.0f} s"
-    if plan.seconds < 7200:
-        return f"{line}, in about {plan.seconds / 60:.0f} min"
-    return f"{line}, in about {plan.seconds / 3600:.0f} h"
+    return line if plan.seconds is None else f"{line}, in about {_duration(plan.seconds)}"
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration in the largest unit of which it has two or more."""
+    for unit, unit_s in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{max(1, round(seconds))} s"

@@ -9,6 +9,11 @@ import numpy as np
 
 from deepmersion.errors import RequestError
 
+MAX_PAIRED_SOUNDS = 200
+"""The most sounds whose pairs are heard unless max_layers says more: 20,100 mixes, a quarter of an
+hour on two cores. What SoundNet hears in a pair counts 5 % of its score, and without it as many
+photos are matched well (docs/scale.md); 500 sounds would take well over an hour."""
+
 NEIGHBOURHOOD = 8
 """Sounds in a group: the pairs of two groups are 64 mixes of 16 sounds (see `neighbours`)."""
 
