@@ -14,14 +14,12 @@ import soundfile
 from commandline import run, run_here, succeeded
 from material import RATE, noise, write
 
-from deepmersion.ambience import Ambience
 from deepmersion.cli.describe import command
 from deepmersion.cli.sound_options import SoundOptions
-from deepmersion.matching.rule import Match
 from deepmersion.sound.bank import open_bank
 from deepmersion.sound.ebb import EBB
 from deepmersion.sound.output import dithered
-from deepmersion.sound.recipe import gains_vector
+from deepmersion.sound.recipe import gains_vector, mix_text
 from deepmersion.sound.renderer import Renderer
 
 AWKWARD = ["rain, heavy", "a=b", "-o", ' it\'s $HOME \\ "x" ', "Ämsel"]
@@ -65,9 +63,8 @@ def test_names_of_every_kind_go_through_a_shell(
     bank = open_bank(awkward)
     mix = {name: 1 / (i + 1) for i, name in enumerate(chosen)}
     gains = gains_vector(mix, bank.names)
-    ambience = Ambience("", "", {}, (), (), (), (Match(0, gains, 0, {}, 0),), bank)
     # A person adds options where there is room for them: after the command's name.
-    play, *rest = words(command(ambience))
+    play, *rest = words(command(mix_text(mix), bank.argument))
     path = tmp_path / "x.wav"
     succeeded(run_here(play, "-o", path, "--duration", "1", *rest))
     expected = dithered(Renderer(bank, gains, duration_s=1).blocks())

@@ -52,7 +52,7 @@ def describe(ambience: Ambience, *, bars: bool, verbose: bool) -> list[str]:
             f"  {'' if i else 'why':11} {sentence}" for i, sentence in enumerate(ambience.why)
         ]
         lines += _tables(ambience.explanation) if verbose else []
-    lines.append(f"  again       {command(ambience)}")
+    lines.append(f"  again       {command(mix_text(ambience.sounds), ambience.bank.argument)}")
     return lines
 
 
@@ -87,12 +87,17 @@ def _matches(ambience: Ambience, *, bars: bool, verbose: bool) -> list[str]:
     return lines
 
 
-def command(ambience: Ambience) -> str:
-    """Return the command that plays the same mix again, quoted for a shell."""
-    words, bank = ["deepmersion", "play"], ambience.bank.argument
-    if bank is not None:
-        words += ["--soundbank", bank]
-    return " ".join(map(quote, [*words, mix_text(ambience.sounds)]))
+def command(mix: str, bank: str | None) -> str:
+    """Return the command that plays a mix, quoted for a shell.
+
+    Parameters
+    ----------
+    mix : str
+    bank : str or None
+        The sound bank, as `SoundBank.argument` has it.
+    """
+    words = ["deepmersion", "play", *(() if bank is None else ("--soundbank", bank)), mix]
+    return " ".join(map(quote, words))
 
 
 def _tables(explanation: Explanation) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
 
+from deepmersion.cli.describe import command
 from deepmersion.cli.options import PATH
 from deepmersion.cli.say import n_columns, note, padded, say
 from deepmersion.cli.streams import require_stdout
@@ -64,14 +64,9 @@ def show(name: str, picture: Path | None) -> None:
     say(f"kept    {place.kept}")
     say(f"seen by {place.network}")
     say(f"file    {kept.path}")
-    say(f"again   {_command(place)}")
+    say(f"again   {command(place.mix, place.soundbank)}")
     if picture is not None:
         _write(picture, kept.thumbnail(place.id))
-
-
-def _command(place: Place) -> str:
-    bank = [] if place.soundbank is None else ["--soundbank", place.soundbank]
-    return " ".join(map(quote, ["deepmersion", "play", *bank, place.mix]))
 
 
 @places.command()
