@@ -235,7 +235,7 @@ def _check_usage(
     if watched is None and not photos:
         raise click.UsageError("Missing argument 'PHOTO...'; name a photo, or --watch a folder")
     if watched is not None and photos:
-        raise click.UsageError("--watch takes its photos from a folder; leave PHOTO out")
+        raise click.UsageError("--watch finds its own photos; leave PHOTO out")
     if options.is_file and (watched is not None or len(photos) > 1):
         raise click.UsageError(
             "-o FILE writes the sound of one photo; for several write a pipe with -o -"

@@ -14,6 +14,12 @@ from deepmersion.sound.names import BLANKET
 
 SECONDS_PER_UNIT = {"": 1, "s": 1, "m": 60, "h": 3600}
 
+SHORTEST_WAIT_S = 1.0
+"""Between two looks at an address: a server is not to be asked more often."""
+
+MAX_CARD_DIGITS = 9
+"""PortAudio counts sound cards in 32 bits."""
+
 PATH = click.Path(path_type=Path, readable=False)
 """A path unchecked by click: a missing file is an error, not a mistake in usage."""
 
@@ -47,9 +53,6 @@ class _Watched(click.Path):
 WATCHED = _Watched(path_type=Path, readable=False)
 """A folder of photos, which click does not check, or the address of a webcam."""
 
-SHORTEST_WAIT_S = 1.0
-"""Between two looks at an address: a server is not to be asked more often."""
-
 
 def is_address(text: str) -> bool:
     """Return whether a text is an address rather than a file's path."""
@@ -62,10 +65,6 @@ def wait(text: str) -> float:
     if seconds < SHORTEST_WAIT_S:
         raise click.BadParameter(f"it must be {SHORTEST_WAIT_S:g} s or more")
     return seconds
-
-
-MAX_CARD_DIGITS = 9
-"""PortAudio counts sound cards in 32 bits."""
 
 
 def duration(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Plays several photos in turn, or a watched folder, as one sound."""
+"""Plays several photos in turn, or what a watched folder or webcam shows, as one sound."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class ChangingScenes:
     Attributes
     ----------
     photos : sequence of str
-        Played in turn; empty when a folder is watched.
+        Played in turn; empty when a folder or webcam is watched.
     watched : Watching or None
     each_s : float or None
         Time that each photo plays, in seconds; None plays it until the next one is ready.

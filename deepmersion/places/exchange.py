@@ -71,7 +71,7 @@ def exported(places: Places) -> str:
 
 
 def import_into(places: Places, data: bytes) -> Imported:
-    """Keep the places in an exported file, but for those whose names are taken or which are wrong.
+    """Keep the places of an exported file, except invalid ones and those whose names are taken.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ def _check_key(certificate: Path, key: Path | None) -> None:
         context.load_cert_chain(certificate, key, _refuse_to_ask)
     except _EncryptedError:
         raise ServerError(
-            f"the key in {key or certificate} is encrypted, and nobody is here to type its "
+            f"the key in {key or certificate} is encrypted, and the server does not ask for its "
             "password; decrypt it with: openssl pkey -in KEY -out NEW-KEY"
         ) from None
     except ssl.SSLError as error:
