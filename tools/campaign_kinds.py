@@ -22,6 +22,8 @@ from campaign_inputs import (
 )
 from campaign_trials import Outcome, Trial
 
+from deepmersion.sound.recording import SAMPLE_RATE
+
 PHOTOS_AT_ONCE = 10
 """Photos of one command, which loads the networks once."""
 
@@ -72,7 +74,7 @@ def banks(trial: Trial, rng: random.Random) -> None:
     (trial.folder / "bank").mkdir()
     (trial.folder / "bank" / f"a.{suffix}").write_bytes(damaged(sound(suffix), rng))
     trial.arguments = ["play", "a", "--soundbank", "bank", "-o", "out.wav", "--duration", "1"]
-    trial.faults = _whole_or_absent(trial.folder / "out.wav", 44 + 4 * 44_100)
+    trial.faults = _whole_or_absent(trial.folder / "out.wav", _wav_bytes(1))
 
 
 def toml(trial: Trial, rng: random.Random) -> None:
@@ -95,7 +97,7 @@ def signals(trial: Trial, rng: random.Random) -> None:
             ["serve", "--port", "0"],
         )
     )
-    trial.faults = _whole_or_absent(trial.folder / "out.wav", 44 + 600 * 4 * 44_100)
+    trial.faults = _whole_or_absent(trial.folder / "out.wav", _wav_bytes(600))
 
 
 def builds(trial: Trial, rng: random.Random) -> None:
@@ -125,7 +127,7 @@ def limits(trial: Trial, rng: random.Random) -> None:
     play = ["play", "rain", "-o", "out.wav", "--duration", "10"]
     how = rng.randrange(3)
     trial.arguments = rng.choice((match, play))
-    trial.faults = _whole_or_absent(trial.folder / "out.wav", 44 + 10 * 4 * 44_100)
+    trial.faults = _whole_or_absent(trial.folder / "out.wav", _wav_bytes(10))
     if how == 0:
         trial.limits = {resource.RLIMIT_AS: rng.choice((1500, 700, 400, 300)) << 20}
     elif how == 1:
@@ -133,6 +135,11 @@ def limits(trial: Trial, rng: random.Random) -> None:
     else:
         trial.arguments = play
         trial.limits = {resource.RLIMIT_FSIZE: rng.randrange(1, 1_500_000)}
+
+
+def _wav_bytes(duration_s: int) -> int:
+    """Return the size of a WAV file of stereo at 44,100 Hz and 16 bits: a header, and frames."""
+    return 44 + 4 * SAMPLE_RATE * duration_s
 
 
 def _whole_or_absent(path: Path, n_bytes: int) -> Callable[[Outcome], Iterator[str]]:
