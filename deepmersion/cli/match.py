@@ -142,7 +142,8 @@ def match(
 
     Without -o or --json the sound plays until Ctrl-C, or for --duration. Several photos play one
     after another, each for --duration (default 5m). A folder stands for the photos in it, an
-    address (http:// or https://) for the photo that is there, '-' for standard input.
+    address (http:// or https://) for the photo that is there, '-' for standard input. A photo of a
+    place that you keep plays its mix (`deepmersion places`).
 
     \b
       deepmersion match photo.jpg

@@ -36,11 +36,6 @@ _OPTIONS = [
 ]
 
 
-no_places = click.option(
-    "--no-places", is_flag=True, help="Match anew, also what shows a place that you keep."
-)
-
-
 def matcher_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that `deepmersion.pipeline.Matcher` accepts under the same names."""
     for option in reversed(_OPTIONS):

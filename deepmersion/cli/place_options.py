@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from deepmersion.cli.matcher_options import no_places
 from deepmersion.cli.say import note
 from deepmersion.errors import NameTakenError, PhotoError
 from deepmersion.request import Request, split_labels
@@ -36,7 +35,9 @@ _OPTIONS = [
     click.option(
         "--replace", is_flag=True, help="With --keep, replace the place that has this name."
     ),
-    no_places,
+    click.option(
+        "--no-places", is_flag=True, help="Match anew, even a photo of a place that you keep."
+    ),
 ]
 
 

@@ -26,7 +26,7 @@ def places() -> None:
 
     `deepmersion match desk.jpg --keep desk` keeps one: its name, mix and time, a picture of 320
     pixels, and what the embedded network saw. When `match` sees the place again, it plays the kept
-    mix. They are in one file on this machine; DEEPMERSION_DATA names another folder for it.
+    mix. All places are in one file on this machine; DEEPMERSION_DATA names another folder for it.
     """
 
 

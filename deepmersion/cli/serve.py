@@ -11,7 +11,7 @@ from typing import Literal
 import click
 
 from deepmersion.cli.exits import abandon_threads
-from deepmersion.cli.matcher_options import matcher_options, no_places
+from deepmersion.cli.matcher_options import matcher_options
 from deepmersion.cli.options import PATH
 from deepmersion.cli.say import note
 from deepmersion.cli.signals import ending
@@ -102,7 +102,9 @@ def _root_path(text: str) -> str:
 )
 @click.option("--qr", is_flag=True, help="Print the page's address as a QR code.")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in your browser.")
-@no_places
+@click.option(
+    "--no-places", is_flag=True, help="Switch your places off: neither shown, recognised nor kept."
+)
 @matcher_options
 def serve(
     host: str,
