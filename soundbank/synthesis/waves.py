@@ -84,7 +84,8 @@ def render(rng: np.random.Generator) -> np.ndarray:
     points = int(seconds * CONTROL_HZ)
     times, heights = _swell(rng, seconds)
     slants = rng.normal(0.6, 0.5, len(times))
-    paces = np.exp(rng.uniform(*np.log(PACES), len(times)))
+    slowest, fastest = np.log(PACES)
+    paces = np.exp(rng.uniform(slowest, fastest, len(times)))
     balances = 10 ** (rng.normal(0.0, BALANCE_DB, (len(PHASES), len(times))) / 20)
     out = _far(rng, n, points)
     for place in PLACES:
