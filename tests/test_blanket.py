@@ -115,13 +115,14 @@ def test_each_recording_is_known_by_its_content_and_has_an_author() -> None:
 def test_the_shipped_index_is_that_of_the_published_recordings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digests = iter([bytes.fromhex(sound["sha256"]) for sound in PUBLISHED["sound"]])
-    for name in FILES:
-        (tmp_path / name).touch()
+    for name, sound in zip(FILES, PUBLISHED["sound"], strict=True):
+        (tmp_path / name).write_text(sound["sha256"])
     (tmp_path / "soundbank.toml").write_bytes(blanket.DESCRIPTION.read_bytes())
     known = SimpleNamespace(
         sha256=hashlib.sha256,
-        file_digest=lambda *_: SimpleNamespace(digest=lambda: next(digests)),
+        file_digest=lambda file, _: SimpleNamespace(
+            digest=lambda: bytes.fromhex(file.read().decode())
+        ),
     )
     monkeypatch.setattr(bank_module, "hashlib", known)
     with open_index(shipped_index("blanket")) as index:
