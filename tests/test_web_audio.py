@@ -25,7 +25,7 @@ SHORT = """
 async function made(context, loops) {
     const sounds = new Map(Object.keys(loops).map(name => [name, {gain_db: 0}]));
     const begin = async name => ({whole: null, levelDb: 0, buffer: loops[name], cuts: []});
-    return {sounds, begin, keep: () => {}};
+    return {sounds, begin, keep: () => {}, touch: () => {}};
 }
 function noise(context, seconds, seed) {
     const buffer = context.createBuffer(1, seconds * 44100, 44100);

@@ -77,13 +77,24 @@ export class Bank {
   };
 
   /**
-   * Let go of what is decoded, except for some sounds and the last few that were among them.
+   * Note that sounds are wanted now: those that were wanted last are kept longest.
+   * @param {Iterable<string>} names
+   */
+  touch(names) {
+    for (const name of names) {
+      const loading = this.loaded.get(name);
+      if (this.loaded.delete(name)) this.loaded.set(name, loading);
+    }
+  }
+
+  /**
+   * Let go of what is decoded, except for some sounds and the last few that were wanted.
    * @param {Set<string>} names - With all that plays: what is let go is silent.
    */
   keep(names) {
     const loaded = [...this.loaded];
-    const spare = loaded.filter(([name]) => !names.has(name)).slice(-N_SPARE);
-    this.loaded = new Map([...spare, ...loaded.filter(([name]) => names.has(name))]);
+    const spare = new Map(loaded.filter(([name]) => !names.has(name)).slice(-N_SPARE));
+    this.loaded = new Map(loaded.filter(([name]) => names.has(name) || spare.has(name)));
     for (const [name, loading] of loaded) {
       if (!this.loaded.has(name)) loading.then(({ buffer }) => release(buffer), () => {});
     }

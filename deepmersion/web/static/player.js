@@ -107,6 +107,7 @@ export class Player extends EventTarget {
   /** Let the mix be heard as it is now. */
   async hear(touched) {
     const wanted = (this.wanted = this.gains());
+    this.bank.touch(this.mix.keys());
     this.letGo();
     const loading = [...wanted.keys()].map((name) => this.voice(name, wanted));
     // Where nothing plays yet, each sound begins as soon as it is there.
