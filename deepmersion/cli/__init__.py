@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 
-from deepmersion.cli.exits import leave, one_line_error, system_error
+from deepmersion.cli.exits import NO_MEMORY, leave, one_line_error, out_of_memory, system_error
 from deepmersion.cli.packages import broken_package
 from deepmersion.cli.say import shown
 from deepmersion.cli.streams import claim_stderr, discard, name_streams, silence_loggers
-from deepmersion.errors import OUT_OF_MEMORY, DeepmersionError
+from deepmersion.errors import DeepmersionError
 from deepmersion.version import __version__
 
 COMMANDS = {
@@ -71,6 +71,8 @@ class LazyGroup(click.Group):
         # Caught here: help and the version are printed before `invoke`.
         except Exception as error:
             found = broken_package(error)
+            if found is None and out_of_memory(error):  # there was none for the line that says so
+                found = click.ClickException(NO_MEMORY)
             if found is None and isinstance(error, OSError):
                 found = system_error(error)
             if found is None:
@@ -94,12 +96,10 @@ class LazyGroup(click.Group):
             # The reader of the pipe has gone: the normal end of an endless stream.
             discard(sys.stdout)
             ctx.exit(0)
-        except (MemoryError, ImportError) as error:
-            if isinstance(error, ImportError) and OUT_OF_MEMORY not in str(error):
+        except (MemoryError, ImportError, RuntimeError) as error:
+            if not out_of_memory(error):
                 raise  # to `_main`
-            raise click.ClickException(
-                "there is not enough memory; close other programs, or give fewer or smaller files"
-            ) from error
+            raise click.ClickException(NO_MEMORY) from error
 
 
 @contextmanager

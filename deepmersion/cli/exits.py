@@ -9,7 +9,12 @@ from contextlib import suppress
 import click
 
 from deepmersion.cli.say import shown
-from deepmersion.errors import REMEDIES, DeepmersionError, reason
+from deepmersion.errors import OUT_OF_MEMORY, REMEDIES, DeepmersionError, reason
+
+NO_MEMORY = "there is not enough memory; close other programs, or give fewer or smaller files"
+
+NO_THREAD = "can't start new thread"
+"""Python's words where there is no memory for another thread's stack."""
 
 
 class WrongRequest(click.ClickException):
@@ -22,6 +27,13 @@ def one_line_error(error: DeepmersionError) -> click.ClickException:
     """Convert a deepmersion error for click."""
     kind = WrongRequest if error.exit_code == WrongRequest.exit_code else click.ClickException
     return kind(shown(str(error)))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether an error means that memory ran out."""
+    if isinstance(error, ImportError):
+        return OUT_OF_MEMORY in str(error)
+    return isinstance(error, MemoryError) or NO_THREAD in str(error)
 
 
 def system_error(error: OSError) -> click.ClickException:
