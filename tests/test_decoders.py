@@ -159,14 +159,11 @@ def test_where_memory_runs_out_that_photo_alone_fails(large_png: Path, china_jpg
 
 
 @linux
-@pytest.mark.parametrize("megabytes", [300, 700])
-def test_where_memory_is_too_small_for_all_one_line_says_so(
-    china_jpg: Path, megabytes: int
-) -> None:
+def test_where_memory_is_too_small_for_all_one_line_says_so(china_jpg: Path) -> None:
     import resource
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 10**6, megabytes * 10**6))
+        resource.setrlimit(resource.RLIMIT_AS, (300_000_000, 300_000_000))
 
     result = run("match", china_jpg, "--json", "--networks", "lite", preexec=limit)
     if result.returncode != 0:  # another build of the libraries may fit
