@@ -137,7 +137,7 @@ def test_where_memory_runs_out_that_photo_alone_fails(large_png: Path, china_jpg
         "from pathlib import Path\n"
         "from deepmersion.errors import PhotoError\n"
         "from deepmersion.vision.decoders import Decoders\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (300_000_000, 300_000_000))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (megabytes * 10**6, megabytes * 10**6))\n"
         "with Decoders() as decoders:\n"
         "    for path in sys.argv[1:]:\n"
         "        try:\n"
@@ -159,11 +159,25 @@ def test_where_memory_runs_out_that_photo_alone_fails(large_png: Path, china_jpg
 
 
 @linux
-def test_where_memory_is_too_small_for_all_one_line_says_so(china_jpg: Path) -> None:
+@pytest.mark.parametrize(
+    "megabytes",
+    [
+        300,
+        pytest.param(
+            700,
+            marks=pytest.mark.xfail(
+                strict=False, reason="on a busy machine the command can end without its line"
+            ),
+        ),
+    ],
+)
+def test_where_memory_is_too_small_for_all_one_line_says_so(
+    china_jpg: Path, megabytes: int
+) -> None:
     import resource
 
     def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (300_000_000, 300_000_000))
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 10**6, megabytes * 10**6))
 
     result = run("match", china_jpg, "--json", "--networks", "lite", preexec=limit)
     if result.returncode != 0:  # another build of the libraries may fit
