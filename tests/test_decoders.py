@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import signal
 import struct
 import subprocess
@@ -137,7 +138,7 @@ def test_where_memory_runs_out_that_photo_alone_fails(large_png: Path, china_jpg
         "from pathlib import Path\n"
         "from deepmersion.errors import PhotoError\n"
         "from deepmersion.vision.decoders import Decoders\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (megabytes * 10**6, megabytes * 10**6))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (300_000_000, 300_000_000))\n"
         "with Decoders() as decoders:\n"
         "    for path in sys.argv[1:]:\n"
         "        try:\n"
@@ -159,28 +160,15 @@ def test_where_memory_runs_out_that_photo_alone_fails(large_png: Path, china_jpg
 
 
 @linux
-@pytest.mark.parametrize(
-    "megabytes",
-    [
-        300,
-        pytest.param(
-            700,
-            marks=pytest.mark.xfail(
-                strict=False, reason="on a busy machine the command can end without its line"
-            ),
-        ),
-    ],
-)
-def test_where_memory_is_too_small_for_all_one_line_says_so(
-    china_jpg: Path, megabytes: int
-) -> None:
-    import resource
-
+@pytest.mark.parametrize("megabytes", [300, 500, 700, 1_500])
+def test_a_photo_is_matched_in_little_address_space(china_jpg: Path, megabytes: int) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (megabytes * 10**6, megabytes * 10**6))
 
     result = run("match", china_jpg, "--json", "--networks", "lite", preexec=limit)
-    if result.returncode != 0:  # another build of the libraries may fit
+    if megabytes >= 500:
+        assert result.returncode == 0, result.stderr
+    elif result.returncode != 0:  # another build of the libraries may fit
         assert "there is not enough memory" in the_error(result)
 
 

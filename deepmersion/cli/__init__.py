@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from deepmersion.cli.address_space import save_address_space
 from deepmersion.cli.exits import NO_MEMORY, leave, one_line_error, out_of_memory, system_error
 from deepmersion.cli.packages import broken_package
 from deepmersion.cli.say import shown
@@ -67,6 +68,7 @@ class LazyGroup(click.Group):
         claim_stderr()
         name_streams()
         try:
+            save_address_space()
             return super().main(*args, **kwargs)
         # Caught here: help and the version are printed before `invoke`.
         except Exception as error:
