@@ -93,7 +93,7 @@ class Ambience:
     place : Recognised or None
         The kept place that the photo shows. Its mix is what is played; the matches are what would
         be without it.
-    signature : ndarray, shape = (1280,), float32
+    signature : ndarray, shape = (`lite_session.N_FEATURES`,), float32
         What a place is recognised by (`places.recognition.signature`).
     """
 

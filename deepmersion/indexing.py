@@ -56,7 +56,7 @@ class Plan:
 
     Attributes
     ----------
-    n_sounds, n_mixes : int
+    n_mixes : int
     layers : int
         The most sounds in a mix.
     n_bytes : int
@@ -65,7 +65,6 @@ class Plan:
         About how long SoundNet takes; None where that is not known beforehand.
     """
 
-    n_sounds: int
     n_mixes: int
     layers: int
     n_bytes: int
@@ -161,7 +160,7 @@ def _plan(gains: np.ndarray, layers: int, settings: Settings, *, on_processor: b
     n_mixes, n_sounds = gains.shape
     seconds = n_mixes * MIX_CORE_S * settings.window_s / 60 / (os.cpu_count() or 1)
     n_bytes = index_bytes(n_mixes, n_sounds)
-    return Plan(n_sounds, n_mixes, layers, n_bytes, seconds if on_processor else None)
+    return Plan(n_mixes, layers, n_bytes, seconds if on_processor else None)
 
 
 def layers_for(n_sounds: int, max_layers: int | None = None) -> int:

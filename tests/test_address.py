@@ -208,7 +208,7 @@ def test_a_webcam_that_fails_is_reported_once_and_asked_again(
     found = watch_address(
         Address(server.url("now.jpg")),
         0.01,
-        lambda photo: photo.read(),  # type: ignore[union-attr]
+        lambda photo: photo.read(-1),  # type: ignore[union-attr]
         on_failure,
         stop,
     )

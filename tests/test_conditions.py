@@ -17,7 +17,8 @@ from train_conditions import FOLDERS
 from deepmersion.kinds.table import CONDITIONS
 from deepmersion.labels import condition_labels, miniplaces_labels
 from deepmersion.vision.lite import Lite
-from deepmersion.vision.lite_network import N_FEATURES, N_TEXTURES, Head
+from deepmersion.vision.lite_network import N_TEXTURES, Head
+from deepmersion.vision.lite_session import N_FEATURES
 from deepmersion.vision.photo import load_photo
 
 DEV = Path(__file__).parents[2] / "shared" / "data" / "conditions-dev.tar"

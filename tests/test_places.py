@@ -22,16 +22,17 @@ from PIL import Image
 from deepmersion.errors import NameTakenError, NoPlaceError, PlacesError, RequestError
 from deepmersion.places import store
 from deepmersion.places.exchange import exported, import_into
-from deepmersion.places.place import N_NUMBERS, Place
+from deepmersion.places.place import Place
 from deepmersion.places.recognition import MARGIN, THRESHOLD, recognise, signature
 from deepmersion.places.store import MAX_PLACES, SCHEMA, NewPlace, Places
 from deepmersion.places.thumbnail import thumbnail
+from deepmersion.vision.lite_session import N_FEATURES
 from deepmersion.vision.photo import load_photo
 
 
 def unit(*numbers: float) -> np.ndarray:
     """Return a signature that begins with some numbers, and has length 1 by its last."""
-    vector = np.zeros(N_NUMBERS, np.float32)
+    vector = np.zeros(N_FEATURES, np.float32)
     vector[: len(numbers)] = numbers
     vector[-1] = np.sqrt(1 - vector @ vector)
     return vector
@@ -153,7 +154,7 @@ def test_a_program_that_is_killed_leaves_whole_places(places: Places, new: NewPl
         assert names == [f"killed {attempt} {i}" for i in range(len(names))]
         assert len(names) > int(last), "what was kept is there"
         for place in places.all():
-            assert (len(place.signature), place.mix) == (N_NUMBERS, "rain=1")
+            assert (len(place.signature), place.mix) == (N_FEATURES, "rain=1")
             assert len(places.thumbnail(place.id)) in (50_000, len(new.thumbnail))
         places.keep(replace(new, name=f"after {attempt}"))
 
@@ -237,11 +238,11 @@ def test_a_file_system_without_shared_memory_is_written_in_the_older_way(
 
 def test_the_nearest_place_is_recognised_unless_two_are_as_near() -> None:
     def at(similarity: float, number: int) -> Place:
-        vector = np.zeros(N_NUMBERS, np.float32)
+        vector = np.zeros(N_FEATURES, np.float32)
         vector[0], vector[number] = similarity, np.sqrt(1 - similarity**2)
         return Place(number, str(number), "rain=1", None, "", "net", vector)
 
-    seen = np.eye(1, N_NUMBERS, dtype=np.float32)[0]
+    seen = np.eye(1, N_FEATURES, dtype=np.float32)[0]
     near, nearer = at(THRESHOLD + 0.02, 1), at(THRESHOLD + 0.02 + 2 * MARGIN, 2)
     found = recognise(seen, "net", [near, nearer, at(0.1, 3)])
     assert found is not None
@@ -272,7 +273,7 @@ def with_exif() -> str:
         ({"thumbnail": "%%%"}, "base64"),
         ({"thumbnail": base64.b64encode(b"GIF89a").decode()}, "thumbnail"),
         ({"thumbnail": with_exif()}, "own data"),
-        ({"signature": base64.b64encode(bytes(2 * N_NUMBERS)).decode()}, "its signature"),
+        ({"signature": base64.b64encode(bytes(2 * N_FEATURES)).decode()}, "its signature"),
         ({"network": None}, "its network"),
     ],
 )

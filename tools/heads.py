@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from deepmersion.vision.lite_network import N_FEATURES, Head
+from deepmersion.vision.lite_network import Head
+from deepmersion.vision.lite_session import N_FEATURES
 
 TRAINING_BATCH = 256
 LEARNING_RATE = 1e-3

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import click
 
@@ -37,7 +37,7 @@ def source(photo: str) -> Photo:
     if is_address(photo):
         from deepmersion.fetching.address import Address
 
-        return cast("BinaryIO", Address(photo))
+        return Address(photo)
     if photo != "-":
         return photo
     if sys.stdin is None:

@@ -9,15 +9,13 @@ import numpy as np
 
 from deepmersion.errors import RequestError
 from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
+from deepmersion.vision.lite_session import N_FEATURES
 
 MAX_NAME = 60
 """Characters in a place's name: fits under a tile."""
 
 MAX_MIX = 4000
 """Characters in a mix: a hundred sounds with long names."""
-
-N_NUMBERS = 1280
-"""Channels of the backbone's last layer, which a place is recognised by."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ class Place:
         When: ISO 8601, UTC.
     network : str
         Identity of the network that saw it.
-    signature : ndarray, shape = (`N_NUMBERS`,), float32
+    signature : ndarray, shape = (`N_FEATURES`,), float32
         What it saw (`recognition.signature`); empty if that cannot be read.
     """
 
@@ -100,7 +98,7 @@ def to_bytes(signature: np.ndarray) -> bytes:
 
 def from_bytes(stored: bytes) -> np.ndarray:
     """Return a stored signature as float32; an empty array if it is none."""
-    if len(stored) != 2 * N_NUMBERS:
+    if len(stored) != 2 * N_FEATURES:
         return np.empty(0, np.float32)
     found = np.frombuffer(stored, "<f2").astype(np.float32)
     is_unit = bool(np.isfinite(found).all()) and abs(float(found @ found) - 1) < 0.01

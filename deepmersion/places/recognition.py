@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from deepmersion.places.place import N_NUMBERS, Place
+from deepmersion.places.place import Place
+from deepmersion.vision.lite_session import N_FEATURES
 
 THRESHOLD = 0.87
 """Least similarity at which a photo shows a kept place.
@@ -38,10 +39,10 @@ def signature(features: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray, shape = (`N_NUMBERS`,), float32
+    ndarray, shape = (`N_FEATURES`,), float32
         Of length 1.
     """
-    channels = np.sqrt(np.maximum(features[:, :N_NUMBERS], 0)).mean(axis=0)
+    channels = np.sqrt(np.maximum(features[:, :N_FEATURES], 0)).mean(axis=0)
     length = max(float(np.linalg.norm(channels)), np.finfo(np.float32).tiny)
     return np.asarray(channels / length, np.float32)
 
@@ -58,7 +59,7 @@ def recognise(
 
     Parameters
     ----------
-    of_photo : ndarray, shape = (`N_NUMBERS`,), float32
+    of_photo : ndarray, shape = (`N_FEATURES`,), float32
         Its `signature`.
     network : str
         Identity of the network that saw it. Places that another one saw are not recognised.

@@ -110,14 +110,16 @@ class Loop:
             When the file turns out to be truncated.
         """
         # As wide as the samples: numpy is slow at broadcasting over a last axis of two.
-        factors = np.repeat(gains * np.float32(self._scale), 2).reshape(-1, 2)
+        layer = np.empty_like(block)
+        layer[:, 0] = layer[:, 1] = gains * np.float32(self._scale)
         done = 0
         while done < len(block):
             position = (start + done) % self.n_samples
             samples = self._from(position, len(block) - done)
             part = slice(done, done + len(samples))
-            block[part] += samples * factors[part]
+            layer[part] *= samples
             done = part.stop
+        block += layer
 
     def _from(self, position: int, n: int) -> np.ndarray:
         """Return some of the `n` samples from a position on, at least one."""

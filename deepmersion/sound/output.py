@@ -147,12 +147,19 @@ def dithered(blocks: Iterable[np.ndarray]) -> Iterable[np.ndarray]:
     """
     rng = np.random.default_rng(0)
     for block in blocks:
-        dither = rng.random(block.shape, dtype=np.float32) - rng.random(
-            block.shape, dtype=np.float32
-        )
+        numbers = _uniform(rng, 2 * block.size).reshape(2, *block.shape)
+        # In place where possible: this takes more time than all else that is done to a sample.
+        steps = np.subtract(*numbers, dtype=np.float32)
+        steps *= np.float32(2**-16)
         # Silence stays silence: it has no rounding error to mask.
-        dither *= block != 0
-        yield np.clip(np.round(block * 32767 + dither), -32768, 32767).astype(np.int16)
+        steps *= block != 0
+        steps += block * np.float32(32767)
+        yield np.clip(np.rint(steps, out=steps), -32768, 32767, out=steps).astype(np.int16)
+
+
+def _uniform(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return random numbers of 16 bits, four for each that is drawn."""
+    return rng.integers(0, 2**64, -(-n // 4), dtype=np.uint64).view(np.uint16)[:n]
 
 
 def write_wav_stream(

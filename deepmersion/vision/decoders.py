@@ -26,6 +26,7 @@ from deepmersion.vision.formats import JPEG_MAGIC
 from deepmersion.vision.photo import (
     MAX_FILE_BYTES,
     MAX_STREAM_BYTES,
+    Readable,
     errors_of,
     read_photo,
     require_size,
@@ -94,7 +95,7 @@ class Decoders:
 
     def load(
         self,
-        source: Path | BinaryIO,
+        source: Path | Readable,
         name: str,
         *,
         min_side: int | None = None,

@@ -19,16 +19,13 @@ from torch import Tensor, nn
 
 from deepmersion.errors import WeightsError
 from deepmersion.labels import condition_labels, miniplaces_labels
-from deepmersion.vision.lite_session import OUTPUTS, PROBABILITIES, Run
+from deepmersion.vision.lite_session import N_FEATURES, OUTPUTS, PROBABILITIES, Run
 from deepmersion.weights.lite_weights import (
     CONDITION_HEAD,
     PUBLISHED_SHA256,
     SCENE_HEAD,
     sha256_of,
 )
-
-N_FEATURES = 1280
-"""Channels of the backbone's last layer, whose means the objects are recognised by."""
 
 POOLED_BLOCKS = (4, 7, 10, 14)
 """Blocks whose outputs the heads see too: the last of each stage of 28 × 28 to 7 × 7 cells

@@ -38,6 +38,9 @@ LAST_LAYER = ("cells", "features", "object weights")
 columns], all that the heads see of it and of others [pictures, features], and the weights
 [objects, channels] that take the last layer's means to objects."""
 
+N_FEATURES = 1280
+"""Channels of the last layer, whose means the objects and kept places are recognised by."""
+
 OUTPUTS = (*PROBABILITIES, *LAST_LAYER)
 
 HEADS = {"scenes": SCENE_HEAD, "conditions": CONDITION_HEAD}

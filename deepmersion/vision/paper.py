@@ -25,7 +25,8 @@ from deepmersion.labels import condition_labels, object_labels, places365_labels
 from deepmersion.vision.checkpoints import fill, read_state_dict
 from deepmersion.vision.grad_cam import grad_cam, over_photo
 from deepmersion.vision.lite import Lite
-from deepmersion.vision.lite_network import N_FEATURES, N_TEXTURES
+from deepmersion.vision.lite_network import N_TEXTURES
+from deepmersion.vision.lite_session import N_FEATURES
 from deepmersion.vision.lite_views import VIEWS
 from deepmersion.vision.networks import Distributions
 from deepmersion.weights.store import SPECS, WeightsSpec, verify

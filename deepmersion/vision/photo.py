@@ -7,15 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
 
 import numpy as np
 
 from deepmersion.errors import PhotoError, reason
 from deepmersion.vision.decode import Decoding, RefusedError
 
-Photo = Path | str | BinaryIO
-"""A photo's path, or a binary file that is read to its end, such as standard input."""
+
+class Readable(Protocol):
+    """A binary file that is read to its end, such as standard input; it need not be seekable."""
+
+    def read(self, n: int, /) -> bytes:
+        """Return the next bytes, at most `n`, and none at the end."""
+
+
+Photo = Path | str | Readable
+"""A photo's path or file."""
 
 STDIN_NAME = "<stdin>"
 """Python's name for it."""
@@ -44,7 +52,7 @@ def name_of(photo: Photo) -> str:
     return os.fsdecode(name) if isinstance(name, str | bytes) else NAMELESS
 
 
-def read_photo(source: Path | BinaryIO, name: str) -> BytesIO:
+def read_photo(source: Path | Readable, name: str) -> BytesIO:
     """Read a photo's file into memory.
 
     Parameters and errors are those of `load_photo`.
@@ -53,7 +61,7 @@ def read_photo(source: Path | BinaryIO, name: str) -> BytesIO:
 
 
 def load_photo(
-    source: Path | BinaryIO, name: str | None = None, *, min_side: int | None = None
+    source: Path | Readable, name: str | None = None, *, min_side: int | None = None
 ) -> np.ndarray:
     """Return a photo's pixels, turned upright as its EXIF data says.
 
@@ -67,7 +75,7 @@ def load_photo(
     Parameters
     ----------
     source : Path or binary file
-        A binary file is read to its end and need not be seekable.
+        As `Readable` says.
     name : str, optional
         The photo's name in errors; by default that of `name_of`. ``-`` is standard input.
     min_side : int, optional
@@ -136,7 +144,7 @@ def require_size(n_bytes: int, name: str, most: int) -> None:
         raise unfit(name, f"is larger than {most >> 20} MiB; give a smaller photo")
 
 
-def _read(source: Path | BinaryIO, name: str, most: int) -> bytearray:
+def _read(source: Path | Readable, name: str, most: int) -> bytearray:
     try:
         with errors_of(name):
             if isinstance(source, Path):
@@ -150,7 +158,7 @@ def _read(source: Path | BinaryIO, name: str, most: int) -> bytearray:
     return data
 
 
-def _read_bounded(file: BinaryIO, most: int) -> bytearray:
+def _read_bounded(file: Readable, most: int) -> bytearray:
     """Return a file's contents, or slightly more than the first `most` bytes of it."""
     data = bytearray()
     while len(data) <= most and (chunk := file.read(2**20)):
