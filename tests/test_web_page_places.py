@@ -56,7 +56,7 @@ def test_a_place_is_kept_shown_again_corrected_and_forgotten(
     choose_file(page, tmp_path / "again.jpg")
     page.wait_for_selector("#anew")
     assert mix_of(page) == corrected
-    with page.expect_request(lambda request: "places=off" in request.url):
+    with page.expect_request(lambda request: "places=false" in request.url):
         page.click("#anew")
     page.wait_for_selector("#anew", state="hidden")
 

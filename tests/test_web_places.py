@@ -53,7 +53,7 @@ def test_a_kept_place_is_recognised_from_another_view_and_others_are_not(
     assert 0.87 < seen["place"].pop("similarity") < 1
     assert seen["place"] == {"id": kept["id"], "name": "Summer Palace", "mix": kept["mix"]}
     assert seen["matches"][0]["mix"] != kept["mix"], "what it would be without the place is there"
-    assert post(address, another_view(photo), "?places=off").json["place"] is None
+    assert post(address, another_view(photo), "?places=false").json["place"] is None
     for other in [flower_jpg, EXAMPLES / "forest.jpg", EXAMPLES / "mountains.jpg"]:
         assert post(address, other.read_bytes()).json["place"] is None
 

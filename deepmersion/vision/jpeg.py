@@ -61,6 +61,7 @@ def survey(data: bytes) -> Survey:
     """Return what a JPEG file holds, up to `MAX_SCANS` and `MAX_SEGMENTS`."""
     width = height = n_scans = n_segments = coefficients = 0
     progressive = is_whole = False
+    all_components = b""
     at = 2
     while n_scans <= MAX_SCANS and n_segments <= MAX_SEGMENTS:
         found = NEXT.search(data, at)
@@ -79,7 +80,13 @@ def survey(data: bytes) -> Survey:
         if marker in FRAMES:
             width, height, coefficients = _frame(data[at : at + length])
             progressive = marker in PROGRESSIVE
-        n_scans += marker == SOS
+            all_components = data[at + 7 : at + 8]
+        if marker == SOS:
+            n_scans += 1
+            if n_scans == 1 and not progressive and data[at + 2 : at + 3] == all_components:
+                # One scan has it all, and a search through it would take as long as decoding it.
+                is_whole = data.rfind(END, at) >= 0
+                break
         at += length
     several = progressive or n_scans > 1
     kept = coefficients * COEFFICIENT_BYTES if several else 0

@@ -65,8 +65,12 @@ def views(image: np.ndarray) -> np.ndarray:
         RGB, of any size.
     """
     canvas = squash(image, CANVAS_SIDE)
-    shown = ((squash(canvas[rows, columns], INPUT_SIDE), turn) for rows, columns, turn in VIEWS)
-    return np.stack([view[:, ::-1] if mirrored else view for view, mirrored in shown])
+    whole = squash(canvas, INPUT_SIDE)
+    found = np.empty((len(VIEWS), *whole.shape), np.uint8)
+    for view, (rows, columns, mirrored) in zip(found, VIEWS, strict=True):
+        shown = whole if rows == columns == ALL else canvas[rows, columns]
+        view[:] = shown[:, ::-1] if mirrored else shown
+    return found
 
 
 def over_photo(maps: np.ndarray) -> np.ndarray:
@@ -121,5 +125,7 @@ def prepare(pictures: np.ndarray) -> np.ndarray:
     pictures : ndarray, shape = (pictures, 224, 224, 3), uint8
         RGB.
     """
-    pixels = pictures.transpose(0, 3, 1, 2).astype(np.float32)
-    return np.ascontiguousarray((pixels - PIXEL_ZERO) / PIXEL_SCALE)
+    planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
+    pixels = np.subtract(planes, PIXEL_ZERO, dtype=np.float32)
+    pixels /= PIXEL_SCALE
+    return pixels

@@ -31,8 +31,6 @@ MAX_TOP = 100
 
 USES = (",".join(LABEL_SETS), ",".join(reversed(LABEL_SETS)), *LABEL_SETS)
 
-SWITCH = ("on", "off")
-
 PHOTO_TYPE = "send a photo's bytes, with a Content-Type such as image/jpeg"
 
 JSON_TYPE = "send an exported file, with the Content-Type application/json"
@@ -145,7 +143,7 @@ class Matching:
             chatter=queries.number(query, "chatter", 0, 0, 1) if "chatter" in query else None,
             label_sets=queries.one_of(query, "use", USES).split(","),
             without=queries.labels(query, "without"),
-            places=queries.one_of(query, "places", SWITCH) == "on",
+            places=queries.flag(query, "places", default=True),
         )
         if wanted.without:
             self._matcher.checked(wanted)

@@ -17,7 +17,7 @@ from deepmersion.request import LABEL_SETS
 from deepmersion.sound.output import FILE_DURATION_S
 from deepmersion.sound.recipe import escaped
 from deepmersion.version import __version__
-from deepmersion.web.api import MAX_TOP, SWITCH, USES
+from deepmersion.web.api import MAX_TOP, USES
 from deepmersion.web.downloads import TYPES
 from deepmersion.web.examples import example_names
 from deepmersion.web.limits import Limits
@@ -121,7 +121,7 @@ def _match_parameters() -> list[Described]:
         _parameter("use", {"enum": list(USES), "default": USES[0]}, "The label sets that decide."),
         _parameter(
             "explain",
-            {"enum": list(FLAGS), "default": FLAGS[0]},
+            {"enum": list(FLAGS), "default": "false"},
             "Whether to explain which classes decided.",
         ),
         _parameter(
@@ -137,7 +137,7 @@ def _match_parameters() -> list[Described]:
         ),
         _parameter(
             "places",
-            {"enum": list(SWITCH), "default": SWITCH[0]},
+            {"enum": list(FLAGS), "default": "true"},
             "Whether to look for the photo among the kept places.",
         ),
     ]
@@ -448,7 +448,7 @@ def _example() -> Described:
             },
             _parameter(
                 "thumbnail",
-                {"enum": list(FLAGS), "default": FLAGS[0]},
+                {"enum": list(FLAGS), "default": "false"},
                 "Whether to send it small.",
             ),
         ],

@@ -15,7 +15,7 @@ from deepmersion.request import split_labels
 from deepmersion.sound.recipe import gains_vector, parse_mix
 
 FLAGS = ("false", "true")
-"""Choices of a parameter that is off or on, the usual one first."""
+"""Choices of a parameter that is off or on."""
 
 
 def whole_number(query: QueryParams, name: str, default: int, low: int, high: int) -> int:
@@ -57,9 +57,9 @@ def one_of(query: QueryParams, name: str, choices: Sequence[str]) -> str:
     return word
 
 
-def flag(query: QueryParams, name: str) -> bool:
-    """Return a parameter that is ``true`` or ``false``, as it is if missing; raises as `one_of`."""
-    return one_of(query, name, FLAGS) == "true"
+def flag(query: QueryParams, name: str, *, default: bool = False) -> bool:
+    """Return a parameter that is ``true`` or ``false``; raises as `one_of`."""
+    return one_of(query, name, FLAGS) == "true" if name in query else default
 
 
 def mix(query: QueryParams, names: Sequence[str]) -> np.ndarray:

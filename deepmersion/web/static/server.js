@@ -112,7 +112,7 @@ function query({ use, chatter, top, without, places }) {
   const written = new URLSearchParams({ top: String(top), explain: "true", use });
   if (chatter !== null) written.set("chatter", String(chatter));
   if (without.length) written.set("without", without.join(","));
-  if (!places) written.set("places", "off");
+  if (!places) written.set("places", "false");
   return written;
 }
 
