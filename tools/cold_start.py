@@ -1,10 +1,11 @@
 """Measure how long a new process takes to match a photo, and where the time goes.
 
-    python tools/cold_start.py --before CHECKOUT >> docs/performance.md
+    python tools/cold_start.py --before CHECKOUT
 
-compares the checkout that this script lies in with another version, such as a worktree of an
-earlier commit. The two take turns, in the same environment. A first match has an empty cache
-folder; a later one has the folder that the first one left. Figures are medians.
+prints the tables of docs/performance.md. It compares the checkout that it lies in with another
+version, such as a worktree of an earlier commit. The two take turns, in the same environment. A
+first match has an empty cache folder; a later one has the folder that the first one left. Figures
+are medians.
 """
 
 from __future__ import annotations
