@@ -83,6 +83,7 @@ def test_what_was_heard_and_kept_plays_without_the_server(
     page.goto("about:blank")
     page.goto(address)
     page.wait_for_function("() => document.querySelector('#places-tiles img')?.naturalWidth > 0")
+    page.wait_for_selector("text=No photo at hand", state="hidden")  # no examples either
     page.click("#places-tiles >> text=window")
     assert words(page) == "Rain"
     wait_until_heard(page)

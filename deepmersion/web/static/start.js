@@ -17,7 +17,9 @@ export function examples(onPhoto, onTrouble) {
     const picture = element("img", { src: at(`examples/${file}?thumbnail=true`), alt: "", width: 240, height: 180 });
     const button = element("button", { type: "button", className: "tile" }, picture, element("span", {}, title));
     button.addEventListener("click", () => example(file).then(onPhoto, onTrouble));
-    return element("li", {}, button);
+    const tile = element("li", {}, button);
+    picture.addEventListener("error", () => tile.remove()); // without the server there is nothing to take
+    return tile;
   }));
 }
 
