@@ -29,8 +29,8 @@ MOST_BYTES = 1 << 30
 """Memory that no trial may exceed."""
 
 OWN_LINES = (
-    "Error: ", "Networks: ", "Warning: ", "Usage: ", "Try '", "Wrote ", "Writing: ", "Stopped.",
-    "Listening: ", "Fetching ", "The kind of ", "The page is at ", "Playing; ",
+    "Error: ", "Networks: ", "Making ", "Warning: ", "Usage: ", "Try '", "Wrote ", "Writing: ",
+    "Stopped.", "Listening: ", "Fetching ", "The kind of ", "The page is at ", "Playing; ",
 )  # fmt: skip
 """What the command itself says on standard error; anything else comes from a library."""
 
