@@ -143,6 +143,23 @@ def test_stretches_have_usual_lengths_and_all_is_heard(cuts: Cuts) -> None:
     assert counts.max() < 2.2 * counts.mean()
 
 
+@pytest.mark.parametrize(
+    "cuts",
+    [((4.2, 5.0), (11.7, 13.9)), ((10.0, 12.0),), ((10.0, 20.0),), ((1.0, 2.0), (50.0, 59.0))],
+)
+def test_all_is_heard_where_cuts_are_few(cuts: Cuts) -> None:
+    """Stretches are longer there, a whole round for a single cut, and never scraps."""
+    found = segments(MINUTE, cuts, 200)
+    lengths = np.array(
+        [a.n_samples + b.n_samples for a, b in zip(found[::2], found[1::2], strict=True)]
+    )
+    assert lengths.min() > (LEAST_S - JOIN_S) * RATE / 2
+    assert lengths.max() < MINUTE + 10 * RATE
+    an_hour = heard(found, MINUTE)[: 60 * MINUTE]
+    counts = np.bincount(an_hour // RATE, minlength=60)[:60] / RATE
+    assert counts.min() > 0.3 * counts.mean()
+
+
 def test_a_seed_gives_the_same_stretches_and_another_others() -> None:
     first, again, other = (segments(MINUTE, (), 50, seed) for seed in (1, 1, 2))
     assert first == again

@@ -243,6 +243,13 @@ def test_stretches_follow_each_other_at_cuts_and_rest(page: Page) -> None:
     assert running.mean() > 0.9, "gaps"
 
 
+@pytest.mark.parametrize("spans", [[[10.0, 12.0]], [[4.2, 5.0], [11.7, 13.9]]])
+def test_all_is_heard_where_cuts_are_few(page: Page, spans: list[list[float]]) -> None:
+    places = played_places(page, 60, 900, spans)[8_000:] * 60
+    counts = np.histogram(places, bins=60, range=(0, 60))[0]
+    assert counts.min() > 0.1 * counts.mean()  # seconds in which all joins are have less
+
+
 def test_a_page_that_sleeps_for_a_minute_plays_on(page: Page) -> None:
     """What is scheduled at once lasts longer than browsers let a hidden page sleep."""
     level = rendered(

@@ -43,7 +43,7 @@ class Cut(NamedTuple):
     Attributes
     ----------
     at : int
-        Its middle, in samples of the loop.
+        Its middle, in samples of the loop; beyond its length in a further round.
     room : int
         Samples that the join may use on either side.
     """
@@ -91,7 +91,10 @@ class Stretches:
         lengths = spans[:, 1] - spans[:, 0]
         spans = spans[lengths >= shortest]
         anywhere = not len(spans) or lengths.max() > n_samples - shortest
-        self._spans = None if anywhere else spans
+        margins = np.minimum(self._join, (MARGIN_SHARE * (spans[:, 1] - spans[:, 0])).astype(int))
+        # Of each span its ends, and between which samples the middle of a join may lie.
+        self._spans = np.column_stack([spans, spans[:, 0] + margins, spans[:, 1] - margins])
+        self._anywhere = bool(anywhere)
         self._most = round(min(MOST_S * SAMPLE_RATE, MOST_SHARE * n_samples))
         self._least = min(round(LEAST_S * SAMPLE_RATE), self._most // 2)
         self._rest = round(REST_SHARE * n_samples)
@@ -108,7 +111,7 @@ class Stretches:
         while True:
             entry, following_end = self._draw()
             half = min(end.room, entry.room)
-            yield Segment(position % self._n, (end.at - half - position) % self._n)
+            yield Segment(position % self._n, end.at - half - position)
             yield Segment((entry.at - half) % self._n, 2 * half, (end.at - half) % self._n)
             position, end = entry.at + half, following_end
 
@@ -116,16 +119,16 @@ class Stretches:
         """Return the beginning and end of the next stretch."""
         longest = -float("inf")
         for _ in range(N_TRIES):
-            begin = self._cut_at(int(self._random.integers(self._n)))
-            length = int(self._random.integers(self._least, self._most + 1))
-            end = self._cut_at((begin.at + length) % self._n)
+            begin = self._cut_from(int(self._random.integers(self._n)))
+            begin = begin._replace(at=begin.at % self._n)
+            end = self._cut_from(begin.at + int(self._random.integers(self._least, self._most + 1)))
             rested = self._rested(begin, end)
             if rested > longest:
                 longest, chosen = rested, (begin, end)
             if rested >= self._rest:
                 break
         begin, end = chosen
-        length = (end.at - begin.at) % self._n
+        length = end.at - begin.at
         self._clock += length
         self._recent.append((begin.at, length, self._clock))
         while self._recent[0][2] < self._clock - self._rest:
@@ -133,12 +136,14 @@ class Stretches:
         return chosen
 
     def _rested(self, begin: Cut, end: Cut) -> float:
-        """Return the samples since a part of a stretch was heard; negative if it is too long."""
-        length = (end.at - begin.at) % self._n
-        # Spans may be too far apart for a stretch of the usual length.
-        off = max(self._least - length, length - round(MOST_S * SAMPLE_RATE), 0)
-        if off:
-            return -off
+        """Return the samples since a part of a stretch was heard; negative if it is too long.
+
+        It is not where the spans are so far apart that no shorter one begins there: what lies
+        between them would never be heard.
+        """
+        length, most = end.at - begin.at, round(MOST_S * SAMPLE_RATE)
+        if length > most >= self._first_from(begin.at + self._least) - begin.at:
+            return most - length
         heard = [
             self._clock - until
             for start, n, until in self._recent
@@ -146,13 +151,23 @@ class Stretches:
         ]
         return min(heard, default=self._n)
 
-    def _cut_at(self, place: int) -> Cut:
-        """Return the first cut at or after a place."""
-        if self._spans is None:
+    def _cut_from(self, place: int) -> Cut:
+        """Return a cut at a place, or else one in the first span after it."""
+        if self._anywhere:
             return Cut(place, self._join)
-        later = self._spans[self._spans[:, 1] > place]
-        start, stop = map(int, later[0] if len(later) else self._spans[0])
-        margin = min(self._join, int(MARGIN_SHARE * (stop - start)))
-        first, last = start + margin, stop - margin
-        at = place if first <= place < last else int(self._random.integers(first, last))
+        start, stop, first, last = self._span_from(place)
+        at = place if first <= place else int(self._random.integers(first, last))
         return Cut(at, min(self._join, at - start, stop - at))
+
+    def _first_from(self, place: int) -> int:
+        """Return the first sample from a place on at which a cut may lie."""
+        return place if self._anywhere else max(place, self._span_from(place)[2])
+
+    def _span_from(self, place: int) -> tuple[int, int, int, int]:
+        """Return the first span, as in `_spans`, in which a cut may lie at or after a place."""
+        rounds, within = divmod(place, self._n)
+        later = np.flatnonzero(self._spans[:, 3] > within)
+        if not len(later):
+            rounds, later = rounds + 1, np.array([0])
+        start, stop, first, last = map(int, self._spans[later[0]] + rounds * self._n)
+        return start, stop, first, last

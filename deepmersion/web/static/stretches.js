@@ -29,8 +29,8 @@ export const MARGIN_SHARE = 0.25;
 export const N_TRIES = 40;
 
 /**
- * @typedef {{at: number, room: number}} Cut - The middle of a join, and the seconds to either side
- *   that it may take.
+ * @typedef {{at: number, room: number}} Cut - The middle of a join, beyond the sound's length in a
+ *   further round, and the seconds to either side that it may take.
  * @typedef {{begin: Cut, end: Cut}} Stretch
  */
 
@@ -45,7 +45,12 @@ export class Stretches {
     this.random = random;
     const spans = cuts.map(([from, to]) => [from, Math.min(to, seconds)]);
     const anywhere = spans.some(([from, to]) => to - from > seconds - SHORTEST_CUT_S);
-    this.spans = anywhere ? [] : spans.filter(([from, to]) => to - from >= SHORTEST_CUT_S);
+    const long = anywhere ? [] : spans.filter(([from, to]) => to - from >= SHORTEST_CUT_S);
+    /** Of each span its ends, and between which moments the middle of a join may lie. */
+    this.spans = long.map(([from, to]) => {
+      const margin = Math.min(JOIN_S / 2, MARGIN_SHARE * (to - from));
+      return [from, to, from + margin, to - margin];
+    });
     this.most = Math.min(MOST_S, MOST_SHARE * seconds);
     this.least = Math.min(LEAST_S, this.most / 2);
     this.recent = [];
@@ -63,12 +68,13 @@ export class Stretches {
     for (let n = 0; n < N_TRIES; n++) {
       const begin = from === undefined ? this.cut(this.random() * this.seconds) : { at: from, room: 0 };
       const length = this.least + this.random() * (this.most - this.least);
-      const end = this.cut((begin.at + length) % this.seconds);
-      const rested = this.rested(begin.at, this.between(begin.at, end.at));
+      begin.at %= this.seconds;
+      const end = this.cut(begin.at + length);
+      const rested = this.rested(begin.at, end.at - begin.at);
       if (rested > longest) [longest, chosen] = [rested, { begin, end }];
       if (rested >= REST_SHARE * this.seconds) break;
     }
-    const length = this.between(chosen.begin.at, chosen.end.at);
+    const length = chosen.end.at - chosen.begin.at;
     this.clock += length;
     this.recent.push({ at: chosen.begin.at, length, until: this.clock });
     this.recent = this.recent.filter(({ until }) => until >= this.clock - REST_SHARE * this.seconds);
@@ -80,23 +86,35 @@ export class Stretches {
     return (to - from + this.seconds) % this.seconds;
   }
 
-  /** Return how long ago a stretch was heard; below zero if it is too short or too long. */
+  /**
+   * Return how long ago a stretch was heard; below zero if it is too long. It is not where the spans
+   * are so far apart that no shorter one begins there: what lies between them would never be heard.
+   */
   rested(at, length) {
-    const off = Math.max(this.least - length, length - MOST_S, 0);
-    if (off > 0) return -off;
+    if (length > MOST_S && this.firstFrom(at + this.least) - at <= MOST_S) return MOST_S - length;
     const heard = this.recent.filter(
       (other) => this.between(other.at, at) < other.length || this.between(at, other.at) < length);
     return Math.min(this.seconds, ...heard.map(({ until }) => this.clock - until));
   }
 
-  /** Return the next cut from a place on. */
+  /** Return a cut at a place, or else one in the first span after it. */
   cut(place) {
-    const join = JOIN_S / 2;
-    if (!this.spans.length) return { at: place, room: join };
-    const [from, to] = this.spans.find(([, end]) => end > place) ?? this.spans[0];
-    const margin = Math.min(join, MARGIN_SHARE * (to - from));
-    const inside = place >= from + margin && place < to - margin;
-    const at = inside ? place : from + margin + this.random() * (to - from - 2 * margin);
-    return { at, room: Math.min(join, at - from, to - at) };
+    if (!this.spans.length) return { at: place, room: JOIN_S / 2 };
+    const [from, to, first, last] = this.spanFrom(place);
+    const at = first <= place ? place : first + this.random() * (last - first);
+    return { at, room: Math.min(JOIN_S / 2, at - from, to - at) };
+  }
+
+  /** Return the first moment from a place on at which a cut may lie. */
+  firstFrom(place) {
+    return this.spans.length ? Math.max(place, this.spanFrom(place)[2]) : place;
+  }
+
+  /** Return the first span in which a cut may lie at or after a place. */
+  spanFrom(place) {
+    const within = place % this.seconds;
+    const later = this.spans.find(([, , , last]) => last > within);
+    const round = place - within + (later ? 0 : this.seconds);
+    return (later ?? this.spans[0]).map((second) => second + round);
   }
 }

@@ -106,7 +106,7 @@ export class Voice {
     const place = offset ?? first?.begin.at ?? 0;
     this.last = this.source(buffer, when, this.onSample(place), offset === undefined ? 1 : 0);
     this.freeAt = when + HANDOVER_S;
-    this.joinAt = short ? Infinity : when + this.stretches.between(place, first.end.at);
+    this.joinAt = short ? Infinity : when + first.end.at - first.begin.at;
     this.leaving = first?.end;
     if (offset === undefined) this.schedule();
   }
@@ -137,7 +137,7 @@ export class Voice {
     this.last.share.gain.setValueCurveAtTime(RISE, start, 2 * half);
     this.freeAt = start + 2 * half;
     source.stop(this.freeAt);
-    this.joinAt = start + half + this.stretches.between(begin.at, end.at);
+    this.joinAt = start + half + end.at - begin.at;
     this.leaving = end;
   }
 
