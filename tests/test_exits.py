@@ -51,7 +51,7 @@ def test_a_broken_package_is_named_with_how_to_mend_it(
     result = run(*NEEDED[package], env={"PYTHONPATH": str(tmp_path)})
     said = the_error(result)
     assert said.startswith(f"the package {package} cannot be used (")
-    assert said.endswith(f"mend it with: pip install --force-reinstall {package}")
+    assert said.endswith(f"repair it with: pip install --force-reinstall {package}")
 
 
 def test_an_error_of_the_system_blames_no_stream_that_has_not_failed() -> None:

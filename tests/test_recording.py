@@ -19,10 +19,11 @@ from deepmersion.sound.loudness import integrated_loudness, true_peak_db
 from deepmersion.sound.recording import (
     BASE_LOUDNESS_LUFS,
     SAMPLE_RATE,
-    close_loop,
+    Round,
     decode,
     length,
     load_loop,
+    n_of_crossfade,
     open_loop,
     resample_ring,
     ring_window,
@@ -117,6 +118,10 @@ def drifting(duration_s: float) -> np.ndarray:
     """Return a recording whose end is far from its beginning: steep noise on a slope."""
     samples = noise(duration_s, slope=3, seed=4)
     return np.asarray(samples + np.linspace(0, 0.3, len(samples))[:, None], dtype=np.float32)
+
+
+def close_loop(samples: np.ndarray, rate: int) -> np.ndarray:
+    return Round(samples, 1.0, n_of_crossfade(len(samples), rate))[:]
 
 
 @pytest.mark.parametrize("duration_s", [1.0, 12.0])

@@ -84,8 +84,8 @@ EVERY = "1m"
     "--chatter",
     type=click.FloatRange(0, 1),
     metavar="LEVEL",
-    help="Mix all sounds, the better each fits the louder: from 0, the best one alone, to 1, all "
-    "equally loud.",
+    help="Mix all sounds; the better a sound fits, the louder it is: from 0, the best one alone, "
+    "to 1, all equally loud.",
 )
 @click.option(
     "--use",
@@ -94,7 +94,7 @@ EVERY = "1m"
     metavar="objects,scenes",
     default="objects,scenes",
     show_default=True,
-    help="Which label sets decide.",
+    help="Whether objects or scenes in the photo decide, or both.",
 )
 @click.option(
     "--listen",
@@ -102,7 +102,9 @@ EVERY = "1m"
     metavar="WITNESSES",
     default=",".join(WITNESSES),
     show_default=True,
-    help="Which witnesses decide; soundnet alone is the system as published.",
+    help="What decides: what SoundNet hears in the sounds (soundnet; alone, the system as "
+    "published), where sounds of their kind are heard (kinds), or the weather, light and the like "
+    "in the photo (conditions).",
 )
 @click.option(
     "--rule",
@@ -110,7 +112,7 @@ EVERY = "1m"
     default="centred",
     show_default=True,
     help="How mixes are ranked; 2018 is the rule of the first prototype, which ranks mixes of any "
-    "number of sounds: it wants an index built with --max-layers 0.",
+    "number of sounds: it needs an index built with --max-layers 0.",
 )
 @place_options
 @matcher_options

@@ -38,7 +38,7 @@ def broken_package(error: BaseException) -> click.ClickException | None:
     why = why if len(why) <= MAX_CHARACTERS else f"{why[:MAX_CHARACTERS]}…"
     return click.ClickException(
         f"the package {distribution} cannot be used ({why}); "
-        f"mend it with: pip install --force-reinstall {distribution}"
+        f"repair it with: pip install --force-reinstall {distribution}"
     )
 
 

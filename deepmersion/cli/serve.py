@@ -67,6 +67,7 @@ def _root_path(text: str) -> str:
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
+    metavar="PORT",
     default=PORT,
     show_default=True,
     help="Port to listen on; 0 picks a free one.",

@@ -45,7 +45,7 @@ _OPTIONS = [
         type=click.FloatRange(*VOLUME_DB),
         default=0.0,
         metavar="DB",
-        help="Volume relative to the standard -27 LUFS, in dB.",
+        help="Volume relative to the standard -27 LUFS, in dB.  [default: 0]",
     ),
     click.option(
         "--fade-in",

@@ -8,15 +8,17 @@ folded in (both are linear).
    the sum of its responses to the sounds:  W (s Σ g_i x_i) + b = Σ (s g_i) (W x_i) + b. The W x_i
    are computed once for many mixes; the sums for all mixes are one matrix product, in which b is
    the response to one more sound, always at full level.
-2. The factor s that normalises a mix needs no samples either: the mean square is g^T G g, where G
-holds the mean products of all pairs of sounds (their Gram matrix). 3. ReLU and adding a constant
-are monotonic, so they commute with max-pooling, and pooling first leaves an eighth of the work. 4.
-The first two layers' outputs are large (42 MB and 5 MB per minute of mix), the pooled ones small
-(0.7 MB). So the time axis is cut into tiles, and each goes through both layers and both poolings
-while it is in the processor's cache. Neighbouring tiles overlap by what the second convolution sees
-beyond a tile's ends. 5. Eight neighbouring columns of the first layer, which are then pooled,
-depend on 78 samples: a matrix product with the kernel shifted eight times (a Toeplitz matrix)
-yields them in the best order for the pooling.
+2. The factor s that normalises a mix needs no samples either: the mean square is g^T G g, where
+   G holds the mean products of all pairs of sounds (their Gram matrix).
+3. ReLU and adding a constant are monotonic, so they commute with max-pooling, and pooling first
+   leaves an eighth of the work.
+4. The first two layers' outputs are large (42 MB and 5 MB per minute of mix), the pooled ones small
+   (0.7 MB). So the time axis is cut into tiles, and each goes through both layers and both poolings
+   while it is in the processor's cache. Neighbouring tiles overlap by what the second convolution
+   sees beyond a tile's ends.
+5. Eight neighbouring columns of the first layer, which are then pooled, depend on 78 samples: a
+   matrix product with the kernel shifted eight times (a Toeplitz matrix) yields them in the best
+   order for the pooling.
 
 Channels come last in memory throughout. How the work is cut, for a processor or for a device such
 as a GPU, is a matter of `hearing.layout`; the layers are the same. On a processor, tiles, and then

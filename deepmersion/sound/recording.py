@@ -342,14 +342,6 @@ def n_of_crossfade(n_samples: int, sample_rate: int) -> int:
     return int(min(CROSSFADE_S * sample_rate, MAX_CROSSFADE_SHARE * n_samples))
 
 
-def close_loop(samples: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Close a recording [samples, channels] into a loop by an equal-power crossfade.
-
-    The last seconds are laid over the first ones, so the loop is shorter by the crossfade.
-    """
-    return Round(samples, 1.0, n_of_crossfade(len(samples), sample_rate))[:]
-
-
 def _crossfaded(body: np.ndarray, tail: np.ndarray, part: slice, n_crossfade: int) -> np.ndarray:
     places = np.arange(part.start, part.stop, dtype=np.float32)
     phase = ((places + np.float32(0.5)) / n_crossfade * (math.pi / 2))[:, None]

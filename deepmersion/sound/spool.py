@@ -54,11 +54,6 @@ class Spool:
     def __len__(self) -> int:
         return self._n
 
-    @property
-    def in_memory(self) -> bool:
-        """True if they lie in memory."""
-        return self._file is None
-
     def append(self, part: np.ndarray) -> None:
         """Add samples [samples, 2] at the end."""
         if not len(part):

@@ -210,8 +210,8 @@ export class Player extends EventTarget {
   }
 
   /**
-   * Be silent or not, and the other way round in some seconds. Said again and again, it puts right
-   * what a context that was suspended meanwhile has missed, and lets be what is on its way.
+   * Be silent or not, and the other way round in some seconds. Call it repeatedly: it corrects what a
+   * context that was suspended meanwhile has missed, and leaves a fade in progress alone.
    * @param {boolean} silent
    * @param {number} seconds
    * @param {number} fadeS

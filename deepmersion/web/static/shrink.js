@@ -43,7 +43,7 @@ export function jpeg(image, scale = 1) {
   canvas.height = Math.max(1, Math.round(image.height * scale));
   const context = canvas.getContext("2d", { alpha: false });
   context.imageSmoothingQuality = "high";
-  context.fillStyle = "#fff"; // where a picture is transparent, as the server has it
+  context.fillStyle = "#7f7f7f"; // where a picture is transparent, as the server has it
   context.fillRect(0, 0, canvas.width, canvas.height);
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
