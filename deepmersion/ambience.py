@@ -215,7 +215,7 @@ class Ambience:
                     "sounds": named_gains(match.gains, self.bank.names),
                     "mix": mix_text(named_gains(match.gains, self.bank.names)),
                     "kl": round(match.kl, 6),
-                    **{f"kl_{name}": round(kl, 6) for name, kl in match.kl_by_head.items()},
+                    **{f"kl_{name}": round(kl, 6) for name, kl in match.kl_by_label_set.items()},
                     "score": round(match.score, 6),
                 }
                 for rank, match in enumerate(self.matches, 1)

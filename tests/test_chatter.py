@@ -105,7 +105,7 @@ def test_the_mix_follows_the_ranking_and_its_figures_are_means() -> None:
     expected[expected < SMALLEST_CHATTER_GAIN] = 0
     np.testing.assert_allclose(mix.gains[order], expected, rtol=1e-6)
     assert singles[0].score <= mix.score <= singles[-1].score
-    assert mix.kl == pytest.approx(sum(mix.kl_by_head.values()))
+    assert mix.kl == pytest.approx(sum(mix.kl_by_label_set.values()))
     alone = chatter_match(singles, 0)
     assert (alone.gains == singles[0].gains).all()
     assert (alone.kl, alone.score) == pytest.approx((singles[0].kl, singles[0].score))

@@ -55,13 +55,13 @@ def test_options_are_fields_of_the_request(matcher: Matcher, china_jpg: Path) ->
     request = Request(top=3, label_sets=["scenes"])
     found = matcher.match(china_jpg, request)
     assert len(found.matches) == 3
-    assert set(found.best.kl_by_head) == {"scenes"}
+    assert set(found.best.kl_by_label_set) == {"scenes"}
     assert matcher.match(china_jpg, top=3, label_sets=["scenes"]).record() == found.record()
     (same,) = matcher.match_all([china_jpg], request)
     assert isinstance(same, Ambience)
     assert same.record() == found.record()
     assert len(matcher.match(china_jpg, request, top=2).matches) == 2
-    assert set(matcher.match(china_jpg).best.kl_by_head) == {"objects", "scenes"}
+    assert set(matcher.match(china_jpg).best.kl_by_label_set) == {"objects", "scenes"}
     with pytest.raises(TypeError, match="tops"):
         matcher.match(china_jpg, tops=3)
 

@@ -156,8 +156,8 @@ def test_each_photo_finds_the_sound_that_it_looks_like(index: SoundIndex) -> Non
     assert [match.entry for (match,) in found] == [3, 0, 3, 4]
     for (match,) in found:
         assert np.array_equal(match.gains, index.gains[match.entry])
-        assert set(match.kl_by_head) == {"objects", "scenes"}
-        assert match.kl == pytest.approx(sum(match.kl_by_head.values()))
+        assert set(match.kl_by_label_set) == {"objects", "scenes"}
+        assert match.kl == pytest.approx(sum(match.kl_by_label_set.values()))
         assert match.kl == pytest.approx(0, abs=4 * PRECISION_NATS)
 
 
@@ -215,7 +215,7 @@ def test_the_best_mix_is_the_best_by_the_definition(index: SoundIndex, soundnet:
             for head, seen in evidence.items():
                 p, log_q = seen.probs[photo], index.log_probs(head)[match.entry]
                 kl = float((p * (np.log(p) - log_q)).sum())
-                assert match.kl_by_head[head] == pytest.approx(kl, abs=1e-5)
+                assert match.kl_by_label_set[head] == pytest.approx(kl, abs=1e-5)
 
 
 @pytest.mark.parametrize(("soundnet", "n_sounds"), [(True, 1), (False, 2)])
@@ -245,7 +245,7 @@ def test_an_index_of_single_sounds_has_the_mixes_of_its_sounds(
                 assert (match.entry is None) == (len(match.sounds) > 1)
                 expected = levels(np.isin(np.arange(5), [*match.sounds]).astype("f4"), alone)
                 assert np.array_equal(match.gains, expected)
-                assert match.kl == pytest.approx(sum(match.kl_by_head.values()))
+                assert match.kl == pytest.approx(sum(match.kl_by_label_set.values()))
             assert best[photo][0].score == pytest.approx(found[0].score)
             assert best[photo][0].sounds == found[0].sounds
 
@@ -382,7 +382,7 @@ def test_one_label_set_is_enough(index: SoundIndex, head: str) -> None:
     evidence = {head: evidence_like(index, [2])[head]}
     (found,) = search(index, evidence, top=3)
     assert found[0].entry == 2
-    assert set(found[0].kl_by_head) == {head}
+    assert set(found[0].kl_by_label_set) == {head}
 
 
 def test_between_equal_mixes_the_earlier_wins(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def as_defined(index: SoundIndex, forms: list[LinearForm], offsets: np.ndarray) 
     """Return the scores [entries, photos], every probability written out in double precision."""
     scores = np.repeat(offsets[:, None], len(forms[0].weights), axis=1)
     for form in forms:
-        q = np.exp(index.log_probs(form.head).astype(np.float64))
+        q = np.exp(index.log_probs(form.label_set).astype(np.float64))
         shared = project(q, form.mapping, form.weights.shape[1])
         scores = scores + np.log(shared) @ form.weights.T
     return np.asarray(scores)
@@ -75,8 +75,8 @@ def linear_forms(draw: st.DrawFn) -> list[LinearForm]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n_photos = draw(st.integers(1, 3))
     forms = []
-    for head in draw(st.lists(st.sampled_from(["objects", "scenes"]), min_size=1, max_size=3)):
-        n_classes = {"objects": 1000, "scenes": 401}[head]
+    for label_set in draw(st.lists(st.sampled_from(["objects", "scenes"]), min_size=1, max_size=3)):
+        n_classes = {"objects": 1000, "scenes": 401}[label_set]
         n_columns = draw(st.integers(2, n_classes))
         mapping = rng.integers(-1 if draw(st.booleans()) else 0, n_columns, n_classes)
         _, mapping = np.unique(mapping, return_inverse=True)  # no column of no class
@@ -84,7 +84,7 @@ def linear_forms(draw: st.DrawFn) -> list[LinearForm]:
         weights = rng.dirichlet(np.ones(mapping.max() + 1), n_photos)
         if draw(st.booleans()):
             weights = weights - 1 / weights.shape[1]
-        forms.append(LinearForm(head, mapping, weights))
+        forms.append(LinearForm(label_set, mapping, weights))
     return forms
 
 

@@ -133,7 +133,7 @@ def _classes(likeliest: Sequence[tuple[str, float]]) -> str:
 
 
 def _figures(match: Match) -> str:
-    parts = ", ".join(f"{label_set} {kl:.2f}" for label_set, kl in match.kl_by_head.items())
+    parts = ", ".join(f"{label_set} {kl:.2f}" for label_set, kl in match.kl_by_label_set.items())
     return f"score {match.score:.2f}, KL divergence {match.kl:.2f} nats ({parts})"
 
 

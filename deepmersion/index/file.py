@@ -152,12 +152,12 @@ class SoundIndex:
     def __len__(self) -> int:
         return len(self.gains)
 
-    def log_probs(self, head: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def log_probs(self, label_set: str, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Return the log-probabilities of a range of entries in nats, float32 [entries, classes].
 
         Parameters
         ----------
-        head : {"objects", "scenes"}
+        label_set : {"objects", "scenes"}
         start, stop : int
             Range of entries.
 
@@ -167,21 +167,21 @@ class SoundIndex:
             When the data are damaged.
         """
         start, stop, _ = slice(start, stop).indices(len(self))
-        codes = np.empty((max(0, stop - start), CLASSES[head]), "<u2")
-        self.read_codes(head, start, codes)
+        codes = np.empty((max(0, stop - start), CLASSES[label_set]), "<u2")
+        self.read_codes(label_set, start, codes)
         values = codes * np.float32(-PRECISION_NATS)
         if not _are_distributions(values):
-            raise _damaged(self.path, f"{head} holds values that are not log-probabilities")
+            raise _damaged(self.path, f"{label_set} holds values that are not log-probabilities")
         return values
 
-    def read_codes(self, head: str, start: int, codes: np.ndarray) -> None:
+    def read_codes(self, label_set: str, start: int, codes: np.ndarray) -> None:
         """Read log-probabilities as they are stored, in steps of -`PRECISION_NATS`.
 
         Fast: does not check that they form distributions, as `log_probs` does.
 
         Parameters
         ----------
-        head : {"objects", "scenes"}
+        label_set : {"objects", "scenes"}
         start : int
             The first entry.
         codes : ndarray, shape = (entries, classes), little-endian uint16
@@ -189,12 +189,12 @@ class SoundIndex:
         """
         if not hasattr(os, "preadv"):
             try:
-                codes[...] = self._file[head][start : start + len(codes)]
+                codes[...] = self._file[label_set][start : start + len(codes)]
             except _UNREADABLE as error:
                 raise _unopened(self.path, error) from error
             return
         # HDF5 itself is half as fast at reading blocks small enough for a core's cache.
-        position = self._offsets[head] + start * codes.strides[0]
+        position = self._offsets[label_set] + start * codes.strides[0]
         descriptor, unread = self._file.id.get_vfd_handle(), memoryview(codes.data).cast("B")
         while unread:
             try:
@@ -204,7 +204,7 @@ class SoundIndex:
                     f"the index {self.path} cannot be read {why(error)}"
                 ) from error
             if not n_read:
-                raise _damaged(self.path, f"{head} is truncated")
+                raise _damaged(self.path, f"{label_set} is truncated")
             unread, position = unread[n_read:], position + n_read
 
 
@@ -244,7 +244,7 @@ def open_index(path: Path) -> Iterator[SoundIndex]:
             raise _unopened(path, error) from error
         if not (np.isfinite(gains).all() and (gains >= 0).all() and gains.any(axis=1).all()):
             raise _damaged(path, "a mix has invalid gains")
-        offsets = {head: file[head].id.get_offset() for head in CLASSES}
+        offsets = {label_set: file[label_set].id.get_offset() for label_set in CLASSES}
         if not all(sounds) or len(set(sounds)) < len(sounds):
             raise _damaged(path, "its sounds have no names, or one name twice")
         yield SoundIndex(path, header, sounds, gains, file, offsets)
@@ -342,7 +342,7 @@ def _check_layout(path: Path, file: h5py.File) -> None:
     n_sounds = file["sounds"].shape[0]
     n_entries = file["gains"].shape[0]
     expected = {"sounds": (n_sounds,), "gains": (n_entries, n_sounds)} | {
-        head: (n_entries, n_classes) for head, n_classes in CLASSES.items()
+        label_set: (n_entries, n_classes) for label_set, n_classes in CLASSES.items()
     }
     if any(file[name].shape != shape for name, shape in expected.items()):
         raise _damaged(path, "its datasets' shapes do not fit together")
@@ -436,8 +436,8 @@ def _read_back(written: Path, path: Path) -> None:
     try:
         with open_index(written) as index:
             for start in range(0, len(index), ROWS_READ_BACK):
-                for head in CLASSES:
-                    index.log_probs(head, start, start + ROWS_READ_BACK)
+                for label_set in CLASSES:
+                    index.log_probs(label_set, start, start + ROWS_READ_BACK)
     except IndexFileError as error:
         raise IndexFileError(
             f"the index {path} cannot be read back after writing it "
@@ -466,8 +466,8 @@ def _write(
     file["sounds"] = np.array([name.encode() for name in sounds], dtype=np.bytes_)
     file["gains"] = gains.astype(np.float32)
     datasets = [
-        file.create_dataset(head, (len(gains), n_classes), "<u2")
-        for head, n_classes in CLASSES.items()
+        file.create_dataset(label_set, (len(gains), n_classes), "<u2")
+        for label_set, n_classes in CLASSES.items()
     ]
     start = 0
     for block in blocks:

@@ -54,7 +54,7 @@ class LinearForm:
 
     Attributes
     ----------
-    head : {"objects", "scenes"}
+    label_set : {"objects", "scenes"}
         The label set of the index that the columns are formed from.
     mapping : ndarray, shape = (classes,), int
         The column of each of its classes, -1 for none. The probabilities of classes in the same
@@ -63,7 +63,7 @@ class LinearForm:
         Weights of the columns' log-probabilities.
     """
 
-    head: str
+    label_set: str
     mapping: np.ndarray
     weights: np.ndarray
 
@@ -72,7 +72,7 @@ class _Pass:
     """A linear form, prepared for products with log-probabilities of classes and of groups."""
 
     def __init__(self, form: LinearForm) -> None:
-        self.head = form.head
+        self.label_set = form.label_set
         n_photos, n_columns = form.weights.shape
         kept = form.mapping >= 0
         sizes = np.bincount(form.mapping[kept], minlength=n_columns)
@@ -99,7 +99,7 @@ class _Pass:
         for first in range(start, stop, BLOCK_ENTRIES):
             part = slice(first - start, min(first + BLOCK_ENTRIES, stop) - start)
             codes = self._codes[: part.stop - part.start]
-            index.read_codes(self.head, first, codes)
+            index.read_codes(self.label_set, first, codes)
             log_q = self._log_q[: len(codes)]
             np.copyto(log_q, codes)
             for photo, weights in enumerate(self._weights):

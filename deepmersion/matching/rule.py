@@ -97,7 +97,7 @@ class Match:
     kl : float
         Sum of the divergences KL(photo ‖ mix) of the label sets in use, in nats; without an entry
         of the mix, the mean of its sounds' (`mean_divergences`).
-    kl_by_head : mapping of str to float
+    kl_by_label_set : mapping of str to float
         The divergence of each label set in use, in nats.
     score : float
         What mixes are ranked by, lowest first, in nats. Comparable between mixes for one photo,
@@ -107,7 +107,7 @@ class Match:
     entry: int | None
     gains: np.ndarray
     kl: float
-    kl_by_head: Mapping[str, float]
+    kl_by_label_set: Mapping[str, float]
     score: float
 
     @property
@@ -237,9 +237,9 @@ def centred_divergences(
         [
             sum(
                 centred_kl_divergence(
-                    seen.probs, log_project(index.log_probs(head, i, i + 1), seen.classes)
+                    seen.probs, log_project(index.log_probs(label_set, i, i + 1), seen.classes)
                 )
-                for head, seen in evidence.items()
+                for label_set, seen in evidence.items()
             )
             for i in entries
         ]
@@ -344,8 +344,8 @@ def search(
 
     whole = alone.weight * (1 - SOUNDS_SHARE)
     forms = [
-        LinearForm(head, seen.classes.sound, whole * centred_weights(seen.probs))
-        for head, seen in evidence.items()
+        LinearForm(label_set, seen.classes.sound, whole * centred_weights(seen.probs))
+        for label_set, seen in evidence.items()
     ]
     found = lowest(index, forms, offsets, n_candidates)
     return [
@@ -406,16 +406,16 @@ def _ranked(
     entries: np.ndarray,
 ) -> list[Match]:
     """Return entries as matches for one photo, ranked by the definition in double precision."""
-    seen = {head: shown.of_photo(photo) for head, shown in evidence.items()}
+    seen = {label_set: shown.of_photo(photo) for label_set, shown in evidence.items()}
     parts, expected = alone.parts[:, photo], alone.expected[:, photo]
     matches = []
     for entry in sorted(map(int, entries)):
         shares = power_shares(index.gains[entry][None])
         kl: dict[str, float] = {}
         score = float(shares[0] @ parts - _choice(shares)[0])
-        for head, shown in seen.items():
-            log_q = log_project(index.log_probs(head, entry, entry + 1), shown.classes)
-            kl[head] = float(kl_divergence(shown.probs, log_q)[0, 0])
+        for label_set, shown in seen.items():
+            log_q = log_project(index.log_probs(label_set, entry, entry + 1), shown.classes)
+            kl[label_set] = float(kl_divergence(shown.probs, log_q)[0, 0])
             centred = float(centred_kl_divergence(shown.probs, log_q)[0, 0])
             score += alone.weight * (1 - SOUNDS_SHARE) * centred
         gains = levels(index.gains[entry], expected)
@@ -454,8 +454,8 @@ def mean_divergences(singles: Sequence[Match], shares: np.ndarray) -> dict[str, 
     hears in its sounds: the divergence is convex.
     """
     return {
-        head: float(shares @ np.array([match.kl_by_head[head] for match in singles]))
-        for head in singles[0].kl_by_head
+        label_set: float(shares @ np.array([match.kl_by_label_set[label_set] for match in singles]))
+        for label_set in singles[0].kl_by_label_set
     }
 
 

@@ -50,15 +50,19 @@ def search_as_in_2018(
     for start in range(0, len(index), CHUNK_ENTRIES):
         stop = min(start + CHUNK_ENTRIES, len(index))
         kl, scores = {}, np.zeros((stop - start, n_photos))
-        for head, seen in evidence.items():
-            log_q = log_project(index.log_probs(head, start, stop), seen.classes)
-            kl[head] = kl_divergence(seen.probs, log_q)
+        for label_set, seen in evidence.items():
+            log_q = log_project(index.log_probs(label_set, start, stop), seen.classes)
+            kl[label_set] = kl_divergence(seen.probs, log_q)
             scores += reversed_kl_divergence(seen.probs, log_q)
         for photo, matches in enumerate(best):
             for i in np.argsort(scores[:, photo], kind="stable")[:top]:
-                by_head = {head: float(values[i, photo]) for head, values in kl.items()}
-                total, score = sum(by_head.values()), float(scores[i, photo])
-                matches.append(Match(start + int(i), index.gains[start + i], total, by_head, score))
+                by_label_set = {
+                    label_set: float(values[i, photo]) for label_set, values in kl.items()
+                }
+                total, score = sum(by_label_set.values()), float(scores[i, photo])
+                matches.append(
+                    Match(start + int(i), index.gains[start + i], total, by_label_set, score)
+                )
             best[photo] = sorted(matches, key=lambda match: match.score)[:top]
     return best
 

@@ -128,4 +128,4 @@ def prepare(pictures: np.ndarray) -> np.ndarray:
     planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))
     pixels = np.subtract(planes, PIXEL_ZERO, dtype=np.float32)
     pixels /= PIXEL_SCALE
-    return pixels
+    return np.asarray(pixels)
