@@ -126,6 +126,10 @@ def test_places_are_managed(
     assert record(CAMPFIRE)["place"] is not None
     assert "cannot be read" in the_error(run_here("places", "import", tmp_path / "none.json"))
     assert "not JSON" in the_error(run_here("places", "import", picture), exit_code=2)
+    half = exported.read_text().replace("fire=1", "\\ud800=1").replace("camp", "half")
+    exported.write_text(half)
+    skipped = run("places", "import", exported).stderr.decode()
+    assert "Skipped half: a sound of the mix has a character that is not valid in UTF-8" in skipped
 
 
 def test_a_damaged_file_and_a_folder_that_cannot_be_made_end_in_one_line(

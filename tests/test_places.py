@@ -80,6 +80,12 @@ def test_names_are_unique_and_numbers_are_never_given_again(places: Places, new:
             places.keep(replace(new, name=wrong))
     with pytest.raises(RequestError, match="is not a mix"):
         places.keep(replace(new, name="x", mix="rain=loud"))
+    half = "\ud800"
+    for wrong_text in [{"mix": half}, {"soundbank": half}, {"network": half}, {"kept": half}]:
+        with pytest.raises(RequestError, match="not valid in UTF-8"):
+            places.keep(replace(new, name="x", **wrong_text))
+    with pytest.raises(RequestError, match="not valid in UTF-8"):
+        places.change(desk.id, mix=half)
 
 
 def test_what_was_forgotten_is_nowhere_on_the_disk(places: Places, new: NewPlace) -> None:
@@ -269,6 +275,7 @@ def with_exif() -> str:
         ({"name": "a\nb"}, "name"),
         ({"mix": "rain=-1"}, "not a mix"),
         ({"mix": 7}, "its mix is no text"),
+        ({"mix": "\ud800=1"}, "UTF-8"),
         ({"kept": "yesterday"}, "its time"),
         ({"thumbnail": "%%%"}, "base64"),
         ({"thumbnail": base64.b64encode(b"GIF89a").decode()}, "thumbnail"),

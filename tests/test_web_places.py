@@ -119,8 +119,15 @@ def test_an_export_brings_the_places_to_another_machine(address: str, china_jpg:
         assert ask(address, place["thumbnail"]).body == pictures[place["name"]]
     assert ask(address, "/api/places/import", "POST", b"{}", as_json).status == 400
     assert ask(address, "/api/places/import", "POST", exported.body, JPEG).status == 415
-    newer = json.dumps(exported.json | {"schema": 2}).encode()
-    assert "update" in ask(address, "/api/places/import", "POST", newer, as_json).error
+    for schema in [2, "\ud800"]:
+        newer = json.dumps(exported.json | {"schema": schema}).encode()
+        assert "update" in ask(address, "/api/places/import", "POST", newer, as_json).error
+    half = exported.body.replace(b"rain=1", rb"\ud800=1").replace(b'"desk"', b'"half"')
+    answer = ask(address, "/api/places/import", "POST", half, as_json).json
+    assert [(place["name"], "UTF-8" in place["why"]) for place in answer["skipped"]] == [
+        ("half", True),
+        ("bed", True),
+    ]
 
 
 def test_without_places_nothing_is_kept(matcher: Matcher, tmp_path: Path, china_jpg: Path) -> None:

@@ -82,7 +82,7 @@ def import_into(places: Places, data: bytes) -> Imported:
     Raises
     ------
     RequestError
-        When it is no export, or of a newer version.
+        When it is not an export, or of a newer version.
     PlacesError
         When they cannot be stored.
     """
@@ -101,17 +101,24 @@ def import_into(places: Places, data: bytes) -> Imported:
 
 def _entries(data: bytes) -> Sequence[Any]:
     if len(data) > MAX_FILE_BYTES:
-        raise RequestError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB, and no export")
+        raise RequestError(
+            f"the file is larger than {MAX_FILE_BYTES >> 20} MiB, and not an export of places; "
+            "give one that `places export` wrote"
+        )
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise RequestError("the file is not JSON; give one that `places export` wrote") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise RequestError("the file is no export of places; give one that `places export` wrote")
-    if content.get("schema") != SCHEMA or content["schema"] is True:
         raise RequestError(
-            f"the export is of schema {str(content.get('schema'))[:MAX_NAME]}, and this "
-            f"deepmersion knows {SCHEMA}; update deepmersion"
+            "the file is not an export of places; give one that `places export` wrote"
+        )
+    if content.get("schema") != SCHEMA or content["schema"] is True:
+        # As Python writes it in ASCII: the answer must not hold half a character either.
+        schema = ascii(content.get("schema"))[:MAX_NAME]
+        raise RequestError(
+            f"the export is of schema {schema}, and this deepmersion knows {SCHEMA}; "
+            "update deepmersion"
         )
     entries = content.get("places")
     if set(content) != KEYS or not isinstance(entries, list) or len(entries) > MAX_PLACES:

@@ -60,6 +60,20 @@ class Place:
         }
 
 
+def checked_text(text: str, what: str) -> str:
+    """Return a text that can be stored; raises RequestError if it cannot be encoded as UTF-8.
+
+    JSON may hold half of a character (a lone surrogate), and so may the path of a folder.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(
+            f"{what} has a character that is not valid in UTF-8; rename it"
+        ) from error
+    return text
+
+
 def checked_name(text: str) -> str:
     """Return a name without spaces around it, in Unicode's composed form.
 
@@ -83,11 +97,11 @@ def checked_mix(text: str) -> str:
     Raises
     ------
     RequestError
-        When it is not a mix, or is longer than `MAX_MIX`.
+        When it is not a mix, cannot be encoded as UTF-8, or is longer than `MAX_MIX`.
     """
     if len(text) > MAX_MIX:
         raise RequestError(f"a kept mix may have at most {MAX_MIX:,} characters; shorten it")
-    by_name = parse_mix(text)
+    by_name = parse_mix(checked_text(text, "a sound of the mix"))
     return mix_text(named_gains(gains_vector(by_name, list(by_name)), list(by_name)))
 
 

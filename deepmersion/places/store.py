@@ -24,7 +24,14 @@ import numpy as np
 
 from deepmersion.errors import NameTakenError, NoPlaceError, PlacesError, reason
 from deepmersion.files import chosen_folder
-from deepmersion.places.place import Place, checked_mix, checked_name, from_bytes, to_bytes
+from deepmersion.places.place import (
+    Place,
+    checked_mix,
+    checked_name,
+    checked_text,
+    from_bytes,
+    to_bytes,
+)
 
 FILE_NAME = "places.sqlite3"
 
@@ -100,13 +107,20 @@ class NewPlace:
     kept: str | None = None
 
     def row(self) -> tuple[Any, ...]:
-        """Return the values of the columns but for the number; raises as `checked_name`."""
+        """Return the values of the columns but for the number.
+
+        Raises
+        ------
+        RequestError
+            As `checked_name`, `checked_mix` and `checked_text`.
+        """
+        kept = self.kept or datetime.now(UTC).isoformat(timespec="seconds")
         return (
             checked_name(self.name),
             checked_mix(self.mix),
-            self.soundbank,
-            self.kept or datetime.now(UTC).isoformat(timespec="seconds"),
-            self.network,
+            self.soundbank and checked_text(self.soundbank, "the path of the sound bank"),
+            checked_text(kept, "the time"),
+            checked_text(self.network, "the network"),
             to_bytes(self.signature),
             self.thumbnail,
         )
@@ -131,7 +145,7 @@ class Places:
         self.path = data_folder() / FILE_NAME if path is None else Path(path).absolute()
 
     def all(self) -> list[Place]:
-        """Return all places, the one that was kept first first."""
+        """Return all places, the oldest first."""
         return self._read(f"SELECT {COLUMNS} FROM place ORDER BY id")
 
     def named(self, name: str) -> Place:
@@ -176,7 +190,7 @@ class Places:
         NameTakenError
             When a place of that name is kept already.
         RequestError
-            As `checked_name` and `checked_mix`.
+            As `NewPlace.row`.
         """
         row = new.row()
 

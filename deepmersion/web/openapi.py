@@ -180,7 +180,7 @@ def _places() -> Described:
     )
     return {
         "operationId": "places",
-        "summary": "The kept places, the one that was kept first first.",
+        "summary": "The kept places, the oldest first.",
         "responses": {
             "200": {
                 "description": "The places.",
