@@ -11,10 +11,10 @@ import numpy as np
 
 from deepmersion.errors import RequestError
 from deepmersion.matching.rule import Match
-from deepmersion.places.place import Place
+from deepmersion.places.place import Place, kept_gains
 from deepmersion.sound.bank import SoundBank
 from deepmersion.sound.output import FILE_DURATION_S
-from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
+from deepmersion.sound.recipe import mix_text, named_gains
 from deepmersion.sound.recording import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Recognised:
     similarity : float
         To the photo that was kept, from 0 to 1 (`places.recognition`).
     gains : ndarray, shape = (sounds,), float32, or None
-        The kept mix; None if the bank does not have all of its sounds.
+        The kept mix; None if it is of another bank, or the bank does not have all of its sounds.
     problem : str or None
         Why there are no gains, in one line.
     """
@@ -51,10 +51,9 @@ class Recognised:
     def of(cls, place: Place, similarity: float, bank: SoundBank) -> Recognised:
         """Return a place with its mix as gains of the bank's sounds."""
         try:
-            gains = gains_vector(parse_mix(place.mix), bank.names)
+            return cls(place, similarity, kept_gains(place, bank))
         except RequestError as error:
             return cls(place, similarity, None, str(error))
-        return cls(place, similarity, gains)
 
     def record(self) -> dict[str, Any]:
         """Return what ``match --json`` prints of it."""

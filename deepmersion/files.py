@@ -85,6 +85,14 @@ def chosen_folder(variable: str, kind: type[DeepmersionError]) -> Path | None:
         ) from error
 
 
+def shown(path: Path) -> str:
+    """Return a path as it is shown to people: without the name of the user."""
+    try:
+        return f"~/{path.relative_to(Path.home()).as_posix()}"
+    except (ValueError, RuntimeError):
+        return str(path)
+
+
 def real_path(path: Path) -> Path:
     """Return the target of a link, which is the file to write; other paths unchanged."""
     # Path.is_symlink raises if a name is too long.

@@ -261,7 +261,7 @@ class Matcher:
         new = NewPlace(
             name=name,
             mix=mix or mix_text(named_gains(ambience.best.gains, self.bank.names)),
-            soundbank=self.bank.argument,
+            soundbank=self.bank.lasting_argument,
             network=self._network,
             signature=ambience.signature,
             thumbnail=thumbnail(picture),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from commandline import Result, run, run_here, succeeded, the_error
 from PIL import Image, ImageEnhance
 
-from deepmersion.shipped import EXAMPLES
+from deepmersion.shipped import EXAMPLES, shipped_soundbank
 
 CAMPFIRE = EXAMPLES / "campfire.jpg"
 
@@ -91,6 +92,33 @@ def test_a_mix_that_the_bank_cannot_play_is_told_and_matched_anew(
     found = record(CAMPFIRE)
     assert found["place"] is None
     assert "dragons" in str(found["place_problem"])
+
+
+def test_a_place_of_another_sound_bank_is_not_played_with_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy of the shipped bank has sounds of the same names, and the same index fits it."""
+    copy = tmp_path / "own"
+    shutil.copytree(shipped_soundbank(), copy)
+    monkeypatch.chdir(tmp_path)
+    record(CAMPFIRE, "--keep", "camp", "--soundbank", "own")
+    shown = succeeded(run_here("places", "show", "camp")).stdout.decode()
+    assert f"deepmersion play --soundbank {copy} fire=1" in shown
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "wind=1 now" in succeeded(run_here("places", "change", "camp", "wind")).stderr.decode()
+    problem = f"it was kept with --soundbank {copy}"
+    found = record(CAMPFIRE)
+    assert (found["place"], found["place_problem"]) == (None, f"camp: {problem}")
+    lines = succeeded(match(CAMPFIRE, "-o", tmp_path / "x.wav", "--duration", "1s")).stdout.decode()
+    assert f"your place: camp, matched anew: {problem}" in lines
+    assert "deepmersion play fire=1" in lines
+    assert record(CAMPFIRE, "--soundbank", "../own")["place"] is not None
+    record(CAMPFIRE, "--keep", "camp", "--replace")
+    of_own = record(CAMPFIRE, "--soundbank", "../own")
+    assert (
+        of_own["place_problem"] == "camp: it was kept with the shipped sounds, without --soundbank"
+    )
 
 
 def test_places_are_managed(

@@ -81,9 +81,14 @@ def test_names_are_unique_and_numbers_are_never_given_again(places: Places, new:
     with pytest.raises(RequestError, match="is not a mix"):
         places.keep(replace(new, name="x", mix="rain=loud"))
     half = "\ud800"
-    for wrong_text in [{"mix": half}, {"soundbank": half}, {"network": half}, {"kept": half}]:
+    for changed in [
+        replace(new, name="x", mix=half),
+        replace(new, name="x", soundbank=half),
+        replace(new, name="x", network=half),
+        replace(new, name="x", kept=half),
+    ]:
         with pytest.raises(RequestError, match="not valid in UTF-8"):
-            places.keep(replace(new, name="x", **wrong_text))
+            places.keep(changed)
     with pytest.raises(RequestError, match="not valid in UTF-8"):
         places.change(desk.id, mix=half)
 

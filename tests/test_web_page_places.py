@@ -86,8 +86,20 @@ def test_a_place_is_kept_shown_again_corrected_and_forgotten(
     page.click("#places .alarming")
     page.click("#places .alarming")
     page.wait_for_selector("#places-none")
+    file.write_text(file.read_text("utf-8").replace('"soundbank": null', '"soundbank": "/own"'))
     page.set_input_files("#places-file", file)
     page.wait_for_selector("#places .tile >> text=desk")
+    page.wait_for_selector(
+        "#places >> text=Cannot be played here: it was kept with --soundbank /own"
+    )
+    choose_file(page, tmp_path / "again.jpg")
+    page.wait_for_selector("#why-text >> text=Your place desk: it was kept with --soundbank /own; ")
+    page.click("#tab-places")
+    page.click("#places summary")
+    page.click("#places >> text=Keep what plays now")
+    page.wait_for_selector("#places >> text=Cannot be played here", state="detached")
+    page.click("#places .tile")
+    page.wait_for_selector("#why >> text=Your place: desk.")
     page.click("h1")
     forget_all(page)
 

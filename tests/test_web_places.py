@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,26 @@ def test_places_are_listed_changed_and_forgotten(address: str, china_jpg: Path) 
         assert ask(address, own, method).status == 404
     assert ask(address, kept["thumbnail"]).status == 404
     assert ask(address, f"/api/places/{10**30}", "DELETE").status == 404
+
+
+def test_a_place_of_another_sound_bank_is_not_played_until_it_gets_a_mix_of_this_one(
+    matcher: Matcher, address: str, tmp_path: Path
+) -> None:
+    photo = CAMPFIRE.read_bytes()
+    keep(address, photo, "camp")
+    assert matcher.places is not None
+    with sqlite3.connect(matcher.places.path) as database:
+        database.execute("UPDATE place SET soundbank = ?", (str(tmp_path / "own"),))
+    database.close()
+    problem = f"it was kept with --soundbank {tmp_path / 'own'}"
+    (camp,) = ask(address, "/api/places").json["places"]
+    assert camp["problem"] == problem
+    seen = post(address, photo).json
+    assert (seen["place"], seen["place_problem"]) == (None, f"camp: {problem}")
+    own = f"/api/places/{camp['id']}"
+    assert ask(address, f"{own}?name=fire", "PATCH").json["problem"] == problem
+    assert ask(address, f"{own}?mix=rain=1", "PATCH").json["problem"] is None
+    assert post(address, photo).json["place"]["mix"] == "rain=1"
 
 
 def test_what_cannot_be_kept_is_refused(address: str, china_jpg: Path) -> None:

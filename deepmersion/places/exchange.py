@@ -24,8 +24,8 @@ KEYS = {"format", "schema", "places"}
 MAX_FILE_BYTES = 40 * 2**20
 """Largest file that is read: `MAX_PLACES` are less than that."""
 
-MAX_TEXT = 300
-"""Characters in a text of a place besides its mix: paths of sound banks, hashes."""
+MAX_TEXT = 4096
+"""Characters in a text of a place besides its mix: hashes, and paths, which Linux ends there."""
 
 NAMELESS = "(without a name)"
 

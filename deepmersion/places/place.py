@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
-from deepmersion.errors import RequestError
+from deepmersion.errors import RequestError, in_one_line
+from deepmersion.files import shown
+from deepmersion.sound.bank import SoundBank
 from deepmersion.sound.recipe import gains_vector, mix_text, named_gains, parse_mix
 from deepmersion.vision.lite_session import N_FEATURES
 
@@ -31,8 +34,8 @@ class Place:
     mix : str
         What is played, in the grammar of `deepmersion.sound.recipe`.
     soundbank : str or None
-        The sound bank that it was mixed from, as `SoundBank.argument` has it; None for the shipped
-        one.
+        The sound bank that it was mixed from, as `SoundBank.lasting_argument` has it; None for the
+        shipped one.
     kept : str
         When: ISO 8601, UTC.
     network : str
@@ -58,6 +61,34 @@ class Place:
             "soundbank": self.soundbank,
             "kept": self.kept,
         }
+
+
+def kept_gains(place: Place, bank: SoundBank) -> np.ndarray:
+    """Return a place's mix as gains of a bank's sounds, float32 [sounds].
+
+    Raises
+    ------
+    RequestError
+        When it was kept with another bank, whose sounds of the same names are others, or this one
+        does not have all of its sounds.
+    """
+    if not bank.is_named(place.soundbank):
+        kept = place.soundbank
+        raise RequestError(
+            "it was kept with the shipped sounds, without --soundbank"
+            if kept is None
+            else f"it was kept with --soundbank {shown(Path(kept))}"
+        )
+    return gains_vector(parse_mix(place.mix), bank.names)
+
+
+def problem_of(place: Place, bank: SoundBank) -> str | None:
+    """Return why a place's mix cannot be played with a bank, in one line; None if it can."""
+    try:
+        kept_gains(place, bank)
+    except RequestError as error:
+        return in_one_line(error)
+    return None
 
 
 def checked_text(text: str, what: str) -> str:

@@ -32,6 +32,7 @@ from deepmersion.places.place import (
     from_bytes,
     to_bytes,
 )
+from deepmersion.sound.bank import SoundBank
 
 FILE_NAME = "places.sqlite3"
 
@@ -118,7 +119,7 @@ class NewPlace:
         return (
             checked_name(self.name),
             checked_mix(self.mix),
-            self.soundbank and checked_text(self.soundbank, "the path of the sound bank"),
+            _checked_bank(self.soundbank),
             checked_text(kept, "the time"),
             checked_text(self.network, "the network"),
             to_bytes(self.signature),
@@ -209,26 +210,42 @@ class Places:
         self._write(write)
         return self.named(row[0])
 
-    def change(self, number: int, *, name: str | None = None, mix: str | None = None) -> Place:
+    def change(
+        self,
+        number: int,
+        *,
+        name: str | None = None,
+        mix: str | None = None,
+        bank: SoundBank | None = None,
+    ) -> Place:
         """Give the place with an id another name, another mix, or both.
+
+        Parameters
+        ----------
+        number : int
+        name, mix : str, optional
+        bank : SoundBank, optional
+            Which the mix is of; by default the one that the last one was of.
 
         Raises
         ------
         NoPlaceError, NameTakenError
             When there is no such place, or another one has that name.
         RequestError
-            As `checked_name` and `checked_mix`.
+            As `NewPlace.row`.
         """
         new_name = None if name is None else checked_name(name)
         new_mix = None if mix is None else checked_mix(mix)
+        moves = mix is not None and bank is not None
+        new_bank = _checked_bank(bank.lasting_argument) if bank is not None and moves else None
         self.numbered(number)
 
         def write(connection: sqlite3.Connection) -> None:
             try:
                 connection.execute(
-                    "UPDATE place SET name = coalesce(?, name), mix = coalesce(?, mix) "
-                    "WHERE id = ?",
-                    (new_name, new_mix, number),
+                    "UPDATE place SET name = coalesce(?, name), mix = coalesce(?, mix), "
+                    "soundbank = CASE WHEN ? THEN ? ELSE soundbank END WHERE id = ?",
+                    (new_name, new_mix, moves, new_bank, number),
                 )
             except sqlite3.IntegrityError as error:
                 raise _taken(new_name or "") from error
@@ -370,6 +387,10 @@ class Places:
 def _place(row: tuple[Any, ...]) -> Place:
     number, name, mix, soundbank, kept, network, stored = row
     return Place(number, name, mix, soundbank, kept, network, from_bytes(stored))
+
+
+def _checked_bank(argument: str | None) -> str | None:
+    return None if argument is None else checked_text(argument, "the path of the sound bank")
 
 
 def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:

@@ -141,6 +141,20 @@ class SoundBank:
         return self.name or str(self.folder)
 
     @property
+    def lasting_argument(self) -> str | None:
+        """Its `argument` for whatever folder a command will run in: a name or an absolute path."""
+        if self.name or self.argument is None:
+            return self.argument
+        return str(self.folder.absolute())
+
+    def is_named(self, argument: str | None) -> bool:
+        """Return whether an `argument` means this bank."""
+        if self.name or argument == BLANKET:
+            return argument == self.name
+        folder = shipped_soundbank() if argument is None else argument
+        return os.path.realpath(folder) == os.path.realpath(self.folder)
+
+    @property
     def left_out(self) -> str | None:
         """What was passed over and how to have it read, in one line; None if nothing was."""
         if not self.passed_over:

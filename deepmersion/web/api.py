@@ -167,4 +167,5 @@ class Matching:
         name, mix = wanted
         # Matched under the name of other photos, for errors.
         ambience = self._matcher.match(BytesIO(photo), places=False, name=PHOTO)
-        return described_place(self._matcher.keep(name, BytesIO(photo), ambience, mix=mix))
+        place = self._matcher.keep(name, BytesIO(photo), ambience, mix=mix)
+        return described_place(place, self._matcher.bank)

@@ -72,7 +72,7 @@ def make_app(
     """
     limits = limits or Limits()
     sounds = Sounds(matcher.bank, folder)
-    places = KeptPlaces(matcher.places, matcher.bank.names)
+    places = KeptPlaces(matcher.places, matcher.bank)
     matching = Matching(matcher, places, limits)
     openapi = description(matcher.bank.names, limits)
     static = StaticFiles(directory=STATIC)

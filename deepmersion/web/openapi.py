@@ -510,8 +510,16 @@ def _recognised() -> Described:
 def _place() -> Described:
     url = TEXT | {"description": "Of `GET /api/places/{id}/thumbnail`."}
     time = TEXT | {"format": "date-time"}
+    problem = {"type": ["string", "null"], "description": "Why its mix cannot be played here."}
     return _object(
-        {"id": {"type": "integer"}, "name": TEXT, "mix": TEXT, "kept": time, "thumbnail": url}
+        {
+            "id": {"type": "integer"},
+            "name": TEXT,
+            "mix": TEXT,
+            "kept": time,
+            "thumbnail": url,
+            "problem": problem,
+        }
     )
 
 

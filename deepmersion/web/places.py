@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from deepmersion.files import shown
 from deepmersion.places.exchange import exported, import_into
-from deepmersion.places.place import Place
+from deepmersion.places.place import Place, problem_of
 from deepmersion.places.store import Places
+from deepmersion.sound.bank import SoundBank
 from deepmersion.web import queries
 from deepmersion.web.turns import in_thread
 
@@ -25,14 +25,15 @@ SWITCHED_OFF = "the places are switched off (--no-places)"
 EXPORT_NAME = "deepmersion-places.json"
 
 
-def described(place: Place) -> dict[str, Any]:
-    """Return a place as the page is told of it."""
+def described(place: Place, bank: SoundBank) -> dict[str, Any]:
+    """Return a place as the page that plays a bank is told of it."""
     return {
         "id": place.id,
         "name": place.name,
         "mix": place.mix,
         "kept": place.kept,
         "thumbnail": f"/api/places/{place.id}/thumbnail",
+        "problem": problem_of(place, bank),
     }
 
 
@@ -43,13 +44,13 @@ class KeptPlaces:
     ----------
     places : Places or None
         None if they are switched off.
-    names : sequence of str
-        Of the bank's sounds.
+    bank : SoundBank
+        What the page plays.
     """
 
-    def __init__(self, places: Places | None, names: Sequence[str]) -> None:
+    def __init__(self, places: Places | None, bank: SoundBank) -> None:
         self._places = places
-        self._names = names
+        self._bank = bank
 
     @property
     def kept(self) -> Places:
@@ -64,19 +65,20 @@ class KeptPlaces:
             return JSONResponse({"schema": SCHEMA, "where": None, "places": []})
         places = await in_thread(self._places.all)
         where = shown(self._places.path)
-        listed = [described(place) for place in places]
+        listed = [described(place, self._bank) for place in places]
         return JSONResponse({"schema": SCHEMA, "where": where, "places": listed})
 
     async def change(self, request: Request) -> Response:
         """Give a place another name or mix, and respond with it."""
         query = request.query_params
         name = queries.place_name(query) if "name" in query else None
-        mix = queries.mix_text(query, self._names) if "mix" in query else None
+        mix = queries.mix_text(query, self._bank.names) if "mix" in query else None
 
         def change() -> Place:
-            return self.kept.change(request.path_params["id"], name=name, mix=mix)
+            number = request.path_params["id"]
+            return self.kept.change(number, name=name, mix=mix, bank=self._bank)
 
-        return JSONResponse(described(await in_thread(change)))
+        return JSONResponse(described(await in_thread(change), self._bank))
 
     async def forget(self, request: Request) -> Response:
         """Forget a place."""
@@ -104,11 +106,3 @@ class KeptPlaces:
     def import_all(self, data: bytes) -> dict[str, Any]:
         """Keep the places of an exported file; return what became of each."""
         return import_into(self.kept, data).record()
-
-
-def shown(path: Path) -> str:
-    """Return a path as it is shown to people: without the name of the user."""
-    try:
-        return f"~/{path.relative_to(Path.home()).as_posix()}"
-    except (ValueError, RuntimeError):
-        return str(path)

@@ -406,12 +406,13 @@ async function correct() {
 
 /** Play a kept place. */
 function playPlace(place) {
+  if (place.problem) return say(places.words(place));
   try {
     asking?.abort();
     asking = null;
-    enter({ seen: null, mix: mixes.fromText(place.mix, bank.names), origin: "place", chosen: -1, place });
+    return enter({ seen: null, mix: mixes.fromText(place.mix, bank.names), origin: "place", chosen: -1, place });
   } catch (error) {
-    say(error.message);
+    return say(error.message);
   }
 }
 

@@ -38,8 +38,10 @@ export function matched(seen, rank, place = null) {
  */
 export function why({ seen, origin, chosen, place }) {
   const about = place && origin !== "place" ? ` Your place: ${place.name}.` : "";
+  const problem = seen?.record.place_problem;
+  const anew = problem ? ` Your place ${problem}; matched anew.` : "";
   switch (origin) {
-    case "match": return because(seen.record, chosen, seen.wanted.chatter !== null) + about;
+    case "match": return because(seen.record, chosen, seen.wanted.chatter !== null) + about + anew;
     case "place": return `Your place: ${place.name}.`;
     case "hand": return `Set by hand.${about}`;
     case "random": return `Drawn at random.${about}`;

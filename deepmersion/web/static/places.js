@@ -106,8 +106,9 @@ export class Places {
   /** @returns {Place | undefined} */
   of = (id) => this.all.find((place) => place.id === id);
 
-  /** Whether there are all the sounds that a place was kept with. */
+  /** Whether there are the very sounds that a place was kept with. */
   playable(place) {
+    if (place.problem) return false;
     try {
       return fromText(place.mix, [...this.sounds.keys()]).size > 0;
     } catch {
@@ -116,6 +117,7 @@ export class Places {
   }
 
   words(place) {
+    if (place.problem) return `Cannot be played here: ${place.problem}.`;
     try {
       return inWords(fromText(place.mix, [...this.sounds.keys()]), this.sounds);
     } catch (error) {

@@ -170,6 +170,7 @@ export const example = async (name) => body(await ask(`examples/${name}`), "blob
  * @property {string} name
  * @property {string} mix - As text.
  * @property {string} [thumbnail] - Its address.
+ * @property {string | null} [problem] - Why its mix cannot be played here.
  */
 
 /** @returns {Promise<{where: string | null, places: Place[]}>} */
