@@ -28,6 +28,9 @@ from deepmersion.web.turns import Turns, in_thread
 TYPES = {"flac": "audio/flac", "wav": "audio/wav", "ogg": "audio/ogg", "mp3": "audio/mpeg"}
 """By suffix, as in `deepmersion.sound.output.FORMATS` without the dot; the first is the default."""
 
+MAX_NAME = 60
+"""Characters of a file's name before its suffix: some ten sounds, and short enough for any disk."""
+
 POLL_S = 0.2
 """Seconds between checks that the client is still connected."""
 
@@ -68,7 +71,7 @@ class Downloads:
             return SentFile(
                 path,
                 media_type=TYPES[suffix],
-                filename=f"{'-'.join(named_gains(gains, self._bank.names))[:60]}.{suffix}",
+                filename=f"{'-'.join(named_gains(gains, self._bank.names))[:MAX_NAME]}.{suffix}",
                 headers={"Cache-Control": "no-store"},
                 stat_result=path.stat(),
                 held=held.pop_all(),

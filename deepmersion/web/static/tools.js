@@ -5,6 +5,9 @@ import { parse } from "./mix.js";
 import { snapshot } from "./photo.js";
 import { rendered } from "./server.js";
 
+/** Characters of a file's name before its suffix, as the server names it. */
+const MAX_NAME = 60;
+
 /**
  * @param {(photo: Blob, live: boolean) => Promise<void>} onPhoto
  * @param {(error: Error) => void} onTrouble
@@ -68,7 +71,7 @@ export function save(text, onTrouble) {
       const format = $("save-format").value;
       const seconds = MINUTE_S * $("save-minutes").valueAsNumber;
       const file = await rendered(mix, seconds, format, abort.signal);
-      download(file, `${[...parse(mix).keys()].join("-").slice(0, 60)}.${format}`);
+      download(file, `${[...parse(mix).keys()].join("-").slice(0, MAX_NAME)}.${format}`);
       end("Saved.");
     } catch (error) {
       end();
