@@ -21,7 +21,8 @@ from PIL import Image
 
 from deepmersion.errors import PhotoError
 from deepmersion.vision import decoders
-from deepmersion.vision.decoders import Decoders, _Budget
+from deepmersion.vision.decode import RefusedError
+from deepmersion.vision.decoders import Decoders, _Budget, _Worker
 from deepmersion.vision.lite_views import CANVAS_SIDE, squash
 from deepmersion.vision.photo import load_photo
 
@@ -78,6 +79,28 @@ def test_errors_of_a_worker_are_those_of_the_photo(tmp_path: Path) -> None:
             some.load(path, "photo.png")
         Image.new("RGB", (64, 64)).save(path)
         assert some.load(path, "photo.png").shape == (64, 64, 3)
+
+
+@linux
+def test_a_photo_whose_disk_fails_is_refused_alone(china_jpg: Path) -> None:
+    failing = Path("/sys/class/net/lo/speed")  # there is none, so that to read it is an error
+    if not failing.exists():
+        pytest.skip("the system does not show its network")
+    with Decoders() as some:
+        with pytest.raises(PhotoError, match=r"speed: cannot be read \(Invalid argument\); check"):
+            some.load(failing, str(failing))
+        assert some.load(china_jpg, "photo").shape == (427, 640, 3)
+
+
+@linux
+def test_a_disk_that_fails_while_a_worker_reads_is_no_damage() -> None:
+    request = {"path": "/proc/self/mem", "header_cpu_s": 5, "min_side": None, "max_pixels": 10**6}
+    worker = _Worker()
+    try:
+        with pytest.raises(RefusedError, match=r"cannot be read \(Input/output error\); the disk"):
+            worker.ask(request)
+    finally:
+        worker.end()
 
 
 def test_a_photo_that_takes_too_long_is_given_up(

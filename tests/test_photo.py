@@ -1,3 +1,4 @@
+import errno
 import io
 import os
 import struct
@@ -14,7 +15,7 @@ from PIL.Image import Image as PILImage
 
 from deepmersion.errors import PhotoError
 from deepmersion.vision import photo
-from deepmersion.vision.decode import BACKGROUND, MAX_PIXELS, MIN_SIDE
+from deepmersion.vision.decode import BACKGROUND, MAX_PIXELS, MIN_SIDE, Decoding, RefusedError
 from deepmersion.vision.photo import load_photo
 
 
@@ -316,6 +317,32 @@ def test_a_stream_that_may_not_be_read() -> None:
             raise PermissionError(13, "Permission denied")
 
     assert "is not readable" in refusal(Locked(), "photo.jpg")
+
+
+class Failing(io.BytesIO):
+    """A file on a disk that fails behind the first kilobyte."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0 or self.tell() + size > 1_024:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().read(size)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp"])
+def test_a_disk_that_fails_is_no_damage_of_the_photo(
+    china: PILImage, tmp_path: Path, suffix: str
+) -> None:
+    data = save(china, tmp_path / f"photo.{suffix}").read_bytes()
+    with pytest.raises(OSError, match="Input/output error"):
+        Decoding.of(Failing(data)).finish()
+
+
+@pytest.mark.parametrize("offset", [2**62, 2**63])
+def test_an_offset_that_leads_too_far_is_damage(tmp_path: Path, offset: int) -> None:
+    path = tmp_path / "photo.tif"
+    path.write_bytes(struct.pack("<2sHHHQ", b"II", 43, 8, 0, offset) + bytes(64))
+    with path.open("rb") as file, pytest.raises(RefusedError, match="is damaged or cut short"):
+        Decoding.of(file)
 
 
 def test_an_empty_file(tmp_path: Path) -> None:

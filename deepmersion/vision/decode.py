@@ -5,10 +5,13 @@ In two steps, `Decoding` and `Decoding.finish`: between them it is known what th
 
 from __future__ import annotations
 
+import errno
 import io
 import mmap
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -121,16 +124,12 @@ class Decoding:
         ------
         RefusedError
             When it cannot be used.
+        OSError
+            When the system cannot read it.
         MemoryError
         """
-        try:
+        with _errors_told():
             return _begun(file, min_side, max_pixels)
-        except NotSupportedError as error:
-            raise RefusedError(f"is {error}, which is not supported; export it as JPEG") from None
-        except (RefusedError, MemoryError):
-            raise
-        except Exception as error:
-            raise _failed(error) from error
 
     def finish(self, canvas_side: int | None = None) -> PILImage:
         """Decode; return the picture, upright, opaque and RGB.
@@ -142,19 +141,15 @@ class Decoding:
 
         Raises
         ------
-        RefusedError
-        MemoryError
+        RefusedError, OSError, MemoryError
+            As `of`.
         """
         require_memory(self.needed_bytes)
-        try:
+        with _errors_told():
             self.image.load()
             if self.cut is not None:
                 self._require_all_pixels(*self.cut)
             image = _to_rgb(self.image, self.factor, self.grey_scale)
-        except (RefusedError, MemoryError):
-            raise
-        except Exception as error:
-            raise _failed(error) from error
         upright = _upright(image, self.image)
         if canvas_side is None:
             return upright
@@ -295,6 +290,31 @@ def _needed(image: PILImage, kind: str, factor: int) -> int:
     converted = 0 if is_plain else 4 * n_pixels // factor**2
     peak = int(n_pixels * PEAK_BYTES.get(kind, 0))
     return max(peak, decoded + converted) + 16 * STRIP_PIXELS
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """Turn errors of decoders into RefusedError or MemoryError; leave those of the system."""
+    try:
+        yield
+    except NotSupportedError as error:
+        raise RefusedError(f"is {error}, which is not supported; export it as JPEG") from None
+    except (RefusedError, MemoryError):
+        raise
+    except Exception as error:
+        if _is_of_the_system(error):
+            raise
+        raise _failed(error) from error
+
+
+def _is_of_the_system(error: Exception) -> bool:
+    """Return True if a file could not be read, however sound the photo in it.
+
+    Errors of Pillow and its libraries have no number. EINVAL is the photo's fault: a damaged offset
+    in it leads before the file's beginning, or too far.
+    """
+    others = (None, errno.EINVAL, errno.ENOMEM)
+    return isinstance(error, OSError) and error.errno not in others
 
 
 def _failed(error: Exception) -> Exception:

@@ -30,7 +30,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
 
-from deepmersion.errors import OUT_OF_MEMORY, reason
+from deepmersion.errors import OUT_OF_MEMORY, why
 
 SLOW_WALL = 4
 """By how much longer it may take where only elapsed time can be limited."""
@@ -101,7 +101,7 @@ def _answer(
     except RefusedError as error:
         _send(answers, {"error": str(error)})
     except OSError as error:
-        _send(answers, {"error": f"cannot be read ({reason(error)}); check the path"})
+        _send(answers, {"error": f"cannot be read {why(error)}"})
     except MemoryError:
         _send(answers, {"no_memory": needed_bytes})
     finally:

@@ -135,7 +135,7 @@ class Decoders:
         else:
             file = read_photo(source, name)
             require_size(len(file.getbuffer()), name, MAX_STREAM_BYTES)
-        with file:
+        with errors_of(name), file:
             try:
                 pixels = self._load_here(file, wish)
                 return self._load_by_worker(file, wish) if pixels is None else pixels

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from deepmersion.errors import PhotoError, reason
+from deepmersion.errors import PhotoError, in_one_line, why
 from deepmersion.vision.decode import Decoding, RefusedError
 
 
@@ -132,8 +132,10 @@ def errors_of(name: str) -> Iterator[None]:
         ) from None
     except PermissionError:
         raise unfit(name, "is not readable; check the file's permissions") from None
-    except (OSError, ValueError) as error:
-        raise unfit(name, f"cannot be read ({reason(error)}); check the path") from error
+    except OSError as error:
+        raise unfit(name, f"cannot be read {why(error)}") from error
+    except ValueError as error:  # such as a path with a zero in it
+        raise unfit(name, f"cannot be read ({in_one_line(error)}); check the path") from error
 
 
 def require_size(n_bytes: int, name: str, most: int) -> None:
