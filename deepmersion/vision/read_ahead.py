@@ -19,8 +19,8 @@ T = TypeVar("T")
 def read_ahead(load: Callable[[Photo], T], photos: Sequence[Photo], n_ahead: int) -> Iterator[T]:
     """Yield what `load` returns for each photo, in order; it must not raise.
 
-    At most `n_ahead` are decoded ahead, which bounds the memory: the largest photos accepted take
-    267 MB each while they are decoded.
+    At most `n_ahead` are decoded ahead, which bounds the memory of their pixels;
+    `decoders.MEMORY_BYTES` bounds what decoding them takes.
 
     Files are loaded by several threads, which pays because decoders release Python's lock. Sources
     that may block, such as standard input or a pipe, are loaded in turn by the calling thread,
