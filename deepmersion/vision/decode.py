@@ -59,6 +59,9 @@ WHITE_16_BIT = 65_535
 STRIP_PIXELS = 2**19
 """Pixels that are converted at once: no second copy of a large picture is made."""
 
+STRIP_BYTES = 16 * STRIP_PIXELS
+"""Memory for that: some four copies of a strip, of 4 bytes a pixel."""
+
 PEAK_BYTES = {"WEBP": 16.5, "AVIF": 9.5, "HEIF": 7.5, "GIF": 8}
 """Bytes a pixel while it is decoded, where libraries keep it in forms of their own. Measured on
 photos of 48 million pixels: 16.2, 9.3, 7.3."""
@@ -153,7 +156,9 @@ class Decoding:
         upright = _upright(image, self.image)
         if canvas_side is None:
             return upright
-        return upright.resize((canvas_side, canvas_side), 3)  # Resampling.BICUBIC
+        from PIL.Image import Resampling
+
+        return upright.resize((canvas_side, canvas_side), Resampling.BICUBIC)
 
     def _require_all_pixels(self, data: bytes, scale: int) -> None:
         """Raise unless a JPEG has all of its pixels, whatever follows its last byte."""
@@ -204,7 +209,7 @@ def _begun_jpeg(data: bytes, min_side: int | None, max_pixels: int) -> Decoding:
     if found.n_scans > jpeg.MAX_SCANS or found.n_segments > jpeg.MAX_SEGMENTS:
         raise RefusedError(
             f"is a JPEG of more than {jpeg.MAX_SCANS} scans or {jpeg.MAX_SEGMENTS:,} segments, "
-            "which no camera writes; save it anew"
+            "which no camera writes; re-save it"
         )
     if found.width * found.height > MAX_JPEG_PIXELS:
         raise _too_many_pixels(MAX_JPEG_PIXELS)
@@ -289,7 +294,7 @@ def _needed(image: PILImage, kind: str, factor: int) -> int:
     is_plain = image.mode == "RGB" and factor == 1
     converted = 0 if is_plain else 4 * n_pixels // factor**2
     peak = int(n_pixels * PEAK_BYTES.get(kind, 0))
-    return max(peak, decoded + converted) + 16 * STRIP_PIXELS
+    return max(peak, decoded + converted) + STRIP_BYTES
 
 
 @contextmanager

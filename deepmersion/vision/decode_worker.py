@@ -49,31 +49,31 @@ def main() -> None:
     for number in (signal.SIGINT, getattr(signal, "SIGHUP", None)):
         if number is not None:  # a terminal sends them to all its processes; the parent decides
             signal.signal(number, signal.SIG_IGN)
-    wishes: SimpleQueue[tuple[dict[str, Any], bytes]] = SimpleQueue()
-    threading.Thread(target=_receive, args=(wishes,), daemon=True).start()
+    requests: SimpleQueue[tuple[dict[str, Any], bytes]] = SimpleQueue()
+    threading.Thread(target=_receive, args=(requests,), daemon=True).start()
     try:
         while True:
-            _answer(answers, *wishes.get(), wishes)
+            _answer(answers, *requests.get(), requests)
     except BaseException:
         traceback.print_exc()
         os._exit(FAILED)  # not as Python does, which would wait for the parent's next message
 
 
-def _receive(wishes: SimpleQueue[tuple[dict[str, Any], bytes]]) -> None:
+def _receive(requests: SimpleQueue[tuple[dict[str, Any], bytes]]) -> None:
     """Receive messages; end the process with the parent, even while a photo is decoded."""
     try:
         while line := sys.stdin.buffer.readline():
-            wish = json.loads(line)
-            wishes.put((wish, sys.stdin.buffer.read(wish.get("n_bytes", 0))))
+            request = json.loads(line)
+            requests.put((request, sys.stdin.buffer.read(request.get("n_bytes", 0))))
     finally:
         os._exit(0)
 
 
 def _answer(
     answers: BinaryIO,
-    wish: dict[str, Any],
+    request: dict[str, Any],
     data: bytes,
-    wishes: SimpleQueue[tuple[dict[str, Any], bytes]],
+    requests: SimpleQueue[tuple[dict[str, Any], bytes]],
 ) -> None:
     try:
         from deepmersion.vision.decode import Decoding, RefusedError
@@ -85,18 +85,20 @@ def _answer(
         return
     needed_bytes = 0
     try:
-        _limit_time(wish["header_cpu_s"])
+        _limit_time(request["header_cpu_s"])
         _limit_memory(None)
-        with Path(wish["path"]).open("rb") if "path" in wish else io.BytesIO(data) as file:
+        with Path(request["path"]).open("rb") if "path" in request else io.BytesIO(data) as file:
             del data
-            decoding = Decoding.of(file, min_side=wish["min_side"], max_pixels=wish["max_pixels"])
-            needed_bytes = decoding.needed_bytes + wish.get("n_bytes", 0)
+            decoding = Decoding.of(
+                file, min_side=request["min_side"], max_pixels=request["max_pixels"]
+            )
+            needed_bytes = decoding.needed_bytes + request.get("n_bytes", 0)
             _limit_time(0)
             _send(answers, {"needs": needed_bytes})
-            wishes.get()
-            _limit_time(wish["decode_cpu_s"])
+            requests.get()
+            _limit_time(request["decode_cpu_s"])
             _limit_memory(needed_bytes + SPARE_BYTES)
-            image = decoding.finish(wish["canvas_side"])
+            image = decoding.finish(request["canvas_side"])
         _send(answers, {"width": image.width, "height": image.height}, image.tobytes())
     except RefusedError as error:
         _send(answers, {"error": str(error)})

@@ -120,7 +120,7 @@ class Decoders:
         PhotoError
             As `photo.load_photo` raises it, and when decoding takes too long or too much memory.
         """
-        wish: dict[str, Any] = {
+        request: dict[str, Any] = {
             "min_side": min_side,
             "max_pixels": MAX_PIXELS,
             "canvas_side": canvas_side,
@@ -131,40 +131,42 @@ class Decoders:
             with errors_of(name):
                 require_size(source.stat().st_size, name, MAX_FILE_BYTES)
                 file: BinaryIO = source.open("rb")
-            wish["path"] = os.path.abspath(source)  # noqa: PTH100  (resolves no links)
+            request["path"] = os.path.abspath(source)  # noqa: PTH100  (resolves no links)
         else:
             file = read_photo(source, name)
             require_size(len(file.getbuffer()), name, MAX_STREAM_BYTES)
         with errors_of(name), file:
             try:
-                pixels = self._load_here(file, wish)
-                return self._load_by_worker(file, wish) if pixels is None else pixels
+                pixels = self._load_here(file, request)
+                return self._load_by_worker(file, request) if pixels is None else pixels
             except RefusedError as error:
                 raise unfit(name, str(error)) from error
             except MemoryError as error:
                 needed = error.args[0] if error.args and isinstance(error.args[0], int) else 0
                 raise unfit(name, too_little_memory(needed)) from None
 
-    def _load_here(self, file: BinaryIO, wish: dict[str, Any]) -> np.ndarray | None:
+    def _load_here(self, file: BinaryIO, request: dict[str, Any]) -> np.ndarray | None:
         """Return a photo's pixels if it is a JPEG that does not take much."""
         is_jpeg = file.read(len(JPEG_MAGIC)) == JPEG_MAGIC
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         if not is_jpeg or size > HERE_BYTES:
             return None
-        decoding = Decoding.of(file, min_side=wish["min_side"], max_pixels=wish["max_pixels"])
+        decoding = Decoding.of(file, min_side=request["min_side"], max_pixels=request["max_pixels"])
         file.seek(0)
         if decoding.needed_bytes > HERE_BYTES:
             return None
         with self._memory.share(HERE_BYTES):
-            return np.asarray(decoding.finish(wish["canvas_side"]))
+            return np.asarray(decoding.finish(request["canvas_side"]))
 
-    def _load_by_worker(self, file: BinaryIO, wish: dict[str, Any]) -> np.ndarray:
+    def _load_by_worker(self, file: BinaryIO, request: dict[str, Any]) -> np.ndarray:
         worker = self._worker()
         keep = False
         try:
-            data = b"" if "path" in wish else file.read()
-            answer = worker.ask(wish | ({} if "path" in wish else {"n_bytes": len(data)}), data)
+            data = b"" if "path" in request else file.read()
+            answer = worker.ask(
+                request | ({} if "path" in request else {"n_bytes": len(data)}), data
+            )
             needed_bytes = answer["needs"] + WORKER_BYTES
             if needed_bytes > MEMORY_BYTES:
                 raise RefusedError(
@@ -274,7 +276,7 @@ class _Worker:
             raise MemoryError from error
         self._ended = False
 
-    def ask(self, wish: dict[str, Any], data: bytes = b"") -> dict[str, Any]:
+    def ask(self, request: dict[str, Any], data: bytes = b"") -> dict[str, Any]:
         """Return the answer to a message.
 
         Raises
@@ -285,7 +287,7 @@ class _Worker:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with suppress(BrokenPipeError):  # it has ended; why is found out below
-            self._process.stdin.write(json.dumps(wish).encode() + b"\n")
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.write(data)
             self._process.stdin.flush()
         line = self._process.stdout.readline()
@@ -312,10 +314,10 @@ class _Worker:
         if self._ended:
             return RefusedError(ENDING)
         if code == -getattr(signal, "SIGPROF", 0) and code:
-            return RefusedError("takes too long to decode; save it anew as JPEG")
+            return RefusedError("takes too long to decode; re-save it as JPEG")
         if code in (1, -getattr(signal, "SIGKILL", 0)):  # Python could not start, or was ended
             return MemoryError()
-        return RefusedError(f"makes its decoder crash ({code}); save it anew as JPEG")
+        return RefusedError(f"crashes its decoder ({code}); re-save it as JPEG")
 
     def end(self) -> None:
         """End the process, whatever it is doing."""
