@@ -23,6 +23,7 @@ from deepmersion.errors import PhotoError
 from deepmersion.vision import decoders
 from deepmersion.vision.decode import RefusedError
 from deepmersion.vision.decoders import Decoders, _Budget, _Worker
+from deepmersion.vision.formats import JPEG_MAGIC
 from deepmersion.vision.lite_views import CANVAS_SIDE, squash
 from deepmersion.vision.photo import load_photo
 
@@ -112,6 +113,28 @@ def test_a_photo_that_takes_too_long_is_given_up(
             some.load(large_png, "photo")
         monkeypatch.undo()
         assert some.load(china_jpg, "photo").shape == (427, 640, 3)
+
+
+def test_a_photo_is_not_read_before_it_has_a_share_of_the_memory(china_jpg: Path) -> None:
+    class Counted(io.BytesIO):
+        n_read = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size)
+            self.n_read += len(data)
+            return data
+
+    file = Counted(china_jpg.read_bytes())
+    request = {"min_side": None, "max_pixels": 10**6, "canvas_side": None}
+    with Decoders() as some, ThreadPoolExecutor(1) as pool:
+        with some._memory.share(decoders.MEMORY_BYTES):
+            photo = pool.submit(some._load_here, file, request)
+            while not some._memory._queue:
+                assert not photo.done()
+            assert file.n_read == len(JPEG_MAGIC)
+        pixels = photo.result()
+    assert pixels is not None
+    assert pixels.shape == (427, 640, 3)
 
 
 def test_a_photo_beyond_all_memory_is_refused_before_it_is_decoded(

@@ -2,7 +2,9 @@
 
 A JPEG of ordinary size is decoded at once, by the calling thread: what that takes is known before.
 Any other photo is decoded by a process of its own (`decode_worker`), which can be ended. All
-photos together get `MEMORY_BYTES`; each takes its estimated share first, and waits for it.
+photos together get `MEMORY_BYTES`; each waits for its estimated share before it is decoded. To
+estimate it, a worker reads the header, of a JPEG the whole file (`photo.MAX_FILE_BYTES` at most);
+that, and a stream (`photo.MAX_STREAM_BYTES` at most), takes memory before there is a share.
 """
 
 from __future__ import annotations
@@ -152,21 +154,24 @@ class Decoders:
         file.seek(0)
         if not is_jpeg or size > HERE_BYTES:
             return None
-        decoding = Decoding.of(file, min_side=request["min_side"], max_pixels=request["max_pixels"])
+        with self._memory.share(HERE_BYTES):  # also for reading the file
+            decoding = Decoding.of(
+                file, min_side=request["min_side"], max_pixels=request["max_pixels"]
+            )
+            if decoding.needed_bytes <= HERE_BYTES:
+                return np.asarray(decoding.finish(request["canvas_side"]))
         file.seek(0)
-        if decoding.needed_bytes > HERE_BYTES:
-            return None
-        with self._memory.share(HERE_BYTES):
-            return np.asarray(decoding.finish(request["canvas_side"]))
+        return None
 
     def _load_by_worker(self, file: BinaryIO, request: dict[str, Any]) -> np.ndarray:
         worker = self._worker()
         keep = False
         try:
-            data = b"" if "path" in request else file.read()
-            answer = worker.ask(
-                request | ({} if "path" in request else {"n_bytes": len(data)}), data
-            )
+            data = b""
+            if "path" not in request:
+                data = file.read()
+                request |= {"n_bytes": len(data)}
+            answer = worker.ask(request, data)
             needed_bytes = answer["needs"] + WORKER_BYTES
             if needed_bytes > MEMORY_BYTES:
                 raise RefusedError(
