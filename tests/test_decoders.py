@@ -115,6 +115,23 @@ def test_a_photo_that_takes_too_long_is_given_up(
         assert some.load(china_jpg, "photo").shape == (427, 640, 3)
 
 
+@linux
+def test_too_few_open_files_are_not_taken_for_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (64, 64)).save(path)
+    with path.open("rb") as last:
+        n_files = last.fileno() + 1  # enough to open the photo, not for a worker's pipes
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Decoders() as some:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (n_files, limits[1]))
+        try:
+            with pytest.raises(PhotoError, match=r"cannot be decoded \(Too many open files\); clo"):
+                some.load(path, "photo")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert some.load(path, "photo").shape == (64, 64, 3)
+
+
 def test_a_photo_is_not_read_before_it_has_a_share_of_the_memory(china_jpg: Path) -> None:
     class Counted(io.BytesIO):
         n_read = 0

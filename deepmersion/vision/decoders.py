@@ -9,6 +9,7 @@ that, and a stream (`photo.MAX_STREAM_BYTES` at most), takes memory before there
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from deepmersion.errors import DEBUG_VARIABLE
+from deepmersion.errors import DEBUG_VARIABLE, why
 from deepmersion.vision.decode import Decoding, RefusedError
 from deepmersion.vision.formats import JPEG_MAGIC
 from deepmersion.vision.photo import (
@@ -62,6 +63,9 @@ DECODE_CPU_S = 15.0
 """Processor time for decoding. The largest honest photo that was tried, a PNG of 88 million pixels
 with alpha, takes 7 s; all others, such as 108 million of progressive JPEG and 48 million of HEIC,
 less than 2 s."""
+
+NO_MEMORY = frozenset({errno.ENOMEM, errno.EAGAIN})
+"""Why the system starts no process where memory is short, or there are too many processes."""
 
 ENDING = "was not decoded: the program is ending"
 
@@ -277,8 +281,10 @@ class _Worker:
                     "OPENBLAS_NUM_THREADS": "1",
                 },
             )
-        except (OSError, MemoryError) as error:
-            raise MemoryError from error
+        except OSError as error:
+            if error.errno in NO_MEMORY:
+                raise MemoryError from error
+            raise RefusedError(f"cannot be decoded {why(error)}") from error
         self._ended = False
 
     def ask(self, request: dict[str, Any], data: bytes = b"") -> dict[str, Any]:
