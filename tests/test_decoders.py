@@ -115,6 +115,19 @@ def test_a_photo_that_takes_too_long_is_given_up(
         assert some.load(china_jpg, "photo").shape == (427, 640, 3)
 
 
+def test_a_slow_photo_is_told_from_little_memory_where_no_signal_ends_it(
+    large_png: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import signal; del signal.setitimer\n"  # Windows has none
+        "from deepmersion.vision import decode_worker; decode_worker.main()"
+    )
+    monkeypatch.setattr(decoders, "WORKER", (sys.executable, "-c", code))
+    monkeypatch.setattr(decoders, "DECODE_CPU_S", 0.05)
+    with Decoders() as some, pytest.raises(PhotoError, match="takes too long to decode"):
+        some.load(large_png, "photo")
+
+
 @linux
 def test_too_few_open_files_are_not_taken_for_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"

@@ -18,7 +18,6 @@ In place of either answer, ``{error}`` or ``{no_memory}`` ends the photo.
 
 from __future__ import annotations
 
-import faulthandler
 import io
 import json
 import os
@@ -26,6 +25,8 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, BinaryIO
@@ -37,6 +38,9 @@ SLOW_WALL = 4
 
 FAILED = 70
 """Exit code after an error in this program, EX_SOFTWARE. Python has 1 for what it cannot start."""
+
+TOO_SLOW = 75
+"""Exit code, EX_TEMPFAIL, where no signal ends what takes too long."""
 
 SPARE_BYTES = 96 * 2**20
 """Memory allowed beyond the estimate: for libraries, and for threads of decoders."""
@@ -85,20 +89,19 @@ def _answer(
         return
     needed_bytes = 0
     try:
-        _limit_time(request["header_cpu_s"])
         _limit_memory(None)
         with Path(request["path"]).open("rb") if "path" in request else io.BytesIO(data) as file:
             del data
-            decoding = Decoding.of(
-                file, min_side=request["min_side"], max_pixels=request["max_pixels"]
-            )
+            with _time_limit(request["header_cpu_s"]):
+                decoding = Decoding.of(
+                    file, min_side=request["min_side"], max_pixels=request["max_pixels"]
+                )
             needed_bytes = decoding.needed_bytes + request.get("n_bytes", 0)
-            _limit_time(0)
             _send(answers, {"needs": needed_bytes})
             requests.get()
-            _limit_time(request["decode_cpu_s"])
             _limit_memory(needed_bytes + SPARE_BYTES)
-            image = decoding.finish(request["canvas_side"])
+            with _time_limit(request["decode_cpu_s"]):
+                image = decoding.finish(request["canvas_side"])
         _send(answers, {"width": image.width, "height": image.height}, image.tobytes())
     except RefusedError as error:
         _send(answers, {"error": str(error)})
@@ -106,8 +109,6 @@ def _answer(
         _send(answers, {"error": f"cannot be read {why(error)}"})
     except MemoryError:
         _send(answers, {"no_memory": needed_bytes})
-    finally:
-        _limit_time(0)
 
 
 def _send(answers: BinaryIO, message: dict[str, Any], data: bytes = b"") -> None:
@@ -116,14 +117,23 @@ def _send(answers: BinaryIO, message: dict[str, Any], data: bytes = b"") -> None
     answers.flush()
 
 
-def _limit_time(cpu_s: float) -> None:
-    """End this process once it has computed for so long; 0 takes the limit away."""
+@contextmanager
+def _time_limit(cpu_s: float) -> Iterator[None]:
+    """End this process once it has computed for so long within the block."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_PROF, cpu_s)  # its signal ends the process, whatever it does
-    elif cpu_s:
-        faulthandler.dump_traceback_later(cpu_s * SLOW_WALL, exit=True)
-    else:
-        faulthandler.cancel_dump_traceback_later()
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+        return
+    # Windows. A decoder that keeps Python's lock is ended when it lets go of it.
+    timer = threading.Timer(cpu_s * SLOW_WALL, os._exit, [TOO_SLOW])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _limit_memory(n_bytes: int | None) -> None:

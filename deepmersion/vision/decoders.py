@@ -25,6 +25,7 @@ import numpy as np
 
 from deepmersion.errors import DEBUG_VARIABLE, why
 from deepmersion.vision.decode import Decoding, RefusedError
+from deepmersion.vision.decode_worker import TOO_SLOW
 from deepmersion.vision.formats import JPEG_MAGIC
 from deepmersion.vision.photo import (
     MAX_FILE_BYTES,
@@ -63,6 +64,9 @@ DECODE_CPU_S = 15.0
 """Processor time for decoding. The largest honest photo that was tried, a PNG of 88 million pixels
 with alpha, takes 7 s; all others, such as 108 million of progressive JPEG and 48 million of HEIC,
 less than 2 s."""
+
+WORKER = (sys.executable, "-S", "-s", "-P", "-m", "deepmersion.vision.decode_worker")
+"""Starts a worker, which finds what this process finds, and is spared the search of `site`."""
 
 NO_MEMORY = frozenset({errno.ENOMEM, errno.EAGAIN})
 """Why the system starts no process where memory is short, or there are too many processes."""
@@ -268,8 +272,7 @@ class _Worker:
         places = [str(Path(__file__).parents[2]), *filter(None, sys.path)]
         try:
             self._process = subprocess.Popen(
-                # It finds what this process finds, and is spared the search of `site`.
-                [sys.executable, "-S", "-s", "-P", "-m", "deepmersion.vision.decode_worker"],
+                WORKER,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if os.environ.get(DEBUG_VARIABLE) else subprocess.DEVNULL,
@@ -324,7 +327,7 @@ class _Worker:
         code = self._process.wait()
         if self._ended:
             return RefusedError(ENDING)
-        if code == -getattr(signal, "SIGPROF", 0) and code:
+        if code in (TOO_SLOW, -getattr(signal, "SIGPROF", -TOO_SLOW)):
             return RefusedError("takes too long to decode; re-save it as JPEG")
         if code in (1, -getattr(signal, "SIGKILL", 0)):  # Python could not start, or was ended
             return MemoryError()
