@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import subprocess
 import sys
@@ -13,7 +14,11 @@ from commandline import TIMEOUT_S
 if sys.platform != "linux":
     pytest.skip("the campaign needs Linux", allow_module_level=True)
 
+from campaign_inputs import PHOTO_FORMATS, photo
 from campaign_trials import Outcome, Trial
+
+from deepmersion.vision.decode import OPENERS
+from deepmersion.vision.photo import load_photo
 
 TOOL = Path(__file__).parents[1] / "tools" / "campaign.py"
 
@@ -28,6 +33,20 @@ def test_a_short_campaign_finds_nothing(tmp_path: Path) -> None:
     assert {row[2].strip() for row in rows} == {"0"}
     assert len(rows) == 7
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_request_can_be_tried_alone(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, TOOL, "--only", "requests 17"],
+        capture_output=True, text=True, timeout=TIMEOUT_S, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert ended.stdout.splitlines()[2:] == ["| requests | 1 | 0 |"], ended.stdout + ended.stderr
+
+
+def test_every_decoder_is_tried() -> None:
+    assert set(PHOTO_FORMATS) == set(OPENERS)
+    for form in PHOTO_FORMATS:
+        assert load_photo(io.BytesIO(photo(form))).shape == (240, 320, 3)
 
 
 FINE = Outcome(1, "", "Error: x is damaged\n", 1.0, None, 1 << 20)

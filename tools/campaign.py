@@ -49,6 +49,11 @@ def made(seed: str, kind: str, number: int, root: Path) -> Trial:
     return trial
 
 
+def wanted(only: str | None, kind: str, n: int) -> list[int]:
+    """Return the numbers of those of the `n` trials of a kind that are asked for."""
+    return [number for number in range(n) if only in (None, kind, f"{kind} {number}")]
+
+
 def trials(seed: str, share: float, only: str | None, root: Path) -> Iterator[Trial]:
     """Yield the trials of all kinds, or the one that is asked for."""
     from deepmersion.weights.store import SPECS
@@ -56,9 +61,8 @@ def trials(seed: str, share: float, only: str | None, root: Path) -> Iterator[Tr
     for kind, (_, n) in KINDS.items():
         if kind == "builds" and not SPECS["soundnet"].is_present:
             continue
-        for number in range(round(n * share)):
-            if only in (None, kind, f"{kind} {number}"):
-                yield made(seed, kind, number, root)
+        for number in wanted(only, kind, round(n * share)):
+            yield made(seed, kind, number, root)
 
 
 def campaign(seed: str, share: float, only: str | None, root: Path) -> int:
@@ -75,8 +79,8 @@ def campaign(seed: str, share: float, only: str | None, root: Path) -> int:
             print(f"  limits {trial.limits}, signal {trial.stop}", flush=True)
         else:
             shutil.rmtree(trial.folder)
-    if only is None or only.startswith("requests"):
-        for name, wrong, sent in requests(seed, round(N_REQUESTS * share), root):
+    if numbers := wanted(only, "requests", round(N_REQUESTS * share)):
+        for name, wrong, sent in requests(seed, numbers, root):
             tried["requests"] += 1
             if wrong:
                 faults["requests"] += 1

@@ -17,7 +17,7 @@ PACKAGE = Path(deepmersion.__file__).parent
 
 PHOTO = PACKAGE / "data" / "examples" / "campfire.jpg"
 
-PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF")
+PHOTO_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "AVIF", "HEIF")
 
 SOUND_FORMATS = {"wav": "WAV", "flac": "FLAC", "ogg": "OGG", "mp3": "MP3", "aiff": "AIFF"}
 
@@ -51,7 +51,13 @@ def photo(form: str) -> bytes:
 
     file = io.BytesIO()
     with Image.open(PHOTO) as image:
-        image.resize((320, 240)).save(file, form)
+        small = image.resize((320, 240))
+    if form == "HEIF":  # Pillow writes none
+        from pillow_heif import from_pillow
+
+        from_pillow(small).save(file)
+    else:
+        small.save(file, form)
     return file.getvalue()
 
 

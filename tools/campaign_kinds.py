@@ -123,10 +123,12 @@ def builds(trial: Trial, rng: random.Random) -> None:
 def limits(trial: Trial, rng: random.Random) -> None:
     """Too little memory, too few open files, or no room on the disk."""
     trial.installed = True
+    (trial.folder / "photo.png").write_bytes(photo("PNG"))  # decoded by a process of its own
     match = ["match", str(PHOTO), "--json"]
+    match_png = ["match", "photo.png", "--json"]
     play = ["play", "rain", "-o", "out.wav", "--duration", "10"]
     how = rng.randrange(3)
-    trial.arguments = rng.choice((match, play))
+    trial.arguments = rng.choice((match, match_png, play))
     trial.faults = _whole_or_absent(trial.folder / "out.wav", _wav_bytes(10))
     if how == 0:
         trial.limits = {resource.RLIMIT_AS: rng.choice((1500, 700, 400, 300)) << 20}

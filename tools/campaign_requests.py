@@ -49,8 +49,8 @@ def request(rng: random.Random) -> bytes:
     return bytes(text)
 
 
-def requests(seed: str, n: int, folder: Path) -> Iterator[tuple[str, list[str], bytes]]:
-    """Yield each request's name, what is wrong with the answer, and the request."""
+def requests(seed: str, numbers: list[int], folder: Path) -> Iterator[tuple[str, list[str], bytes]]:
+    """Yield the name of each of some requests, what is wrong with the answer, and the request."""
     server = subprocess.Popen(
         [COMMAND, "serve", "--port", "0"], stderr=subprocess.PIPE, cwd=folder, text=True
     )
@@ -65,7 +65,7 @@ def requests(seed: str, n: int, folder: Path) -> Iterator[tuple[str, list[str], 
         if not port:
             yield "requests start", [f"the server does not start: {line}"], b""
             return
-        for number in range(n):
+        for number in numbers:
             name = f"requests {number}"
             sent = request(random.Random(f"{seed} {name}"))
             yield name, list(_wrong(_answer(port, sent))), sent
