@@ -133,7 +133,11 @@ def weights_of(specs: Mapping[str, WeightsSpec]) -> dict[str, str]:
     return {name: str(spec.identity) for name, spec in specs.items()} | lite
 
 
-CLASSIFY_TWENTY = """
+MORE_MEMORY_BYTES = 150_000_000
+"""What photos may take beyond what loading took; all twelve at once take 240 MB, a batch none."""
+
+
+CLASSIFY_TWELVE = """
 import json, sys
 from pathlib import Path
 import numpy as np
@@ -143,22 +147,29 @@ from deepmersion.weights.store import SPECS, WeightsSpec
 
 told = json.loads(sys.argv[1])
 specs = {n: WeightsSpec(**{**s, "identity": Identity(**s["identity"])}) for n, s in told.items()}
-photos = [np.random.default_rng(i).integers(0, 256, (427, 640, 3), np.uint8) for i in range(20)]
-seen = Paper.load(specs=specs).classify(photos)
-assert seen.objects.shape == (20, 1000) and seen.scenes.shape == (20, 365)
-status = Path("/proc/self/status").read_text("utf-8").splitlines()
-print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+photos = [np.random.default_rng(i).integers(0, 256, (427, 640, 3), np.uint8) for i in range(12)]
+
+def peak_kib():
+    status = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(line.split()[1] for line in status if line.startswith("VmHWM"))
+
+paper = Paper.load(specs=specs)
+print(peak_kib())
+seen = paper.classify(photos)
+assert seen.objects.shape == (12, 1000) and seen.scenes.shape == (12, 365)
+print(peak_kib())
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
-def test_twenty_photos_fit_into_two_gigabytes(specs: dict[str, WeightsSpec]) -> None:
+def test_many_photos_fit_into_two_gigabytes(specs: dict[str, WeightsSpec]) -> None:
     # The first test, so that this process has not loaded the networks as well.
     told = json.dumps({name: asdict(spec) for name, spec in specs.items()})
-    command = [sys.executable, "-c", CLASSIFY_TWENTY, told]
+    command = [sys.executable, "-c", CLASSIFY_TWELVE, told]
     answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TIMEOUT_S)
-    peak_kib = int(answer.stdout)
-    assert peak_kib * 1024 < MAX_MEMORY_BYTES
+    loaded, classified = (1024 * int(peak_kib) for peak_kib in answer.stdout.split())
+    assert classified < MAX_MEMORY_BYTES
+    assert classified - loaded < MORE_MEMORY_BYTES
 
 
 def test_objects_are_those_of_torchvision(seen: Distributions, photos: list[np.ndarray]) -> None:

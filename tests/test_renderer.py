@@ -72,9 +72,9 @@ def test_a_mix_of_ten_is_as_loud_as_a_mix_of_one(noises: SoundBank) -> None:
 def test_every_shipped_sound_and_their_mix_have_the_one_loudness() -> None:
     shipped = open_bank()
     n = len(shipped.sounds)
-    for gains in [*np.eye(n), np.ones(n)]:
-        # Gusts and peals of thunder come in their own time.
-        samples = render(shipped, gains, duration_s=300, ebb=EBB)
+    # Gusts and peals of thunder come in their own time; together they make up for each other.
+    for gains, duration_s in [*((one, 300) for one in np.eye(n)), (np.ones(n), 60)]:
+        samples = render(shipped, gains, duration_s=duration_s, ebb=EBB)
         assert integrated_loudness(samples, RATE) == pytest.approx(LOUDNESS_LUFS, abs=0.5)
 
 
@@ -241,7 +241,7 @@ def test_a_seed_gives_the_same_sound_and_another_another(minutes: SoundBank) -> 
 def test_a_long_mix_of_stretches_has_the_one_loudness(minutes: SoundBank) -> None:
     for ebb in (0.0, EBB, 1.0):
         for gains in ([1.0, 0.0, 0.0], [1.0, 0.5, 1.0]):
-            samples = render(minutes, gains, duration_s=300, ebb=ebb, seed=3)
+            samples = render(minutes, gains, duration_s=150, ebb=ebb, seed=3)
             assert integrated_loudness(samples, RATE) == pytest.approx(LOUDNESS_LUFS, abs=0.5)
 
 
