@@ -133,9 +133,8 @@ def weights_of(specs: Mapping[str, WeightsSpec]) -> dict[str, str]:
     return {name: str(spec.identity) for name, spec in specs.items()} | lite
 
 
-MORE_MEMORY_BYTES = 150_000_000
-"""What photos may take beyond what loading took; all twelve at once take 240 MB, a batch none."""
-
+MORE_MEMORY_BYTES = 350_000_000
+"""What photos may take beyond loading: batches take 240 MB, and twelve photos at once 480 MB."""
 
 CLASSIFY_TWELVE = """
 import json, sys
