@@ -303,6 +303,35 @@ def test_an_import_takes_nothing_that_is_wrong(
     assert [place.name for place in others.all()] == ["good"]
 
 
+def test_what_is_forgotten_meanwhile_disturbs_no_reader(
+    places: Places, new: NewPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another program forgets the place as soon as one connection has been closed."""
+    connect = sqlite3.connect
+
+    class Closing(sqlite3.Connection):
+        def close(self) -> None:
+            super().close()
+            with connect(places.path) as other:
+                other.execute("DELETE FROM place")
+            other.close()
+
+    def watched(address: str, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(address, factory=Closing, **options)
+        return connection
+
+    places.keep(new)
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", watched)
+        assert '"name": "desk"' in exported(places)
+    assert places.all() == []
+    kept = places.keep(new)
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    assert places.thumbnail(kept.id) == new.thumbnail
+    with pytest.raises(NoPlaceError):
+        places.thumbnail(kept.id)
+
+
 def test_there_is_a_most(places: Places, new: NewPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MAX_PLACES", 2)
     for name in "ab":

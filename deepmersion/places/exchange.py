@@ -63,9 +63,9 @@ def exported(places: Places) -> str:
             "kept": place.kept,
             "network": place.network,
             "signature": base64.b64encode(to_bytes(place.signature)).decode(),
-            "thumbnail": base64.b64encode(places.thumbnail(place.id)).decode(),
+            "thumbnail": base64.b64encode(thumbnail).decode(),
         }
-        for place in places.all()
+        for place, thumbnail in places.with_thumbnails()
     ]
     return json.dumps({"format": FORMAT, "schema": SCHEMA, "places": listed}, indent=1) + "\n"
 

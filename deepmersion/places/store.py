@@ -147,11 +147,16 @@ class Places:
 
     def all(self) -> list[Place]:
         """Return all places, the oldest first."""
-        return self._read(f"SELECT {COLUMNS} FROM place ORDER BY id")
+        return self._places(f"SELECT {COLUMNS} FROM place ORDER BY id")
+
+    def with_thumbnails(self) -> list[tuple[Place, bytes]]:
+        """Return all places with their JPEGs, the oldest first, as they are at one moment."""
+        rows = self._read(f"SELECT {COLUMNS}, thumbnail FROM place ORDER BY id")
+        return [(_place(row[:-1]), bytes(row[-1])) for row in rows]
 
     def named(self, name: str) -> Place:
         """Return the place of a name; raises NoPlaceError if there is none."""
-        found = self._read(f"SELECT {COLUMNS} FROM place WHERE name = ?", checked_name(name))
+        found = self._places(f"SELECT {COLUMNS} FROM place WHERE name = ?", checked_name(name))
         if not found:
             known = ", ".join(place.name for place in self.all()) or "none"
             raise NoPlaceError(f"no place is kept under the name {name}; there are: {known}")
@@ -159,22 +164,15 @@ class Places:
 
     def numbered(self, number: int) -> Place:
         """Return the place with an id; raises NoPlaceError if there is none."""
-        query = f"SELECT {COLUMNS} FROM place WHERE id = ?"
-        found = self._read(query, number) if number <= LARGEST_ID else []
-        if not found:
-            raise NoPlaceError("there is no such place; it may have been forgotten")
-        return found[0]
+        return _place(self._row(COLUMNS, number))
 
     def thumbnail(self, number: int) -> bytes:
         """Return the JPEG of the place with an id; raises NoPlaceError if there is none."""
-        self.numbered(number)
-        with self._opened() as connection:
-            row = connection.execute("SELECT thumbnail FROM place WHERE id = ?", (number,))
-            return bytes((row.fetchone() or (b"",))[0])
+        return bytes(self._row("thumbnail", number)[0])
 
     def require_free(self, name: str) -> None:
         """Raise NameTakenError if a place of that name is kept already."""
-        if self._read(f"SELECT {COLUMNS} FROM place WHERE name = ?", checked_name(name)):
+        if self._read("SELECT 1 FROM place WHERE name = ?", checked_name(name)):
             raise _taken(name)
 
     def keep(self, new: NewPlace, *, replace: bool = False) -> Place:
@@ -264,12 +262,21 @@ class Places:
         self.numbered(number)
         self._write(lambda db: db.execute("DELETE FROM place WHERE id = ?", (number,)))
 
-    def _read(self, query: str, *values: Any) -> list[Place]:
+    def _row(self, columns: str, number: int) -> tuple[Any, ...]:
+        query = f"SELECT {columns} FROM place WHERE id = ?"
+        found = self._read(query, number) if number <= LARGEST_ID else []
+        if not found:
+            raise NoPlaceError("there is no such place; it may have been forgotten")
+        return found[0]
+
+    def _places(self, query: str, *values: Any) -> list[Place]:
+        return list(map(_place, self._read(query, *values)))
+
+    def _read(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         if not self.path.exists():  # nothing was ever kept, and asking makes no file
             return []
         with self._opened() as connection:
-            rows = connection.execute(query, values).fetchall()
-        return list(map(_place, rows))
+            return connection.execute(query, values).fetchall()
 
     def _write(self, change: Callable[[sqlite3.Connection], object]) -> None:
         """Run a function in a transaction, which is undone if it fails."""
