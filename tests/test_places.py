@@ -336,5 +336,24 @@ def test_there_is_a_most(places: Places, new: NewPlace, monkeypatch: pytest.Monk
     monkeypatch.setattr(store, "MAX_PLACES", 2)
     for name in "ab":
         places.keep(replace(new, name=name))
-    with pytest.raises(PlacesError, match="forget one first"):
+    with pytest.raises(PlacesError, match="forget some first"):
         places.keep(replace(new, name="c"))
+
+
+def test_an_import_that_cannot_be_stored_whole_is_not_stored(
+    places: Places, new: NewPlace, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        places.keep(replace(new, name=str(number)))
+    data = exported(places).encode()
+    small = Places(small_disk / "places.sqlite3")
+    small.keep(replace(new, name="7"))
+    with pytest.raises(PlacesError, match="is full, nothing was changed"):
+        import_into(small, data)
+    assert [place.name for place in small.all()] == ["7"]
+    places.forget(places.named("59").id)
+    monkeypatch.setattr(store, "MAX_PLACES", 59)
+    with pytest.raises(PlacesError, match="nothing was changed; forget some first"):
+        import_into(places, data.replace(b'"name": "7"', b'"name": "x"'))
+    assert len(places.all()) == 59
+    assert import_into(places, data.replace(b'"name": "59"', b'"name": "58"')).added == ()

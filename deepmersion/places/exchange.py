@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from deepmersion.errors import DeepmersionError, NameTakenError, RequestError, in_one_line
+from deepmersion.errors import DeepmersionError, RequestError, in_one_line
 from deepmersion.places.place import MAX_NAME, checked_name, from_bytes, to_bytes
 from deepmersion.places.store import MAX_PLACES, NewPlace, Places
 from deepmersion.places.thumbnail import is_thumbnail
@@ -84,18 +84,19 @@ def import_into(places: Places, data: bytes) -> Imported:
     RequestError
         When it is not an export, or of a newer version.
     PlacesError
-        When they cannot be stored.
+        When they cannot be stored; then none of them is.
     """
+    read = [(_shown(entry), _new_or_why(entry)) for entry in _entries(data)]
+    are_kept = iter(places.keep_free([new for _, new in read if isinstance(new, NewPlace)]))
     added: list[str] = []
     skipped: list[tuple[str, str]] = []
-    for entry in _entries(data):
-        name = _shown(entry)
-        try:
-            added.append(places.keep(_new_place(entry)).name)
-        except NameTakenError:
+    for name, new in read:
+        if isinstance(new, str):
+            skipped.append((name, new))
+        elif next(are_kept):
+            added.append(name)
+        else:
             skipped.append((name, "a place of that name is kept already"))
-        except RequestError as error:
-            skipped.append((name, in_one_line(error)))
     return Imported(tuple(added), tuple(skipped))
 
 
@@ -135,6 +136,16 @@ def _shown(entry: Any) -> str:
         return checked_name(name) if isinstance(name, str) else NAMELESS
     except DeepmersionError:
         return NAMELESS
+
+
+def _new_or_why(entry: Any) -> NewPlace | str:
+    """Return a place of the file, or why it cannot be kept."""
+    try:
+        new = _new_place(entry)
+        new.row()  # raises what is wrong with the place, before any is written
+    except RequestError as error:
+        return in_one_line(error)
+    return new
 
 
 def _new_place(entry: Any) -> NewPlace:

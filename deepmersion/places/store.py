@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -194,7 +194,7 @@ class Places:
         row = new.row()
 
         def write(connection: sqlite3.Connection) -> None:
-            if connection.execute("SELECT 1 FROM place WHERE name = ?", row[:1]).fetchone():
+            if _is_taken(connection, row[0]):
                 if not replace:
                     raise _taken(new.name)
                 connection.execute(
@@ -207,6 +207,32 @@ class Places:
 
         self._write(write)
         return self.named(row[0])
+
+    def keep_free(self, new: Sequence[NewPlace]) -> list[bool]:
+        """Keep the places whose names are free, all of them or, after an error, none.
+
+        Returns
+        -------
+        list of bool
+            Which of them are kept now.
+
+        Raises
+        ------
+        RequestError
+            As `NewPlace.row`.
+        """
+        rows = [place.row() for place in new]
+        are_kept: list[bool] = []
+
+        def write(connection: sqlite3.Connection) -> None:
+            for row in rows:
+                are_kept.append(not _is_taken(connection, row[0]))
+                if are_kept[-1]:
+                    _insert(connection, row)
+
+        if rows:
+            self._write(write)
+        return are_kept
 
     def change(
         self,
@@ -396,6 +422,11 @@ def _place(row: tuple[Any, ...]) -> Place:
     return Place(number, name, mix, soundbank, kept, network, from_bytes(stored))
 
 
+def _is_taken(connection: sqlite3.Connection, name: str) -> bool:
+    found = connection.execute("SELECT 1 FROM place WHERE name = ?", (name,)).fetchone()
+    return found is not None
+
+
 def _checked_bank(argument: str | None) -> str | None:
     return None if argument is None else checked_text(argument, "the path of the sound bank")
 
@@ -403,7 +434,9 @@ def _checked_bank(argument: str | None) -> str | None:
 def _insert(connection: sqlite3.Connection, row: tuple[Any, ...]) -> None:
     (n_kept,) = connection.execute("SELECT count(*) FROM place").fetchone()
     if n_kept >= MAX_PLACES:
-        raise PlacesError(f"{MAX_PLACES} places are kept, the most there can be; forget one first")
+        raise PlacesError(
+            f"{MAX_PLACES} places are the most there can be, nothing was changed; forget some first"
+        )
     connection.execute(
         "INSERT INTO place (name, mix, soundbank, kept, network, signature, thumbnail) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",
