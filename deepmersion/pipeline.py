@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ from deepmersion.torch_device import require_device
 from deepmersion.vision.choose import Choice, OnChoice, load_networks
 from deepmersion.vision.decoders import Decoders
 from deepmersion.vision.opened import Opened, open_photo
-from deepmersion.vision.photo import Photo, name_of, read_photo
+from deepmersion.vision.photo import Photo, name_of, rereadable
 from deepmersion.vision.read_ahead import read_ahead
 from deepmersion.weights.specs import SOUNDNET_SHA256
 
@@ -253,10 +254,11 @@ class Matcher:
         if mix is not None:
             gains_vector(parse_mix(mix), self.bank.names)
         own_name = name_of(photo)
-        file = read_photo(Path(photo) if isinstance(photo, str) else photo, own_name)
+        file = rereadable(photo, own_name)
         if ambience is None:
             ambience = self.match(file, places=False, name=own_name)
-            file.seek(0)
+            if isinstance(file, BytesIO):
+                file.seek(0)
         picture = self._decoders.load(file, own_name, min_side=DECODED_SIDE)
         new = NewPlace(
             name=name,

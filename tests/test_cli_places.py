@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from commandline import Result, run, run_here, succeeded, the_error
 from PIL import Image, ImageEnhance
+from webserver import keeping
 
+from deepmersion.pipeline import Matcher
 from deepmersion.shipped import EXAMPLES, shipped_soundbank
+from deepmersion.vision import photo as photo_files
 
 CAMPFIRE = EXAMPLES / "campfire.jpg"
 
@@ -75,6 +78,23 @@ def test_a_name_is_not_overwritten_unless_that_is_said(china_jpg: Path) -> None:
     for wrong in [["--replace"], [str(china_jpg), "--keep", "x"], ["--keep", "a\nb"]]:
         result = run_here("match", CAMPFIRE, *wrong)
         assert (result.returncode, b"Traceback" in result.stderr) == (2, False), result.stderr
+
+
+def test_a_file_is_kept_from_its_place_and_a_pipe_is_read_once(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch, matcher: Matcher
+) -> None:
+    """Only what is no plain file is read into memory, within the bounds of a pipe."""
+    monkeypatch.setattr(photo_files, "MAX_STREAM_BYTES", 1000)
+    lite = ["--networks", "lite", "--json"]
+    succeeded(run_here("match", CAMPFIRE, "--keep", "file", *lite))
+    with keeping(matcher, data / "places.sqlite3") as keeper:
+        keeper.keep("library", CAMPFIRE)
+    heat = ["--heatmap", str(tmp_path / "heat.png")]
+    succeeded(
+        run("match", "/dev/stdin", "--keep", "pipe", *lite, *heat, stdin=CAMPFIRE.read_bytes())
+    )
+    listed = succeeded(run_here("places", "list", "--json")).stdout.splitlines()
+    assert [json.loads(line)["name"] for line in listed] == ["file", "library", "pipe"]
 
 
 def test_a_mix_that_the_bank_cannot_play_is_told_and_matched_anew(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -107,17 +107,18 @@ class PlaceOptions:
         self, matcher: Matcher, photo: Photo, request: Request
     ) -> Iterator[Ambience | PhotoError]:
         """Keep a photo and yield its ambience, or the error if it cannot be opened."""
-        from deepmersion.vision.photo import name_of, read_photo
+        from deepmersion.vision.photo import name_of, rereadable
 
         assert self.keep is not None
         name = name_of(photo)
         try:
-            file = read_photo(Path(photo) if isinstance(photo, str) else photo, name)
+            file = rereadable(photo, name)
             ambience = matcher.match(file, request, name=name)
         except PhotoError as error:
             yield error
             return
-        file.seek(0)
+        if isinstance(file, BytesIO):
+            file.seek(0)
         place = matcher.keep(self.keep, file, ambience, replace=self.replace)
         assert matcher.places is not None
         note(f"Kept as {place.name} in {matcher.places.path}")

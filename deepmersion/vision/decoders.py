@@ -32,6 +32,7 @@ from deepmersion.vision.photo import (
     MAX_STREAM_BYTES,
     Readable,
     errors_of,
+    is_plain_file,
     read_photo,
     require_size,
     too_little_memory,
@@ -137,7 +138,7 @@ class Decoders:
             "header_cpu_s": HEADER_CPU_S,
             "decode_cpu_s": DECODE_CPU_S,
         }
-        if isinstance(source, Path) and _is_plain_file(source):
+        if isinstance(source, Path) and is_plain_file(source):
             with errors_of(name):
                 require_size(source.stat().st_size, name, MAX_FILE_BYTES)
                 file: BinaryIO = source.open("rb")
@@ -213,17 +214,6 @@ class Decoders:
                 self._idle.append(worker)
         if not keep:
             worker.end()
-
-
-def _is_plain_file(path: Path) -> bool:
-    """Return True if another process can open a file by its path.
-
-    A pipe can be read only once, and ``/dev/stdin`` is another file in another process.
-    """
-    # Path.is_file raises if a name is too long or a folder may not be entered.
-    if not os.path.isfile(path):  # noqa: PTH113
-        return False
-    return not os.path.realpath(path.parent).startswith(("/dev", "/proc"))
 
 
 class _Budget:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from deepmersion.errors import PhotoError
 from deepmersion.vision.decoders import Decoders
 from deepmersion.vision.networks import ImageNetworks
 from deepmersion.vision.overlay import MAX_SIDE
-from deepmersion.vision.photo import Photo, name_of, read_photo
+from deepmersion.vision.photo import Photo, name_of, rereadable
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def open_photo(
     picture = None
     try:
         if shown:
-            source = source if isinstance(source, Path) else read_photo(source, own_name)
+            source = rereadable(source, own_name)
             picture = decoders.load(source, own_name, min_side=MAX_SIDE)
-            if not isinstance(source, Path):
+            if isinstance(source, BytesIO):
                 source.seek(0)
         # Decoded separately: the networks must see the same as when nothing is shown.
         image = decoders.load(

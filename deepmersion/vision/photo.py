@@ -60,6 +60,30 @@ def read_photo(source: Path | Readable, name: str) -> BytesIO:
     return BytesIO(_read(source, name, MAX_STREAM_BYTES))
 
 
+def rereadable(photo: Photo, name: str) -> Path | BytesIO:
+    """Return what a photo can be read from more than once.
+
+    That is the path of a plain file, or the contents of anything else, read into memory.
+
+    Parameters and errors are those of `load_photo`.
+    """
+    source = Path(photo) if isinstance(photo, str) else photo
+    if isinstance(source, Path) and is_plain_file(source):
+        return source
+    return read_photo(source, name)
+
+
+def is_plain_file(path: Path) -> bool:
+    """Return True if another process can open a file by its path.
+
+    A pipe can be read only once, and ``/dev/stdin`` is another file in another process.
+    """
+    # Path.is_file raises if a name is too long or a folder may not be entered.
+    if not os.path.isfile(path):  # noqa: PTH113
+        return False
+    return not os.path.realpath(path.parent).startswith(("/dev", "/proc"))
+
+
 def load_photo(
     source: Path | Readable, name: str | None = None, *, min_side: int | None = None
 ) -> np.ndarray:
