@@ -154,6 +154,10 @@ def test_places_are_managed(
     shown = succeeded(run_here("places", "show", "camp", "--picture", picture)).stdout.decode()
     assert "deepmersion play fire=1" in shown
     assert max(Image.open(picture).size) == 320
+    as_png = run_here("places", "show", "camp", "--picture", tmp_path / "picture.png")
+    assert "end its name in .jpg" in the_error(as_png, exit_code=2)
+    assert as_png.stdout == b""
+    assert not (tmp_path / "picture.png").exists()
     assert "there are: palace, camp" in the_error(run_here("places", "show", "garden"))
     assert "camp is kept already" in the_error(run_here("places", "rename", "palace", "camp"))
     assert "no sound called drums" in the_error(
@@ -163,7 +167,7 @@ def test_places_are_managed(
     exported = tmp_path / "places.json"
     succeeded(run_here("places", "export", exported))
     assert succeeded(run("places", "export", "-")).stdout == exported.read_bytes()
-    succeeded(run_here("places", "forget", "camp"))
+    succeeded(run_here("places", "forget", "camp", " camp"))
     back = run_here("places", "import", exported)
     said = back.stderr.decode()
     assert "Kept camp" in said

@@ -13,11 +13,14 @@ from deepmersion.cli.describe import command
 from deepmersion.cli.options import PATH
 from deepmersion.cli.say import n_columns, note, padded, say
 from deepmersion.cli.streams import require_stdout
-from deepmersion.errors import OutputError, PlacesError, reason
+from deepmersion.errors import OutputError, PlacesError, RequestError, reason
 
 if TYPE_CHECKING:
     from deepmersion.places.place import Place
     from deepmersion.places.store import Places
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg")
+"""Of a small picture, which is written as it is stored."""
 
 
 @click.group()
@@ -57,6 +60,8 @@ def list_(as_json: bool) -> None:
 @click.option("--picture", type=PATH, metavar="FILE", help="Write its small picture (.jpg).")
 def show(name: str, picture: Path | None) -> None:
     """Show what is kept of the place NAME."""
+    if picture is not None and picture.suffix.lower() not in PICTURE_SUFFIXES:
+        raise RequestError(f"{picture} would be a JPEG; end its name in .jpg")
     kept = _opened()
     place = kept.named(name)
     say(f"name    {place.name}")
@@ -74,7 +79,7 @@ def show(name: str, picture: Path | None) -> None:
 def forget(names: tuple[str, ...]) -> None:
     """Delete what is kept of the places NAME..."""
     kept = _opened()
-    for place in [kept.named(name) for name in names]:
+    for place in dict.fromkeys(kept.named(name) for name in names):
         kept.forget(place.id)
         note(f"Forgot {place.name}")
 
