@@ -15,7 +15,9 @@ from PIL import Image, ImageEnhance
 from webserver import JPEG, ask, keeping, post, threaded
 
 from deepmersion.pipeline import Matcher
+from deepmersion.places.place import MAX_NAME
 from deepmersion.shipped import EXAMPLES
+from deepmersion.web.limits import Limits
 
 CAMPFIRE = EXAMPLES / "campfire.jpg"
 
@@ -149,6 +151,25 @@ def test_an_export_brings_the_places_to_another_machine(address: str, china_jpg:
         ("half", True),
         ("bed", True),
     ]
+
+
+def test_a_file_of_places_that_is_too_large_is_not_called_a_photo(
+    matcher: Matcher, tmp_path: Path
+) -> None:
+    limits = Limits(upload_bytes=2**20)
+    as_json = {"Content-Type": "application/json"}
+    with (
+        keeping(matcher, tmp_path / "places.sqlite3") as keeper,
+        threaded(keeper, tmp_path / "x", limits) as address,
+    ):
+        answer = ask(address, "/api/places/import", "POST", bytes(2**20 + 1), as_json)
+    assert answer.status == 413
+    assert answer.error == "the file is larger than 1 MiB; give a smaller one"
+
+
+def test_the_page_takes_names_as_long_as_the_server_does(address: str) -> None:
+    assert f'id="keep-name" maxlength="{MAX_NAME}"' in ask(address, "/").body.decode()
+    assert f"maxLength: {MAX_NAME}," in ask(address, "/static/places.js").body.decode()
 
 
 def test_without_places_nothing_is_kept(matcher: Matcher, tmp_path: Path, china_jpg: Path) -> None:

@@ -79,7 +79,7 @@ async def read_upload(request: Request, limits: Limits) -> bytes:
     """
     too_large = HTTPException(
         413,
-        f"the photo's file is larger than {limits.upload_bytes >> 20} MiB; give a smaller photo",
+        f"the file is larger than {limits.upload_bytes >> 20} MiB; give a smaller one",
         headers=CLOSE,
     )
     announced = request.headers.get("content-length", "")

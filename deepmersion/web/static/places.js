@@ -127,7 +127,7 @@ export class Places {
 
   /** A tile with what can be done to the place. */
   row(place, i) {
-    const name = element("input", { type: "text", value: place.name, maxLength: 80, required: true, ariaLabel: `New name of ${place.name}` });
+    const name = element("input", { type: "text", value: place.name, maxLength: 60, required: true, ariaLabel: `New name of ${place.name}` });
     const rename = element("form", { className: "row" }, name, element("button", {}, "Rename"));
     rename.addEventListener("submit", (event) => {
       event.preventDefault();
