@@ -31,7 +31,8 @@ def match(*arguments: str | Path) -> Result:
 
 
 def record(*arguments: str | Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads(succeeded(match("--json", *arguments)).stdout)
+    result = run_here("match", "--networks", "lite", "--json", *arguments)
+    found: dict[str, object] = json.loads(succeeded(result).stdout)
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from commandline import TIMEOUT_S, run
+from commandline import TIMEOUT_S, run_here
 from PIL import Image
 from scipy.special import log_softmax
 from standins import places365_state, vgg16_state
@@ -397,7 +397,7 @@ def test_what_cannot_be_shown_is_said_before_any_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     photo = tmp_path / "not-opened.jpg"
-    result = run("match", *(part.format(photo=photo) for part in arguments))
+    result = run_here("match", *(part.format(photo=photo) for part in arguments))
     assert result.returncode == code
     assert message in result.stderr.decode()
     assert b"not-opened" not in result.stderr

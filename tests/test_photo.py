@@ -476,12 +476,13 @@ def test_a_heic_photo_is_turned_once(
     china: PILImage, heic: Callable[..., bytes], orientation: int
 ) -> None:
     """Phones say it twice: in the container, which counts, and in the EXIF data."""
+    small = china.resize((320, 214))  # which way round shows as well, and takes less to encode
     exif = Image.Exif()
     exif[0x0112] = orientation
-    stored = Image.fromarray(np.ascontiguousarray(TURNED[orientation](np.asarray(china))))
+    stored = Image.fromarray(np.ascontiguousarray(TURNED[orientation](np.asarray(small))))
     loaded = load_photo(io.BytesIO(heic(stored, exif=exif.tobytes())))
-    assert loaded.shape == (427, 640, 3)
-    assert mean_difference(loaded, china) < 3
+    assert loaded.shape == (214, 320, 3)
+    assert mean_difference(loaded, small) < 3
 
 
 # Much work in few bytes
