@@ -521,7 +521,7 @@ def test_an_index_that_cannot_be_put_there(output: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def small_bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bank(tmp_path_factory.mktemp("banks") / "bank", 3)
+    return make_bank(tmp_path_factory.mktemp("banks") / "bank", 4)
 
 
 @pytest.fixture(scope="module")
@@ -547,7 +547,7 @@ write = journal.Journal.write
 
 def write_and_stop(self, row, log_probs):
     write(self, row, log_probs)
-    if row == 2:
+    if row == 4:
         assert not {'dask', 'distributed', 'tornado'} & set(sys.modules)
         os.kill(os.getpid(), number)
 
@@ -560,7 +560,7 @@ Nothing of dask is imported: it was not asked for.
 """
 
 
-MAKING = "Making 7 mixes of up to 3 sounds: an index of 1 MB, in about 1 s\n"
+MAKING = "Making 15 mixes of up to 4 sounds: an index of 1 MB, in about 1 s\n"
 STOPPED = "Stopped. Run the same command with --resume to continue.\n"
 
 
@@ -572,8 +572,8 @@ def stopped_build(bank: Path, output: Path, number: signal.Signals) -> tuple[int
         capture_output=True, timeout=TIMEOUT_S, check=False,
     )  # fmt: skip
     journal = output.with_name(f"{output.name}.partial")
-    checksums = np.frombuffer(journal.read_bytes(), "<u4", 7, HEADER_BYTES)
-    assert np.count_nonzero(checksums) == 3
+    checksums = np.frombuffer(journal.read_bytes(), "<u4", 15, HEADER_BYTES)
+    assert np.count_nonzero(checksums) == 5
     assert sorted(output.parent.iterdir()) == [journal]
     return result.returncode, result.stderr.decode()
 
@@ -604,7 +604,7 @@ def test_a_build_that_was_stopped_goes_on(
         settings=SETTINGS,
         on_progress=lambda done, _all: told.append(done),
     )
-    assert told[0] == 3, "finished mixes were made again"
+    assert told[0] == 5, "finished mixes were made again"
     assert list(tmp_path.iterdir()) == [output]
     with h5py.File(whole_index) as whole, h5py.File(output) as resumed:
         for name, value in whole.attrs.items():
@@ -622,7 +622,7 @@ def test_a_build_does_not_go_on_with_another_one(
     output = tmp_path / "x.h5"
     assert stopped_build(small_bank, output, signal.SIGTERM) == (-signal.SIGTERM, MAKING + STOPPED)
     journal = output.with_name("x.h5.partial").read_bytes()
-    other = make_bank(tmp_path / "other", 3, seed=1)
+    other = make_bank(tmp_path / "other", 4, seed=1)
     for bank, max_layers, settings in (
         (other, 0, SETTINGS),
         (small_bank, 1, SETTINGS),
@@ -634,9 +634,9 @@ def test_a_build_does_not_go_on_with_another_one(
     # Without --resume the build begins anew, and its index is the one for that bank.
     build_index(output, small_bank, max_layers=1, settings=SETTINGS)
     with h5py.File(output) as short, h5py.File(whole_index) as whole:
-        assert len(short["gains"]) == 3
-        assert len(whole["gains"]) == 7
-        assert_alike(short["scenes"][...], whole["scenes"][:3])
+        assert len(short["gains"]) == 4
+        assert len(whole["gains"]) == 15
+        assert_alike(short["scenes"][...], whole["scenes"][:4])
 
 
 def test_an_index_that_does_not_fit_on_the_disk(
