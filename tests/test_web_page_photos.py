@@ -291,7 +291,10 @@ def test_a_server_that_hangs_can_be_left(
 def test_a_large_photo_is_made_smaller_before_it_is_sent(
     open_page: Open, china_jpg: Path, tmp_path: Path
 ) -> None:
-    """Upright, as its EXIF orientation has it, and with the same mix as the photo itself."""
+    """Upright, as its EXIF orientation has it, and with the same mix as the photo itself.
+
+    One of medium size goes to a server on the same machine as it is.
+    """
     page = open_page()
     sent: list[bytes] = []
 
@@ -302,13 +305,19 @@ def test_a_large_photo_is_made_smaller_before_it_is_sent(
         route.continue_()
 
     page.route("**/api/match*", read)
-    add_photo(page, china_jpg)
+    medium = tmp_path / "medium.jpg"
+    with Image.open(china_jpg) as photo:
+        photo.resize((3_200, 2_135)).save(medium, quality=95)
+    add_photo(page, medium)
+    assert sent[0] == medium.read_bytes()
+    assert len(sent[0]) > 2**20
     expected = mix_of(page)
     with Image.open(china_jpg) as photo:
         large = photo.resize((6_400, 4_270)).transpose(Image.Transpose.ROTATE_90)
         exif = Image.Exif()
         exif[ExifTags.Base.Orientation] = 6
-        large.save(tmp_path / "large.jpg", exif=exif, quality=90)
+        large.save(tmp_path / "large.jpg", exif=exif, quality=97)
+        assert (tmp_path / "large.jpg").stat().st_size > 2**22
     add_photo(page, tmp_path / "large.jpg")
     wait_until(lambda: len(sent) == 2, page)
     page.wait_for_selector("body[data-state=ready]")
