@@ -188,6 +188,31 @@ def _delete(path: Path) -> None:
         path.unlink()
 
 
+@contextmanager
+def output_file(
+    path: Path, kind: type[DeepmersionError], check: Callable[[Path], object] | None = None
+) -> Iterator[Path]:
+    """Write a file that a person named, as `whole_file` does; what fails is one line for them.
+
+    Parameters
+    ----------
+    path, check
+        As in `whole_file`.
+    kind : type
+        The class of error to raise.
+
+    Raises
+    ------
+    DeepmersionError
+        Of that class, when the file cannot be written to disk or renamed.
+    """
+    try:
+        with whole_file(path, check) as temporary:
+            yield temporary
+    except OSError as error:
+        raise kind(f"{path} cannot be written {why(error)}") from error
+
+
 def install(temporary: Path, path: Path) -> None:
     """Give a finished file its final name: no reader ever sees half of it.
 

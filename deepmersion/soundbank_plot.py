@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.errors import OutputError, why
-from deepmersion.files import check_place, whole_file
+from deepmersion.errors import OutputError
+from deepmersion.files import check_place, output_file
 from deepmersion.sound.analysis import (
     BANDS_HZ,
     HOP_SAMPLES,
@@ -102,11 +102,8 @@ def plot_sounds(path: Path, sounds: Sequence[BaseSound]) -> None:
         picture = _picture(sound)
         _draw_spectrogram(main, picture, sound)
         _draw_spectrum(side, picture)
-    try:
-        with whole_file(path) as temporary:
-            figure.savefig(temporary, dpi=DPI, format="png")
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written {why(error)}") from error
+    with output_file(path, OutputError) as temporary:
+        figure.savefig(temporary, dpi=DPI, format="png")
 
 
 def _picture(sound: BaseSound) -> _Picture:

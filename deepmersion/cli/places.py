@@ -13,7 +13,7 @@ from deepmersion.cli.describe import command
 from deepmersion.cli.options import PATH
 from deepmersion.cli.say import n_columns, note, padded, say
 from deepmersion.cli.streams import require_stdout
-from deepmersion.errors import OutputError, PlacesError, RequestError, reason
+from deepmersion.errors import OutputError, PlacesError, RequestError, why
 
 if TYPE_CHECKING:
     from deepmersion.places.place import Place
@@ -141,23 +141,20 @@ def import_(file: Path) -> None:
         with file.open("rb") as opened:
             data = opened.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise PlacesError(f"{file} cannot be read ({reason(error)}); check the path") from error
+        raise PlacesError(f"{file} cannot be read {why(error)}") from error
     became = import_into(_opened(), data)
     for name in became.added:
         note(f"Kept {name}")
-    for name, why in became.skipped:
-        note(f"Skipped {name}: {why}")
+    for name, cause in became.skipped:
+        note(f"Skipped {name}: {cause}")
     if became.skipped:
         sys.exit(1)
 
 
 def _write(path: Path, content: bytes) -> None:
-    from deepmersion.files import check_place, whole_file
+    from deepmersion.files import check_place, output_file
 
     check_place(path, OutputError)
-    try:
-        with whole_file(path) as temporary:
-            temporary.write_bytes(content)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({reason(error)}); choose another") from error
+    with output_file(path, OutputError) as temporary:
+        temporary.write_bytes(content)
     note(f"Wrote {path}")

@@ -193,6 +193,13 @@ class SoundBank:
         return digest.hexdigest()
 
 
+def undecodable(path: Path, cause: str) -> SoundBankError:
+    """Return the refusal of a sound that its decoder does not take, for either decoder."""
+    return SoundBankError(
+        f"{path} cannot be decoded ({cause}); replace it, or export it again as WAV or FLAC"
+    )
+
+
 def _digest_of(path: Path) -> bytes:
     try:
         with open_regular(path) as file:

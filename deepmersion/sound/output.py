@@ -11,7 +11,7 @@ import numpy as np
 
 from deepmersion.callbacks import OnShare
 from deepmersion.errors import OutputError, reason, why
-from deepmersion.files import check_place, whole_file
+from deepmersion.files import check_place, output_file
 from deepmersion.sound.recording import N_CHANNELS
 
 FORMATS = {
@@ -100,7 +100,7 @@ def write_file(
     kind, encoding = FORMATS[path.suffix.lower()]
     written = 0
     try:
-        with whole_file(path, lambda file: _read_back(file, written)) as temporary:
+        with output_file(path, OutputError, lambda file: _read_back(file, written)) as temporary:
             try:
                 with soundfile.SoundFile(
                     temporary, "w", sample_rate, N_CHANNELS, format=kind, subtype=encoding
@@ -113,8 +113,6 @@ def write_file(
             except soundfile.SoundFileError:
                 _probe(temporary)
                 raise
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written {why(error)}") from error
     except soundfile.SoundFileError as error:
         raise OutputError(
             f"{path} cannot be written ({reason(error)}); choose another format or folder"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepmersion.errors import SoundBankError, in_one_line
+from deepmersion.sound.bank import undecodable
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -40,7 +41,7 @@ def decoding_phone(path: Path) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
     try:
         container = av.open(str(path), "r")
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise _undecodable(path, error) from error
+        raise undecodable(path, _cause(error)) from error
     with container:
         if not container.streams.audio:
             raise SoundBankError(f"{path} holds no sound; remove it from the sound bank")
@@ -61,11 +62,8 @@ def _pieces(path: Path, container: InputContainer, rate: int) -> Iterator[np.nda
         for piece in resampler.resample(None) if resampler else ():
             yield piece.to_ndarray().T
     except (av.FFmpegError, OSError, ValueError) as error:
-        raise _undecodable(path, error) from error
+        raise undecodable(path, _cause(error)) from error
 
 
-def _undecodable(path: Path, error: BaseException) -> SoundBankError:
-    reason = getattr(error, "strerror", None) or in_one_line(error)
-    return SoundBankError(
-        f"{path} cannot be decoded ({reason}); replace it, or export it again as WAV or FLAC"
-    )
+def _cause(error: BaseException) -> str:
+    return getattr(error, "strerror", None) or in_one_line(error)

@@ -17,7 +17,7 @@ import numpy as np
 
 from deepmersion.errors import SoundBankError, in_one_line, rounded, why
 from deepmersion.files import open_regular
-from deepmersion.sound.bank import PHONE_SUFFIXES, BaseSound
+from deepmersion.sound.bank import PHONE_SUFFIXES, BaseSound, undecodable
 from deepmersion.sound.loudness import integrated_loudness
 from deepmersion.sound.spool import Samples, Spool, blocks
 
@@ -241,7 +241,7 @@ def decoding(sound: BaseSound) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
     try:
         file = soundfile.SoundFile(sound.path)
     except UNDECODABLE as error:
-        raise undecodable(sound.path, error) from error
+        raise undecodable(sound.path, _cause(error)) from error
     with file:
         yield int(file.samplerate), map(_stereo, _pieces(sound.path, file))
 
@@ -252,7 +252,7 @@ def _pieces(path: Path, file: soundfile.SoundFile) -> Iterator[np.ndarray]:
         try:
             part = file.read(DECODE_SAMPLES, dtype="float32", always_2d=True)
         except UNDECODABLE as error:
-            raise undecodable(path, error) from error
+            raise undecodable(path, _cause(error)) from error
         if not len(part):
             return
         yield part
@@ -269,14 +269,10 @@ def require_content(path: Path) -> None:
         raise SoundBankError(f"{path} is empty; replace it")
 
 
-def undecodable(path: Path, error: BaseException) -> SoundBankError:
-    """Return the refusal of a file that no decoder takes."""
-    reason = in_one_line(error).rstrip(".").rsplit(": ", 1)[-1]
-    if NOT_THERE in reason:  # what libsndfile says of MP3 that it does not recognise
-        reason = "Format not recognised"
-    return SoundBankError(
-        f"{path} cannot be decoded ({reason}); replace it, or export it again as WAV or FLAC"
-    )
+def _cause(error: BaseException) -> str:
+    cause = in_one_line(error).rstrip(".").rsplit(": ", 1)[-1]
+    # What libsndfile says of MP3 that it does not recognise.
+    return "Format not recognised" if NOT_THERE in cause else cause
 
 
 def decode(sound: BaseSound) -> tuple[np.ndarray, int]:

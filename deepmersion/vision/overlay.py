@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deepmersion.errors import OutputError, why
-from deepmersion.files import check_place, whole_file
+from deepmersion.errors import OutputError
+from deepmersion.files import check_place, output_file
 from deepmersion.vision.lite_views import enlarged
 
 if TYPE_CHECKING:
@@ -82,11 +82,8 @@ def write_picture(path: Path, photo: np.ndarray, maps: Sequence[tuple[str, np.nd
     """
     check_picture(path)
     picture = overlay(photo, maps)
-    try:
-        with whole_file(path) as temporary:
-            picture.save(temporary, FORMATS[path.suffix.lower()])
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written {why(error)}") from error
+    with output_file(path, OutputError) as temporary:
+        picture.save(temporary, FORMATS[path.suffix.lower()])
 
 
 def overlay(photo: np.ndarray, maps: Sequence[tuple[str, np.ndarray]]) -> PILImage:

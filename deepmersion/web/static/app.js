@@ -508,9 +508,8 @@ function listenToControls() {
 async function begin() {
   drawIcons();
   tabs();
-  const local = ["localhost", "[::1]"].includes(location.hostname) || location.hostname.startsWith("127.");
-  $("private").textContent = local ? "Photos stay on this machine." : "Photos go to this server and no further.";
-  $("promise").textContent = local ? "It stays on this machine." : "It goes to this server and no further.";
+  $("private").textContent = server.IS_LOCAL ? "Photos stay on this machine." : "Photos go to this server and no further.";
+  $("promise").textContent = server.IS_LOCAL ? "It stays on this machine." : "It goes to this server and no further.";
   const context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "playback" });
   try {
     bank = new Bank(context, await server.sounds());

@@ -13,6 +13,9 @@ const PATIENCE_MS = 60_000;
 /** Where the server's routes begin, which a proxy may have put under a prefix. */
 const BASE = new URL("..", import.meta.url);
 
+/** Whether the server is on the machine that shows the page. */
+export const IS_LOCAL = /^(localhost|\[::1\]|127\.[\d.]+)$/.test(location.hostname);
+
 /** A failure with a message for the user. */
 export class Trouble extends Error {
   /**

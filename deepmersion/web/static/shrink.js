@@ -1,5 +1,7 @@
 /** Photos made smaller before they are sent: cameras' 108 megapixels, and formats only the browser reads. */
 
+import { IS_LOCAL } from "./server.js";
+
 /** Longest side that is sent, in pixels. The networks look at 224 to 448 of them. */
 const SENT_SIDE = 1280;
 
@@ -11,8 +13,6 @@ const SMALL_BYTES = 2 ** 20;
  * sooner than a browser makes it smaller.
  */
 const LOCAL_JPEG_BYTES = 2 ** 22;
-
-const LOCAL = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
 const JPEG_QUALITY = 0.92;
 
@@ -33,8 +33,8 @@ export const pixels = (photo) => createImageBitmap(photo).catch(() => null);
  * @returns {Promise<Blob>} The photo itself when it is small, or the browser cannot read it.
  */
 export async function shrunk(photo, decoding) {
-  const isLocal = LOCAL.has(location.hostname) && photo.type === "image/jpeg";
-  if (photo.size <= (isLocal ? LOCAL_JPEG_BYTES : SMALL_BYTES) && COMMON.has(photo.type)) return photo;
+  const isLight = IS_LOCAL && photo.type === "image/jpeg";
+  if (photo.size <= (isLight ? LOCAL_JPEG_BYTES : SMALL_BYTES) && COMMON.has(photo.type)) return photo;
   const image = await decoding;
   if (!image) return photo;
   return (await jpeg(image, Math.min(1, SENT_SIDE / Math.max(image.width, image.height)))) ?? photo;
