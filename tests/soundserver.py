@@ -31,6 +31,9 @@ WAIT_S = 120.0
 ATTEMPTS = 10
 """Attempts to play something without a gap caused by the machine."""
 
+MAX_DITHER = 3
+"""Steps of 16 bits that two dithered renderings of a sound differ by."""
+
 
 @dataclass
 class SoundServer:
@@ -86,17 +89,22 @@ def played(recording: Path) -> np.ndarray:
     return np.frombuffer(data[: len(data) // 4 * 4], "<i2").reshape(-1, 2)
 
 
-def recorded(server: SoundServer, *arguments: str | Path) -> tuple[Result, np.ndarray]:
+def recorded(
+    server: SoundServer, *arguments: str | Path, expected: np.ndarray | None = None
+) -> tuple[Result, np.ndarray]:
     """Run a command that plays; return its result and the recorded samples.
 
-    If a busy machine leaves a gap, it is run again.
+    If a busy machine leaves a gap, it is run again: the player counts its own, and the recorder's
+    are where the recording is not what is `expected` in one piece.
     """
     for _ in range(ATTEMPTS):
         with server.recording() as recording:
             result = run(*arguments, "-v", env=server.environment)
-        if result.stderr.endswith(b"Underruns: 0\n"):
+        heard = played(recording)
+        whole = expected is None or is_heard(expected, heard)
+        if result.stderr.endswith(b"Underruns: 0\n") and whole:
             break
-    return result, played(recording)
+    return result, heard
 
 
 def missing() -> str:
@@ -148,3 +156,15 @@ def find(sound: np.ndarray, recording: np.ndarray) -> int:
         recording[:, 0].astype(float), sound[:, 0].astype(float), "valid", method="fft"
     )
     return int(likeness.argmax())
+
+
+def is_heard(sound: np.ndarray, recording: np.ndarray) -> bool:
+    """Return whether a recording is a sound, 16-bit [samples, 2] both, between silence."""
+    if len(recording) < len(sound):
+        return False
+    begin = find(sound, recording)
+    end = begin + len(sound)
+    # The sound's dither is at most one step and so is each rounding; PortAudio dithers as well.
+    difference = recording[begin:end].astype(int) - sound
+    around = recording[:begin].any() or recording[end:].any()
+    return bool(np.abs(difference).max() <= MAX_DITHER and not around)
