@@ -33,11 +33,13 @@ settings.load_profile("repeatable")
 def pytest_configure(config: pytest.Config) -> None:
     """Keep the user's places out of the tests, and restore Ctrl-C for them and their commands.
 
-    Shells start background jobs ignoring Ctrl-C.
+    Shells start background jobs ignoring Ctrl-C. Threads of PyTorch wait without spinning, which
+    takes as much time as they work where several processes share the cores.
     """
     data = tempfile.TemporaryDirectory(prefix="deepmersion-tests-")
     config.add_cleanup(data.cleanup)
     os.environ["DEEPMERSION_DATA"] = data.name
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when PyTorch is first imported
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
