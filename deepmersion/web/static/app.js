@@ -32,6 +32,12 @@ import { Undo } from "./undo.js";
 /** Rate of the shipped sounds, so that none is resampled when it is decoded. */
 const SAMPLE_RATE = 44100;
 
+/**
+ * Seconds of sound that the browser asks for at a time. By itself ("playback") Chromium takes half of
+ * that, and wakes the processor twice as often for it; much more, and sliders answer late.
+ */
+const LATENCY_S = 0.05;
+
 const N_ALTERNATIVES = 4;
 
 /** A kept place is changed when a slider has come to rest. */
@@ -510,7 +516,7 @@ async function begin() {
   tabs();
   $("private").textContent = server.IS_LOCAL ? "Photos stay on this machine." : "Photos go to this server and no further.";
   $("promise").textContent = server.IS_LOCAL ? "It stays on this machine." : "It goes to this server and no further.";
-  const context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "playback" });
+  const context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: LATENCY_S });
   try {
     bank = new Bank(context, await server.sounds());
   } catch (error) {

@@ -11,7 +11,7 @@ import { EBB, Ebb, STEP_S } from "./ebb.js";
 import { Fade } from "./fade.js";
 import { SHORTEST_S, Stretches } from "./stretches.js";
 
-/** Seconds ahead of the clock at which something can still be scheduled exactly. */
+/** Seconds beyond the browser's buffer at which something can still be scheduled exactly. */
 const SOON_S = 0.06;
 
 /**
@@ -44,7 +44,7 @@ export class Voice {
     this.fade = new Fade(context, 0);
     this.fade.node.connect(to);
     this.sources = new Set();
-    this.begin = this.exact(context.currentTime + SOON_S + (context.baseLatency ?? 0));
+    this.begin = this.soon();
     this.ebb = new Ebb(ebb, random);
     this.swell = new GainNode(context, { gain: this.ebb.next() });
     this.swell.connect(this.fade.node);
@@ -57,6 +57,11 @@ export class Voice {
     }
     /** When the whole plays. */
     this.whole = whole?.then((rest) => this.goOn(rest));
+  }
+
+  /** Return the time of a sample that is not yet on its way to the speakers. */
+  soon() {
+    return this.exact(this.context.currentTime + SOON_S + (this.context.baseLatency ?? 0));
   }
 
   /** Return the time of the sample that is next to a time: between samples, sound is interpolated. */
@@ -83,7 +88,7 @@ export class Voice {
   /** Let the whole sound take over from its beginning, at the very sample where that is. */
   goOn({ buffer, cuts }) {
     if (this.ended) return;
-    const at = this.exact(Math.max(this.begin, this.context.currentTime + SOON_S));
+    const at = Math.max(this.begin, this.soon());
     const { source, share } = this.head;
     const head = source.buffer;
     this.chain(buffer, cuts, at, (at - this.begin) % buffer.duration);
