@@ -58,21 +58,32 @@ def assert_as_from_samples(
     gains: np.ndarray,
     level_rms: float = LEVEL_RMS,
 ) -> None:
-    found = SuperimposedSoundNet(network, sounds, level_rms).predict(gains)
+    superimposed = SuperimposedSoundNet(network, sounds, level_rms)
+    assert_hears_as_from_samples(superimposed, network, sounds, gains, level_rms)
+
+
+def assert_hears_as_from_samples(
+    superimposed: SuperimposedSoundNet,
+    network: SoundNet,
+    sounds: np.ndarray,
+    gains: np.ndarray,
+    level_rms: float = LEVEL_RMS,
+) -> None:
+    found = superimposed.predict(gains)
+    expected = predict(network, at_level(gains @ sounds, level_rms))
     for i in range(len(gains)):
-        expected = predict(network, at_level(gains[i : i + 1] @ sounds, level_rms))
-        assert distance(found.objects[i], expected.objects[0]) < TOLERANCE_NATS
-        assert distance(found.scenes[i], expected.scenes[0]) < TOLERANCE_NATS
+        assert distance(found.objects[i], expected.objects[i]) < TOLERANCE_NATS
+        assert distance(found.scenes[i], expected.scenes[i]) < TOLERANCE_NATS
 
 
 def test_mixes_of_ten_sounds(network: SoundNet, loops: list[np.ndarray]) -> None:
     gains = superimpositions(len(loops))
     some = np.random.default_rng(0).choice(len(gains), PROCESSOR.mixes + 3, replace=False)
-    assert_as_from_samples(network, heard(loops, 30.0), gains[some])
+    assert_as_from_samples(network, heard(loops, 22.31), gains[some])
 
 
 # The ends fall differently on poolings, paddings and tiles; short sounds are looped up.
-@pytest.mark.parametrize("duration_s", [1.3, 20.0, 20.001, 23.77, 37.155])
+@pytest.mark.parametrize("duration_s", [1.3, 20.001, 23.77, 26.01])
 def test_any_length(network: SoundNet, loops: list[np.ndarray], duration_s: float) -> None:
     gains = superimpositions(3)[[0, 4, 6]]
     assert_as_from_samples(network, heard(loops[:3], duration_s), gains)
@@ -85,9 +96,9 @@ def test_any_length(network: SoundNet, loops: list[np.ndarray], duration_s: floa
     [
         (23.77, 6, 10**9, 6, True),
         (1.3, 1, 10**9, 1, True),
-        (20.0, 30, 7 * 10**8, 27, True),
-        (37.155, 6, 6 * 10**7, 0, False),
-        (20.0, 30, 2 * 10**6, 0, False),
+        (20.0, 28, 67 * 10**7, 25, True),
+        (22.31, 6, 4 * 10**7, 0, False),
+        (20.0, 10, 2 * 10**6, 0, False),
     ],
 )
 def test_the_layout_for_a_device(
@@ -109,11 +120,7 @@ def test_the_layout_for_a_device(
         superimposed.predict(superimpositions(n_sounds, 1))
     gains = superimpositions(n_sounds, 2)
     gains = gains[:: -(-len(gains) // 5)]
-    found = superimposed.predict(gains)
-    for i, gain in enumerate(gains):
-        expected = predict(network, at_level(gain[None] @ sounds, LEVEL_RMS))
-        assert distance(found.objects[i], expected.objects[0]) < TOLERANCE_NATS
-        assert distance(found.scenes[i], expected.scenes[0]) < TOLERANCE_NATS
+    assert_hears_as_from_samples(superimposed, network, sounds, gains)
 
 
 @given(
