@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -27,6 +27,7 @@ from deepmersion.request import WITNESSES, Request, Rule
 if TYPE_CHECKING:
     from deepmersion.ambience import Ambience
     from deepmersion.fetching.address import Address
+    from deepmersion.pipeline import Matcher
 
 EVERY = "1m"
 """From one look at a webcam to the next: places change slowly, and the server is not ours."""
@@ -192,7 +193,6 @@ def match(
     if options.output is not None or not as_json:
         options = options.checked(scenes.each_s if scenes else None)
     from deepmersion.pipeline import Matcher
-    from deepmersion.vision.photo import name_of
 
     report = Report(as_json, to_stderr=options.is_pipe, verbose=options.verbose)
     with Matcher(
@@ -208,13 +208,8 @@ def match(
                 lambda photo: matcher.match(photo, request), options, report
             )
         else:
-            opened = [source(photo) for photo in sources]
-            names = [name_of(photo) for photo in opened]
-            if keep is None:
-                results = matcher.match_all(opened, request)
-            else:
-                results = places.kept(matcher, opened[0], request)
-            all_succeeded = _deliver_all(names, results, options, report, heatmap)
+            results = _matched(matcher, sources, request, places)
+            all_succeeded = _deliver_all(results, options, report, heatmap)
     if not all_succeeded:
         sys.exit(1)
 
@@ -261,16 +256,29 @@ def _check_heatmap(
     check_picture(heatmap)
 
 
+def _matched(
+    matcher: Matcher, photos: Sequence[str], request: Request, places: PlaceOptions
+) -> Iterator[tuple[str, Ambience | PhotoError]]:
+    """Return the name of each photo with its result, or with its error."""
+    from deepmersion.vision.photo import name_of
+
+    opened = [source(photo) for photo in photos]
+    if places.keep is None:
+        results = matcher.match_all(opened, request)
+    else:
+        results = places.kept(matcher, opened[0], request)
+    return zip(map(name_of, opened), results, strict=True)
+
+
 def _deliver_all(
-    photos: Sequence[str],
-    results: Iterator[Ambience | PhotoError],
+    results: Iterable[tuple[str, Ambience | PhotoError]],
     options: SoundOptions,
     report: Report,
     heatmap: Path | None,
 ) -> bool:
     """Show each photo's mixes, and write or play a single one's; return whether all succeeded."""
     all_succeeded = True
-    for photo, result in zip(photos, results, strict=True):
+    for photo, result in results:
         if isinstance(result, PhotoError):
             report.fail(photo, result)
             all_succeeded = False

@@ -247,6 +247,12 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
             f"the sound bank {folder} holds no sound; {todo} "
             f"({', '.join(sorted(suffix[1:] for suffix in SUFFIXES))})"
         )
+    _check_names(bank, folder)
+    return bank
+
+
+def _check_names(bank: SoundBank, folder: Path) -> None:
+    """Raise SoundBankError for a name that no index can hold, or a text that no line can show."""
     if too_long := [name for name in bank.names if _n_bytes(name) > MAX_NAME_BYTES]:
         raise SoundBankError(
             f"the sound bank {folder} has a sound with a name of {_n_bytes(too_long[0])} bytes "
@@ -270,7 +276,6 @@ def open_bank(folder: Path | str | None = None) -> SoundBank:
         raise SoundBankError(
             f"the sound bank {folder} has more than one sound called {min(repeated)}; rename one"
         )
-    return bank
 
 
 def _n_bytes(name: str) -> int:
