@@ -9,6 +9,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from deepmersion.callbacks import OnProgress
@@ -127,8 +128,14 @@ def _open(url: str, have: int, timeout_s: float) -> http.client.HTTPResponse:
 
 def tls_context() -> ssl.SSLContext:
     """Return the settings for https: certificates of the system and of the usual variables."""
-    context = ssl.create_default_context()
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    return _tls_context(bundle, os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(maxsize=1)
+def _tls_context(bundle: str | None, *_read_by_openssl: str | None) -> ssl.SSLContext:
+    # Kept, as reading all certificates takes as long as fetching a small file.
+    context = ssl.create_default_context()
     if bundle and Path(bundle).is_dir():
         context.load_verify_locations(capath=bundle)
     elif bundle and Path(bundle).is_file():
