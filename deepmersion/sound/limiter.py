@@ -56,7 +56,8 @@ def true_peaks(samples: np.ndarray) -> np.ndarray:
     peaks = _louder(samples)
     before = (TAPS_PER_PHASE - 1) // 2
     padded = np.pad(samples, ((before, TAPS_PER_PHASE - 1 - before), (0, 0)))
-    for taps in _INTERPOLATORS:
+    # Of the samples' own type: otherwise each call would convert them all.
+    for taps in _INTERPOLATORS.astype(samples.dtype):
         for channel in padded.T:
             between = np.abs(np.correlate(channel, taps, mode="valid"))
             np.maximum(peaks, between, out=peaks)
@@ -69,8 +70,11 @@ def _louder(samples: np.ndarray) -> np.ndarray:
     return np.asarray(reduce(np.maximum, np.abs(samples).T))
 
 
-def _peaks_near(samples: np.ndarray, loud: np.ndarray) -> np.ndarray:
-    """Return `true_peaks` near the loud samples; zero elsewhere, where no peak can matter."""
+def peaks_above(samples: np.ndarray, level: float) -> np.ndarray | None:
+    """Return `true_peaks` wherever one can exceed a level, and zero elsewhere; None if none can."""
+    loud = np.flatnonzero(_louder(samples) > level * SURE_RATIO)
+    if not len(loud):
+        return None
     peaks = np.zeros(len(samples), dtype=samples.dtype)
     runs = np.split(loud, np.flatnonzero(np.diff(loud) > APART_SAMPLES) + 1)
     for run in runs:
@@ -122,10 +126,10 @@ class Limiter:
 
     def _gain(self, pending: np.ndarray) -> np.ndarray | None:
         """Return the gain of all samples except a margin at either end; None if all gains are 1."""
-        loud = np.flatnonzero(_louder(pending) > self._ceiling * SURE_RATIO)
-        if not len(loud):
+        peaks = peaks_above(pending, self._ceiling)
+        if peaks is None:
             return None
-        needed = self._ceiling / np.maximum(_peaks_near(pending, loud), self._ceiling)
+        needed = self._ceiling / np.maximum(peaks, self._ceiling)
         if (needed == 1).all():
             return None
         width = 2 * self._reach + 1

@@ -117,13 +117,17 @@ def _parts(
 
 def true_peak_db(samples: Samples) -> float:
     """Return the true peak in dBTP of samples [samples, 2] in [-1, 1]; -inf for silence."""
-    from deepmersion.sound.limiter import true_peaks
+    from deepmersion.sound.limiter import peaks_above
     from deepmersion.sound.spool import BLOCK_SAMPLES
 
     peak = 0.0
     for start in range(0, len(samples), BLOCK_SAMPLES):
         before = min(start, PEAK_MARGIN)
         stop = min(start + BLOCK_SAMPLES, len(samples))
-        found = true_peaks(samples[start - before : stop + PEAK_MARGIN])
-        peak = max(peak, float(found[before : before + stop - start].max()))
+        block = samples[start - before : stop + PEAK_MARGIN]
+        peak = max(peak, float(np.abs(block).max()))
+        # Only those that can be higher than any so far have to be found.
+        found = peaks_above(block, peak)
+        if found is not None:
+            peak = max(peak, float(found[before : before + stop - start].max()))
     return 20 * math.log10(peak) if peak > 0 else -math.inf
