@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import socket
 import tarfile
 import tomllib
@@ -59,13 +60,22 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def stand_ins(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of sounds named as the eleven recordings are, of a few kB each."""
+    folder = tmp_path_factory.mktemp("stand-ins")
+    for seed, name in enumerate(FILES):
+        write(folder / name, noise(1.5, seed=seed))
+    return folder
+
+
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+def server(stand_ins: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     """Serve stand-ins for the eleven recordings, which are expected in their stead."""
     folder, text = tmp_path / "served", blanket.DESCRIPTION.read_text("utf-8")
-    folder.mkdir()
-    for seed, sound in enumerate(PUBLISHED["sound"]):
-        content = write(folder / sound["file"], noise(1.5, seed=seed)).read_bytes()
+    shutil.copytree(stand_ins, folder)
+    for sound in PUBLISHED["sound"]:
+        content = (folder / sound["file"]).read_bytes()
         text = text.replace(sound["sha256"], hashlib.sha256(content).hexdigest())
         text = text.replace(f"size = {sound['size']:_}", f"size = {len(content)}")
     with serve(folder) as loopback:
