@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import subprocess
+import runpy
 import sys
 from itertools import combinations
 from pathlib import Path
@@ -26,7 +26,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 NAMES = sorted(N_SAMPLES)
 
 
-TOLD_S = 30
+TOLD_S = 12
 """Length of what is cut from a sound: enough other places for a cut to stand out among."""
 
 
@@ -85,9 +85,13 @@ def test_a_mix_of_two_does_not_repeat_within_a_year() -> None:
         assert math.lcm(a, b) > a_year
 
 
-def test_a_shipped_file_is_what_the_renderer_renders(tmp_path: Path) -> None:
-    command = [sys.executable, str(CHECKOUT / "soundbank/render.py"), "white-noise"]
-    subprocess.run([*command, "-o", str(tmp_path)], check=True, capture_output=True)
+def test_a_shipped_file_is_what_the_renderer_renders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = CHECKOUT / "soundbank/render.py"
+    monkeypatch.setattr(sys, "argv", [str(script), "white-noise", "-o", str(tmp_path)])
+    monkeypatch.setattr(sys, "path", sys.path.copy())  # which the script adds to
+    runpy.run_path(str(script), run_name="__main__")
     rendered, _ = soundfile.read(tmp_path / "white-noise.ogg", dtype="float32")
     # Machines round transforms differently, and the encoder may then decide differently.
     error = rendered - read("white-noise")
