@@ -29,6 +29,7 @@ from deepmersion.hearing.mixes import (
     neighbours,
     superimpositions,
 )
+from deepmersion.hearing.rate import SAMPLE_RATE
 from deepmersion.index.file import MAX_GAINS, Header, index_bytes, write_index
 from deepmersion.index.journal import Journal
 from deepmersion.labels import CLASSES
@@ -199,7 +200,6 @@ def _fits(n_sounds: int, layers: int) -> bool:
 
 
 def _header(bank: SoundBank, settings: Settings) -> Header:
-    from deepmersion.hearing.soundnet import SAMPLE_RATE
     from deepmersion.weights.store import SOUNDNET_SHA256
 
     return Header(

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _sklearn_photo(name: str) -> Path:
-    from sklearn import datasets
-
-    return Path(datasets.__file__).parent / "images" / name
+    # Not from scikit-learn itself, which takes a second to import.
+    return Path(str(distribution("scikit-learn").locate_file(f"sklearn/datasets/images/{name}")))
 
 
 @pytest.fixture(scope="session")

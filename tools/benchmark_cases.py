@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import distribution
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -41,9 +42,10 @@ Measured = dict[str, Any]
 def make_photo(path: str) -> Measured:
     """Write a large JPEG of a photo that scikit-learn includes."""
     from PIL import Image
-    from sklearn import datasets
 
-    with Image.open(Path(datasets.__file__).parent / "images" / "china.jpg") as photo:
+    # Not from scikit-learn itself, which takes a second to import.
+    path_there = distribution("scikit-learn").locate_file("sklearn/datasets/images/china.jpg")
+    with Image.open(str(path_there)) as photo:
         photo.resize(PHOTO_SIZE, Image.Resampling.BICUBIC).save(path, quality=90)
     return {}
 
@@ -378,8 +380,9 @@ def dask(
         addresses = {
             "here": None, "one": one.scheduler_address, "two": two.scheduler_address
         }  # fmt: skip
-        for address in addresses.values():
-            build(address, 1)  # workers import PyTorch at their first task
+        if processes:
+            for address in addresses.values():
+                build(address, 1)  # workers import PyTorch at their first task
         for _ in range(int(n_repeats)):
             for name, address in addresses.items():
                 measured[name].append(build(address))

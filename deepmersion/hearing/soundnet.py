@@ -15,10 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from deepmersion.hearing.rate import SAMPLE_RATE as SAMPLE_RATE
 from deepmersion.labels import CLASSES
-
-SAMPLE_RATE = 22_050
-"""Rate of the waveforms that SoundNet was trained on, in Hz."""
 
 INPUT_SCALE = 256.0
 """SoundNet was trained on samples in [-256, 256], not [-1, 1]."""
