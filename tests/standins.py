@@ -16,7 +16,6 @@ from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
-from torchvision.models import resnet18, vgg16
 
 from deepmersion.fetching.digests import identity_of
 from deepmersion.weights.store import SPECS, WeightsSpec
@@ -111,12 +110,16 @@ def random_state(
 
 
 def vgg16_state() -> OrderedDict[str, Tensor]:
+    from torchvision.models import vgg16  # takes a second and a half
+
     with torch.device("meta"):
         network = vgg16()
     return random_state(network, 16, {"classifier.6.weight": 1.0})
 
 
 def places365_state() -> OrderedDict[str, Tensor]:
+    from torchvision.models import resnet18
+
     with torch.device("meta"):
         network = resnet18(num_classes=365)
     return random_state(network, 18, {"fc.weight": 0.007})

@@ -15,9 +15,7 @@ import pytest
 import torch
 from commandline import TIMEOUT_S, run_here
 from PIL import Image
-from scipy.special import log_softmax
 from standins import places365_state, vgg16_state
-from torchvision.models import resnet18, vgg16
 
 from deepmersion.errors import OutputError, RequestError
 from deepmersion.heatmap import heatmap, spread
@@ -223,6 +221,8 @@ def test_a_mix_without_reasons_has_a_picture_too(lite: Lite, tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def networks() -> dict[str, torch.nn.Module]:
     """The paper's networks with stand-in weights."""
+    from torchvision.models import resnet18, vgg16
+
     objects, scenes = vgg16(), resnet18(num_classes=365)
     objects.load_state_dict(vgg16_state())
     scenes.load_state_dict(places365_state(), strict=False)
@@ -268,7 +268,8 @@ def test_grad_cam_of_resnet_is_its_class_activation_map(
         *layers, _, classes = network.children()
         cells = torch.nn.Sequential(*layers)(pixels).numpy()
         logits = network(pixels).numpy()
-    gradient = odds_gradient(np.exp(log_softmax(logits, axis=1)), [5, 300])
+    probs = torch.from_numpy(logits).softmax(dim=1).numpy()
+    gradient = odds_gradient(probs, [5, 300])
     expected = class_maps(cells, gradient @ classes.weight.detach().numpy())[0]
     found = grad_cam(network, pixels, [5, 300])
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())

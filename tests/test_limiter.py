@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import scipy.signal
 import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +25,8 @@ def limited(samples: np.ndarray, cuts: list[int] | None = None) -> np.ndarray:
 
 def true_peaks_db(samples: np.ndarray) -> list[float]:
     """Return the true peak at eight times the rate, by three ways of interpolation."""
+    import scipy.signal  # takes half a second
+
     padded = np.pad(samples.astype(np.float64), ((2048, 2048), (0, 0)))
     oversampled = [
         scipy.signal.resample(padded, 8 * len(padded), axis=0),

@@ -33,8 +33,6 @@ from standins import (
     vgg16_state,
 )
 from torch import Tensor
-from torchvision import transforms
-from torchvision.models import VGG16_Weights, resnet18, vgg16
 
 from deepmersion.cli import main
 from deepmersion.errors import WeightsError
@@ -172,6 +170,8 @@ def test_many_photos_fit_into_two_gigabytes(specs: dict[str, WeightsSpec]) -> No
 
 
 def test_objects_are_those_of_torchvision(seen: Distributions, photos: list[np.ndarray]) -> None:
+    from torchvision.models import VGG16_Weights, vgg16
+
     prepare = VGG16_Weights.IMAGENET1K_V1.transforms()
     with torch.device("meta"):
         network = vgg16()
@@ -184,6 +184,9 @@ def test_objects_are_those_of_torchvision(seen: Distributions, photos: list[np.n
 def test_scenes_are_those_of_the_published_script(
     seen: Distributions, photos: list[np.ndarray]
 ) -> None:
+    from torchvision import transforms
+    from torchvision.models import resnet18
+
     prepare = transforms.Compose(
         [
             transforms.Resize((256, 256)),
@@ -332,6 +335,8 @@ def _set(key: str, value: Tensor) -> Callable[[OrderedDict[str, Tensor]], object
 def test_weights_that_do_not_fit_are_one_clear_line(
     change: Callable[[OrderedDict[str, Tensor]], object], message: str
 ) -> None:
+    from torchvision.models import resnet18
+
     with torch.device("meta"):
         network = resnet18(num_classes=365)
     with pytest.raises(WeightsError, match=message) as error:
