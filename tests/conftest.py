@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,12 +18,21 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 from soundserver import SoundServer, missing, running_server
-from webpage import CHROMIUM, Open, chromium, served, watched_page
+from webpage import (
+    CHROMIUM,
+    Open,
+    chromium,
+    kept_profile,
+    make_fresh,
+    own_profile,
+    served,
+    watched_page,
+)
 
 from deepmersion.pipeline import Matcher
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
 # The same cases in every run, without a time limit for each: a test must not fail by chance. With
 # --hypothesis-profile=default, every run tries other cases.
@@ -87,6 +98,19 @@ SLOW_FILES = {"test_base_sounds"}
 PROCESS_OF = {"pulseaudio": "sound server", "own_pulseaudio": "sound server"}
 """Tests of any file that share a process, by the fixture that they share."""
 
+PROCESS_OF_FILE = {
+    "test_web_page": "page",
+    "test_web_page_history": "page",
+    "test_web_page_layout": "page",
+    "test_web_page_photos": "page",
+    "test_web_page_places": "page",
+    "test_web_audio": "browser",
+    "test_web_mix": "browser",
+    "test_web_offline": "browser",
+    "test_web_proxy": "browser",
+}
+"""Files whose tests share a process, and a browser. All in one would be the last to end."""
+
 
 def _is_slow(item: pytest.Item) -> bool:
     if item.path.stem in SLOW_FILES:
@@ -95,10 +119,10 @@ def _is_slow(item: pytest.Item) -> bool:
 
 
 def _process_of(item: pytest.Item) -> str:
-    """Return which tests an item shares a process with: those of its file, but for `PROCESS_OF`."""
+    """Return which tests an item shares a process with: those of its file, if not of several."""
     fixtures = getattr(item, "fixturenames", ())
     shared = [name for fixture, name in PROCESS_OF.items() if fixture in fixtures]
-    return shared[0] if shared else item.path.stem
+    return shared[0] if shared else PROCESS_OF_FILE.get(item.path.stem, item.path.stem)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -169,17 +193,48 @@ def page_address() -> Iterator[str]:
         yield address
 
 
+_open = ExitStack()
+"""What tests that follow each other in a process share, and no others."""
+
+
+@functools.cache
+def _browser() -> Browser:
+    return _open.enter_context(chromium())
+
+
+@functools.cache
+def _profile(address: str) -> BrowserContext:
+    return _open.enter_context(kept_profile(_browser(), address))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Close the browser before other tests: no other event loop runs beside Playwright's."""
+    yield
+    if nextitem is None or _process_of(nextitem) != _process_of(item):
+        _open.close()
+        _browser.cache_clear()
+        _profile.cache_clear()
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; not for the session, as no other event loop runs beside Playwright's."""
+def browser() -> Browser:
     if CHROMIUM is None:
         pytest.skip("Debian's chromium is not installed")
-    with chromium() as browser:
-        yield browser
+    return _browser()
 
 
 @pytest.fixture
-def open_page(browser: Browser, page_address: str) -> Iterator[Open]:
-    """Open the page in a fresh profile; nothing may go wrong in it, nor be asked of others."""
-    with watched_page(browser, page_address) as open_at:
+def own_page(browser: Browser, page_address: str) -> Iterator[Open]:
+    """Open the page as `open_page` does, in a browser that has loaded nothing before."""
+    with own_profile(browser) as profile, watched_page(profile, page_address) as open_at:
+        yield open_at
+
+
+@pytest.fixture
+def open_page(browser: Browser, page_address: str) -> Iterator[Open]:  # noqa: ARG001
+    """Open the page, which remembers nothing; nothing may go wrong, nor be asked of others."""
+    profile = _profile(page_address)
+    make_fresh(profile, page_address)
+    with watched_page(profile, page_address) as open_at:
         yield open_at

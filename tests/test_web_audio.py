@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import sys
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,10 +55,11 @@ MOST_OF_A_CORE = 0.3
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, page_address: str) -> Page:
+def page(browser: Browser, page_address: str) -> Iterator[Page]:
     page = browser.new_page()
     page.goto(page_address)
-    return page
+    yield page
+    page.close()
 
 
 def samples_of(text: str) -> np.ndarray:
@@ -205,13 +207,17 @@ function seeded(seed) {
 """
 
 
+PLACES_HZ = 4_000
+"""Often enough to see where a stretch begins."""
+
+
 def played_places(page: Page, seconds: int, n_s: int, spans: list[list[float]]) -> np.ndarray:
     """Return which place of a sound is heard when, in shares; joins are blends of two."""
     return samples_of(
         rendered(
             page,
             f"""{SCHEDULED}
-            const rate = 8000;
+            const rate = argument.rate;
             const context = new OfflineAudioContext(1, argument.n * rate, rate);
             const buffer = places(context, argument.seconds);
             const sound = {{buffer, levelDb: 0, whole: null, cuts: argument.cuts}};
@@ -221,21 +227,21 @@ def played_places(page: Page, seconds: int, n_s: int, spans: list[list[float]]) 
             for (let t = 30; t < argument.n; t += 30)
                 context.suspend(t).then(() => {{ voice.schedule(); context.resume(); }});
             return numbers(await context.startRendering());""",
-            {"seconds": seconds, "n": n_s, "cuts": spans},
+            {"seconds": seconds, "n": n_s, "cuts": spans, "rate": PLACES_HZ},
         )
     )
 
 
 def test_stretches_follow_each_other_at_cuts_and_rest(page: Page) -> None:
     spans = [[float(s), s + 0.8] for s in range(3, 60, 4)]
-    places = played_places(page, 60, 600, spans)[8_000:] * 60
+    places = played_places(page, 60, 600, spans)[PLACES_HZ:] * 60
     steps = (np.diff(places) + 30) % 60 - 30  # the end leads into the beginning
-    running = np.abs(steps * 8_000 - 1) < 0.1  # one stretch, at its own pace
+    running = np.abs(steps * PLACES_HZ - 1) < 0.1  # one stretch, at its own pace
     edges = np.flatnonzero(np.diff(running, prepend=False, append=False)).reshape(-1, 2)
-    parts = [(places[a], places[b - 1], b - a) for a, b in edges if b - a > 8_000][1:-1]
+    parts = [(places[a], places[b - 1], b - a) for a, b in edges if b - a > PLACES_HZ][1:-1]
     assert len(parts) > 30
     for first, last, n in parts:
-        assert stretches.LEAST_S - 1 < n / 8_000 < stretches.MOST_S
+        assert stretches.LEAST_S - 1 < n / PLACES_HZ < stretches.MOST_S
         assert any(start - 0.05 <= last <= stop + 0.05 for start, stop in spans)
         assert any(start - 0.05 <= first <= stop + 0.05 for start, stop in spans)
     again = [abs(a[0] - b[0]) < 2 for a, b in pairwise(parts)]
@@ -245,7 +251,7 @@ def test_stretches_follow_each_other_at_cuts_and_rest(page: Page) -> None:
 
 @pytest.mark.parametrize("spans", [[[10.0, 12.0]], [[4.2, 5.0], [11.7, 13.9]]])
 def test_all_is_heard_where_cuts_are_few(page: Page, spans: list[list[float]]) -> None:
-    places = played_places(page, 60, 900, spans)[8_000:] * 60
+    places = played_places(page, 60, 900, spans)[PLACES_HZ:] * 60
     counts = np.histogram(places, bins=60, range=(0, 60))[0]
     assert counts.min() > 0.1 * counts.mean()  # seconds in which all joins are have less
 

@@ -123,8 +123,8 @@ def test_sounds_that_cannot_be_had_leave_heading_and_sound_alike(
     assert words(page) != "Rain"
 
 
-def test_an_example_is_a_way_in(open_page: Open) -> None:
-    page = open_page()
+def test_an_example_is_a_way_in(own_page: Open) -> None:
+    page = own_page()
     assert page.locator("#examples img").count() == 5
     page.wait_for_function(
         "() => [...document.querySelectorAll('#examples img')].every(x => x.naturalWidth > 100)"

@@ -13,17 +13,26 @@ from webpage import (
     add_photo,
     choose_file,
     hold_matches,
+    own_profile,
     wait_until,
     wait_until_heard,
+    watched_page,
     words,
 )
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page, ViewportSize
 
 
-SIZES = [(320, 568), (568, 320), (820, 1180), (1280, 800), (1440, 900)]
-"""Phones, upright and on the side, a tablet, a laptop and a desk: the viewport in pixels."""
+HELD_SIZES: list[ViewportSize] = [{"width": 320, "height": 568}, {"width": 568, "height": 320}]
+"""Of a phone's viewport in pixels, upright and on the side."""
+
+SIZES: list[ViewportSize] = [
+    {"width": 820, "height": 1180},
+    {"width": 1280, "height": 800},
+    {"width": 1440, "height": 900},
+]
+"""A tablet, a laptop and a desk."""
 
 TABS = ["reasons", "seen", "sliders", "places", "more"]
 
@@ -41,7 +50,8 @@ def test_something_moves_while_the_networks_work(open_page: Open, china_jpg: Pat
 
 
 def test_reduced_motion_is_respected(open_page: Open, china_jpg: Path) -> None:
-    page = open_page(reduced_motion="reduce")
+    page = open_page()
+    page.emulate_media(reduced_motion="reduce")
     add_photo(page, china_jpg)
     page.evaluate("document.getElementById('working').hidden = false")
     assert page.evaluate("document.getAnimations().length") == 0
@@ -137,7 +147,8 @@ def violations(page: Page) -> list[str]:
 
 
 def test_axe_finds_nothing(open_page: Open, china_jpg: Path) -> None:
-    page = open_page(reduced_motion="reduce")
+    page = open_page()
+    page.emulate_media(reduced_motion="reduce")
     assert violations(page) == []
     page.emulate_media(color_scheme="dark")
     assert violations(page) == []
@@ -157,46 +168,54 @@ def test_axe_finds_nothing(open_page: Open, china_jpg: Path) -> None:
     assert violations(page) == []
 
 
-@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("hand", [True, False])
 def test_the_page_fits_its_screen(
-    open_page: Open, china_jpg: Path, width: int, height: int
+    browser: Browser, page_address: str, china_jpg: Path, hand: bool
 ) -> None:
     """Nothing is to be scrolled sideways, and on a desk nothing at all; nor does anything jump."""
-    hand = min(width, height) < 600
-    page = open_page(
-        viewport={"width": width, "height": height},
-        reduced_motion="reduce",
-        has_touch=hand,
-        is_mobile=hand,
-    )
+    with (
+        own_profile(browser, reduced_motion="reduce", has_touch=hand, is_mobile=hand) as profile,
+        watched_page(profile, page_address) as open_page,
+    ):
+        page = open_page()
+        for size in HELD_SIZES if hand else SIZES:
+            page.set_viewport_size(size)
+            fits(page)
+        if hand:
+            assert page.evaluate("document.querySelector('.sources button').id") == "camera"
+            assert "Drop" not in page.inner_text("#stage")
+        add_photo(page, china_jpg)
+        for size in HELD_SIZES if hand else SIZES:
+            page.set_viewport_size(size)
+            width, height = size["width"], size["height"]
+            stage = page.evaluate(
+                "(({ width, height }) => width * height)(document.getElementById('stage')"
+                ".getBoundingClientRect())"
+            )
+            assert stage >= 0.4 * width * height or not hand
+            page.evaluate("document.getElementById('tab-reasons').click()")
+            before = page.evaluate(PLACES)
+            for tab in TABS:
+                page.evaluate("tab => document.getElementById(`tab-${tab}`).click()", tab)
+                fits(page)
+                if width >= 1_000:
+                    assert page.evaluate(PLACES) == before
 
-    def check() -> None:
-        extent = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
-        across, down = page.evaluate(extent)
-        assert across == width
-        assert down == height or width < 1_000
-        assert page.evaluate(SMALL) == []
 
-    check()
-    if hand:
-        assert page.evaluate("document.querySelector('.sources button').id") == "camera"
-        assert "Drop" not in page.inner_text("#stage")
-    add_photo(page, china_jpg)
-    stage = page.evaluate(
-        "(({ width, height }) => width * height)(document.getElementById('stage')"
-        ".getBoundingClientRect())"
-    )
-    assert stage >= 0.4 * width * height or not hand
-    places = """() => ['#play', '#alternatives', '.tabs', '#stage'].map(name => {
-        const { x, y, width, height } = document.querySelector(name).getBoundingClientRect();
-        return [x, y + (name === '#alternatives' || name === '.tabs' ? scrollY : 0), width, height];
-    })"""
-    before = page.evaluate(places)
-    for tab in TABS:
-        page.evaluate("tab => document.getElementById(`tab-${tab}`).click()", tab)
-        check()
-        if width >= 1_000:
-            assert page.evaluate(places) == before
+PLACES = """() => ['#play', '#alternatives', '.tabs', '#stage'].map(name => {
+    const { x, y, width, height } = document.querySelector(name).getBoundingClientRect();
+    return [x, y + (name === '#alternatives' || name === '.tabs' ? scrollY : 0), width, height];
+})"""
+
+
+def fits(page: Page) -> None:
+    size = page.viewport_size
+    assert size is not None
+    extent = "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    across, down = page.evaluate(extent)
+    assert across == size["width"]
+    assert down == size["height"] or size["width"] < 1_000
+    assert page.evaluate(SMALL) == []
 
 
 SMALL = """[...document.querySelectorAll('button, input, select, summary, .check')].filter(x => {

@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from certificate import Certificate, make_certificate
-from commandline import run, start, the_error
+from commandline import run_here, start, the_error
 from webpage import (
     ENDS_WITHIN_S,
     add_photo,
+    own_profile,
     running,
     served,
     wait_until,
@@ -67,16 +68,25 @@ def certificate_options(made: Certificate) -> list[str | Path]:
     return [made.certificate, "--ssl-keyfile", made.key]
 
 
-def test_what_is_wrong_with_a_certificate_is_told(tmp_path: Path, certificate: Certificate) -> None:
+@pytest.fixture(scope="module")
+def taken() -> Iterator[str]:
+    """A port on which no server can start, so that one that should not does not run for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield str(listener.getsockname()[1])
+
+
+def test_what_is_wrong_with_a_certificate_is_told(
+    tmp_path: Path, certificate: Certificate, taken: str
+) -> None:
     other = make_certificate(tmp_path, "other")
     encrypted = tmp_path / "encrypted.key"
     command = f"openssl pkey -in {certificate.key} -aes256 -passout pass:x -out {encrypted}"
     subprocess.run(command.split(), check=True, capture_output=True)
 
     def refused(made: Path, key: Path | None) -> str:
-        options: list[str | Path] = ["--ssl-certfile", made]
+        options: list[str | Path] = ["--port", taken, "--networks", "lite", "--ssl-certfile", made]
         options += ["--ssl-keyfile", key] if key else []
-        return the_error(run("serve", "--networks", "lite", *options))
+        return the_error(run_here("serve", *options))
 
     good, key = certificate
     assert "nothing.pem cannot be read (No such file" in refused(tmp_path / "nothing.pem", key)
@@ -87,7 +97,7 @@ def test_what_is_wrong_with_a_certificate_is_told(tmp_path: Path, certificate: C
     assert "other.key is not that of" in refused(good, other.key)
     assert "is encrypted" in refused(good, encrypted)
     assert "--ssl-keyfile needs --ssl-certfile" in the_error(
-        run("serve", "--ssl-keyfile", key), exit_code=2
+        run_here("serve", "--port", taken, "--ssl-keyfile", key), exit_code=2
     )
 
 
@@ -102,8 +112,8 @@ def test_what_is_wrong_with_a_certificate_is_told(tmp_path: Path, certificate: C
         ("--root-path", "/a b"),
     ],
 )
-def test_names_and_paths_that_are_none_are_refused(option: str, value: str) -> None:
-    result = run("serve", option, value)
+def test_names_and_paths_that_are_none_are_refused(option: str, value: str, taken: str) -> None:
+    result = run_here("serve", "--port", taken, option, value)
     assert result.returncode == 2
     assert f"'{value}' is not a" in result.stderr.decode()
 
@@ -193,7 +203,8 @@ def test_the_page_plays_behind_a_proxy(
     location = WAYS["both passed on"].format(bare=proxied.rstrip("/"))
     with (
         proxy(tmp_path, f"location /sounds/ {{ {location} }}") as address,
-        watched_page(browser, f"{address}/sounds/") as open_page,
+        own_profile(browser) as profile,
+        watched_page(profile, f"{address}/sounds/") as open_page,
     ):
         page = open_page()
         page.wait_for_function(

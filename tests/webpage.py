@@ -92,18 +92,45 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def watched_page(browser: Browser, address: str) -> Iterator[Open]:
+def own_profile(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    """Open a fresh profile."""
+    # Nor do tests see what a service worker asks, or what it answers from an earlier visit.
+    profile = browser.new_context(service_workers="block", **options)
+    profile.set_default_timeout(1_000 * WAITS_S)
+    yield profile
+    profile.close()
+
+
+@contextmanager
+def kept_profile(browser: Browser, address: str) -> Iterator[BrowserContext]:
+    """Open a profile for many pages, one after another.
+
+    A page of the server stays open in it. While one does, others share its process, and take half
+    as long to open.
+    """
+    with own_profile(browser) as profile:
+        profile.new_page().goto(f"{address}static/icon.svg")
+        yield profile
+
+
+def make_fresh(profile: BrowserContext, address: str) -> None:
+    """Have a kept profile forget what a page stored, but not the files that it loaded."""
+    stored = "cookies,local_storage,indexeddb,cache_storage"
+    protocol = profile.new_cdp_session(profile.pages[0])
+    origin = address.rstrip("/")
+    protocol.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": stored})
+    protocol.detach()
+
+
+@contextmanager
+def watched_page(profile: BrowserContext, address: str) -> Iterator[Open]:
     """Give what opens the page; at the end, nothing went wrong and nobody else was asked."""
-    contexts: list[BrowserContext] = []
+    opened_before = set(profile.pages)
     troubles: list[str] = []
     requested: list[str] = []
 
-    def open_at(path: str = "", *, wait: bool = True, **options: Any) -> Page:
-        # Nor do tests see what a service worker asks, or what it answers from an earlier visit.
-        context = browser.new_context(service_workers="block", **options)
-        context.set_default_timeout(1_000 * WAITS_S)
-        contexts.append(context)
-        page = new_page(context)
+    def open_at(path: str = "", *, wait: bool = True) -> Page:
+        page = new_page(profile)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: requested.append(request.url))
         page.add_init_script(
@@ -116,10 +143,11 @@ def watched_page(browser: Browser, address: str) -> Iterator[Open]:
         return page
 
     yield open_at
-    for context in contexts:
-        for page in context.pages:
-            assert page.evaluate("window.blocked ?? []") == []
-        context.close()
+    opened = set(profile.pages) - opened_before
+    blocked = [page.evaluate("window.blocked ?? []") for page in opened]
+    for page in opened:
+        page.close()
+    assert not any(blocked)
     assert troubles == []
     assert [url for url in requested if not url.startswith((address, f"blob:{address}"))] == []
 
