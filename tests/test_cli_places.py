@@ -27,7 +27,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def match(*arguments: str | Path) -> Result:
-    return run("match", "--networks", "lite", *arguments)
+    return run_here("match", "--networks", "lite", *arguments)
 
 
 def record(*arguments: str | Path) -> dict[str, object]:
@@ -40,7 +40,8 @@ def test_a_kept_place_plays_its_mix_when_it_is_seen_again(
     tmp_path: Path, data: Path, china_jpg: Path
 ) -> None:
     output = ["-o", str(tmp_path / "x.flac"), "--duration", "1s"]
-    first = succeeded(match(china_jpg, "--keep", "palace", *output))
+    keep = ["match", "--networks", "lite", str(china_jpg), "--keep", "palace"]
+    first = succeeded(run(*keep, *output))
     assert f"Kept as palace in {data / 'places.sqlite3'}" in first.stderr.decode()
     assert "your place" not in first.stdout.decode()
     succeeded(run_here("places", "change", "palace", "bells=1,rain=0.5"))
@@ -181,23 +182,22 @@ def test_places_are_managed(
     assert "not JSON" in the_error(run_here("places", "import", picture), exit_code=2)
     half = exported.read_text().replace("fire=1", "\\ud800=1").replace("camp", "half")
     exported.write_text(half)
-    skipped = run("places", "import", exported).stderr.decode()
+    skipped = run_here("places", "import", exported).stderr.decode()
     assert "Skipped half: a sound of the mix has a character that is not valid in UTF-8" in skipped
 
 
 def test_a_damaged_file_and_a_folder_that_cannot_be_made_end_in_one_line(
-    tmp_path: Path, data: Path
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data.mkdir()
     (data / "places.sqlite3").write_text("nothing")
     assert "is damaged, or is no file of places" in the_error(match(CAMPFIRE, "--json"))
     record(CAMPFIRE, "--no-places")
     (tmp_path / "file").touch()
-    no_folder = {"DEEPMERSION_DATA": str(tmp_path / "file" / "data")}
-    kept = run("match", "--networks", "lite", CAMPFIRE, "--json", "--keep", "x", env=no_folder)
-    assert "cannot be made" in the_error(kept)
-    no_user = {"DEEPMERSION_DATA": "~nobody-at-all/data"}
-    assert "no such user" in the_error(run("places", "list", env=no_user))
+    monkeypatch.setenv("DEEPMERSION_DATA", str(tmp_path / "file" / "data"))
+    assert "cannot be made" in the_error(match(CAMPFIRE, "--json", "--keep", "x"))
+    monkeypatch.setenv("DEEPMERSION_DATA", "~nobody-at-all/data")
+    assert "no such user" in the_error(run_here("places", "list"))
 
 
 def test_readings_that_are_struck_out_do_not_decide(tmp_path: Path) -> None:

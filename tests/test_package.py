@@ -125,29 +125,33 @@ def _name(requirement: str) -> str:
 
 
 WITHOUT_HEAVY = """
-import sys
+import json, sys
 sys.modules |= dict.fromkeys({heavy!r} | {{"onnx", "matplotlib", "sklearn", "sympy"}})
 from deepmersion.cli import main
-main(prog_name="deepmersion")
+*others, last = json.loads(sys.argv[1])
+for arguments in others:
+    assert not main(arguments, "deepmersion", standalone_mode=False), arguments
+main(last, "deepmersion")
 """
-"""The command where those cannot be imported, nor what only they bring."""
+"""Commands where those cannot be imported, nor what only they bring."""
 
 
-def run_without_heavy(*arguments: str | Path, cwd: Path) -> Result:
+def run_without_heavy(*commands: tuple[str | Path, ...], cwd: Path) -> Result:
     code = WITHOUT_HEAVY.format(heavy=HEAVY)
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+    words = json.dumps([[str(word) for word in command] for command in commands])
+    command = [sys.executable, "-c", code, words]
     return subprocess.run(command, cwd=cwd, capture_output=True, check=False)
 
 
 def test_listening_needs_none_of_the_heavy_packages(china_jpg: Path, tmp_path: Path) -> None:
-    for arguments in (
+    commands: list[tuple[str | Path, ...]] = [
         ("match", china_jpg, "-o", "a.flac", "--duration", "2", "--heatmap", "a.png", "--explain"),
         ("play", "waves=1,birds=0.5", "-o", "b.ogg", "--duration", "2"),
         ("soundbank", "list"),
         ("index", "info"),
         ("weights", "list"),
-    ):
-        succeeded(run_without_heavy(*arguments, cwd=tmp_path))
+    ]
+    succeeded(run_without_heavy(*commands, cwd=tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"a.flac", "a.png", "b.ogg"}
 
 
@@ -163,8 +167,8 @@ def test_listening_needs_none_of_the_heavy_packages(china_jpg: Path, tmp_path: P
 def test_what_needs_more_says_how_to_install_it(
     arguments: tuple[str, ...], china_jpg: Path, tmp_path: Path
 ) -> None:
-    words = [word.format(photo=china_jpg) for word in arguments]
-    said = the_error(run_without_heavy(*words, cwd=tmp_path))
+    words = tuple(word.format(photo=china_jpg) for word in arguments)
+    said = the_error(run_without_heavy(words, cwd=tmp_path))
     assert re.search(r"needs the package (torch|librosa), which is not installed", said)
     assert said.endswith("pip install deepmersion")
     assert not list(tmp_path.iterdir())

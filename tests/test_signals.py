@@ -16,8 +16,6 @@ from webserver import connect
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are other signals")
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-
 SWALLOWING = """
 import os, sys, time
 from deepmersion.__main__ import main
@@ -40,16 +38,17 @@ main()
 to those raised in the destructors and callbacks that an import runs."""
 
 
-@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize(
-    ("module", "arguments"),
+    ("module", "arguments", "number"),
     [
-        ("deepmersion.cli.match", "match PHOTO -o a.flac"),
-        ("onnxruntime", "match PHOTO -o a.flac"),
-        ("deepmersion.sound.renderer", "play rain -o -"),
-        ("uvicorn", "serve --port 0"),
-        ("starlette.routing", "serve --port 0"),
-        ("deepmersion.indexing", "build-index -o a.h5"),
+        ("deepmersion.cli.match", "match PHOTO -o a.flac", signal.SIGINT),
+        ("deepmersion.cli.match", "match PHOTO -o a.flac", signal.SIGTERM),
+        ("deepmersion.cli.match", "match PHOTO -o a.flac", signal.SIGHUP),
+        ("onnxruntime", "match PHOTO -o a.flac", signal.SIGTERM),
+        ("deepmersion.sound.renderer", "play rain -o -", signal.SIGHUP),
+        ("uvicorn", "serve --port 0", signal.SIGINT),
+        ("starlette.routing", "serve --port 0", signal.SIGTERM),
+        ("deepmersion.indexing", "build-index -o a.h5", signal.SIGINT),
     ],
 )
 def test_a_signal_in_an_import_is_not_lost(
