@@ -62,11 +62,11 @@ def test_photos_in_turn_are_one_sound_at_the_speakers_and_in_a_pipe(
     pulseaudio: SoundServer, china_jpg: Path, flower_jpg: Path
 ) -> None:
     photos: list[str | Path] = [china_jpg, "missing.jpg", flower_jpg, flower_jpg, china_jpg]
-    arguments: list[str | Path] = ["match", *photos, "--duration", "4", "--fade", "1"]
+    arguments: list[str | Path] = ["match", *photos, "--duration", "2", "--fade", "0.5"]
     arguments += ["--seed", "0"]
     piped = run(*arguments, "-o", "-")
     expected, _ = soundfile.read(io.BytesIO(piped.stdout), dtype="int16")
-    assert len(expected) == 4 * 4 * RATE
+    assert len(expected) == 4 * 2 * RATE
     result, heard = recorded(pulseaudio, *arguments, expected=expected)
     notes = result.stderr.decode().splitlines()
     assert result.returncode == piped.returncode == 1
@@ -83,7 +83,7 @@ def test_photos_in_turn_are_one_sound_at_the_speakers_and_in_a_pipe(
     shown = [line for line in result.stdout.decode().splitlines() if line[:1] != " "]
     assert shown == [str(photo) for photo in photos if photo != "missing.jpg"]
     assert is_heard(expected, heard)
-    assert not [s for s in np.split(expected, 160)[3:-5] if np.abs(s).max() < 100], "no silence"
+    assert not [s for s in np.split(expected, 80)[3:-5] if np.abs(s).max() < 100], "no silence"
 
 
 def band_levels_db(samples: np.ndarray) -> np.ndarray:

@@ -173,9 +173,9 @@ def test_what_is_heard_is_what_a_file_holds(
     pulseaudio: SoundServer, china_jpg: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "sound.wav"
-    succeeded(run("match", china_jpg, "-o", path, "--duration", "4"))
+    succeeded(run("match", china_jpg, "-o", path, "--duration", "2"))
     expected, _ = soundfile.read(path, dtype="int16")
-    arguments: list[str | Path] = ["match", china_jpg, "--duration", "4", "--seed", "0"]
+    arguments: list[str | Path] = ["match", china_jpg, "--duration", "2", "--seed", "0"]
     result, heard = recorded(pulseaudio, *arguments, expected=expected)
     assert succeeded(result).stderr.decode().splitlines()[-2:] == [
         "Playing; Ctrl-C ends it.",
@@ -190,8 +190,8 @@ def test_a_sound_card_of_another_rate(
     own_pulseaudio: SoundServer, china_jpg: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "sound.wav"
-    succeeded(run("match", china_jpg, "-o", path, "--duration", "3"))
-    result, heard = recorded(own_pulseaudio, "match", china_jpg, "--duration", "3", "--seed", "0")
+    succeeded(run("match", china_jpg, "-o", path, "--duration", "2"))
+    result, heard = recorded(own_pulseaudio, "match", china_jpg, "--duration", "2", "--seed", "0")
     assert succeeded(result).stderr.endswith(b"Underruns: 0\n")
     expected = soxr.resample(soundfile.read(path, dtype="float32")[0] * 32_768, RATE, 48_000)
     heard = heard[find(expected, heard) :][: len(expected)]
