@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -536,12 +537,13 @@ def whole_index(
 
 STOPPING = """
 import functools, os, sys
+import torch
 from deepmersion import indexing
 from deepmersion.index import journal
 from deepmersion.__main__ import main
 
-number, window_s = int(sys.argv.pop()), float(sys.argv.pop())
-indexing.Settings = functools.partial(indexing.Settings, window_s)
+bank, folder, window_s, *numbers = sys.argv[1:]
+indexing.Settings = functools.partial(indexing.Settings, float(window_s))
 indexing.BATCH_SIZE = 1
 write = journal.Journal.write
 
@@ -549,14 +551,23 @@ def write_and_stop(self, row, log_probs):
     write(self, row, log_probs)
     if row == 4:
         assert not {'dask', 'distributed', 'tornado'} & set(sys.modules)
-        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), int(number))
 
 journal.Journal.write = write_and_stop
-main()
+for number in numbers:
+    os.mkdir(f"{folder}/{number}")
+    if process := os.fork():
+        print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+    else:
+        os.dup2(os.open(f"{folder}/{number}.txt", os.O_WRONLY | os.O_CREAT), sys.stderr.fileno())
+        output = f"{folder}/{number}/x.h5"
+        sys.argv[1:] = ["build-index", "--soundbank", bank, "-o", output, "--max-layers", "0"]
+        main()
 """
-"""The command, given how much to hear of a mix, and the signal that it gets half way.
+"""The command, given a bank, a folder, how much to hear of a mix, and signals to get half way.
 
-Nothing of dask is imported: it was not asked for.
+A process for each signal, but PyTorch is imported before they part. Nothing of dask is imported: it
+was not asked for.
 """
 
 
@@ -564,18 +575,35 @@ MAKING = "Making 15 mixes of up to 4 sounds: an index of 1 MB, in about 1 s\n"
 STOPPED = "Stopped. Run the same command with --resume to continue.\n"
 
 
-def stopped_build(bank: Path, output: Path, number: signal.Signals) -> tuple[int, str]:
-    """Build until a signal stops it half way; return the exit code and what was said."""
-    result = subprocess.run(
-        [sys.executable, "-c", STOPPING, "build-index", "--soundbank", bank, "-o", output,
-         "--max-layers", "0", str(SETTINGS.window_s), str(int(number))],
-        capture_output=True, timeout=TIMEOUT_S, check=False,
+class Stopped(NamedTuple):
+    """What a build leaves that a signal stops half way."""
+
+    exit_code: int
+    said: str
+    journal: bytes
+
+
+@pytest.fixture(scope="module")
+def stopped(
+    soundnet_weights: Path, small_bank: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[signal.Signals, Stopped]:
+    assert soundnet_weights.is_file()
+    folder = tmp_path_factory.mktemp("stopped")
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+    words = [small_bank, folder, SETTINGS.window_s, *map(int, numbers)]
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPING, *map(str, words)],
+        stdout=subprocess.PIPE, timeout=TIMEOUT_S, check=True,
     )  # fmt: skip
-    journal = output.with_name(f"{output.name}.partial")
-    checksums = np.frombuffer(journal.read_bytes(), "<u4", 15, HEADER_BYTES)
-    assert np.count_nonzero(checksums) == 5
-    assert sorted(output.parent.iterdir()) == [journal]
-    return result.returncode, result.stderr.decode()
+    found = {}
+    for number, exit_code in zip(numbers, ended.stdout.split(), strict=True):
+        (journal,) = (folder / str(int(number))).iterdir()
+        assert journal.name == "x.h5.partial"
+        said = (folder / f"{int(number)}.txt").read_text("utf-8")
+        found[number] = Stopped(int(exit_code), said, journal.read_bytes())
+        checksums = np.frombuffer(found[number].journal, "<u4", 15, HEADER_BYTES)
+        assert np.count_nonzero(checksums) == 5
+    return found
 
 
 def assert_alike(a: np.ndarray, b: np.ndarray) -> None:
@@ -589,12 +617,16 @@ def assert_alike(a: np.ndarray, b: np.ndarray) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_build_that_was_stopped_goes_on(
-    number: signal.Signals, small_bank: Path, whole_index: Path, tmp_path: Path
+    number: signal.Signals,
+    stopped: dict[signal.Signals, Stopped],
+    small_bank: Path,
+    whole_index: Path,
+    tmp_path: Path,
 ) -> None:
     output = tmp_path / "x.h5"
-    exit_code, said = stopped_build(small_bank, output, number)
-    assert exit_code == -number
-    assert said == MAKING + ("" if number == signal.SIGKILL else STOPPED)
+    output.with_name("x.h5.partial").write_bytes(stopped[number].journal)
+    assert stopped[number].exit_code == -number
+    assert stopped[number].said == MAKING + ("" if number == signal.SIGKILL else STOPPED)
     told: list[int] = []
     build_index(
         output,
@@ -617,11 +649,12 @@ def test_a_build_that_was_stopped_goes_on(
 
 
 def test_a_build_does_not_go_on_with_another_one(
-    small_bank: Path, whole_index: Path, tmp_path: Path
+    stopped: dict[signal.Signals, Stopped], small_bank: Path, whole_index: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "x.h5"
-    assert stopped_build(small_bank, output, signal.SIGTERM) == (-signal.SIGTERM, MAKING + STOPPED)
-    journal = output.with_name("x.h5.partial").read_bytes()
+    exit_code, said, journal = stopped[signal.SIGTERM]
+    assert (exit_code, said) == (-signal.SIGTERM, MAKING + STOPPED)
+    output.with_name("x.h5.partial").write_bytes(journal)
     other = make_bank(tmp_path / "other", 4, seed=1)
     for bank, max_layers, settings in (
         (other, 0, SETTINGS),
