@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -44,9 +45,14 @@ def heard(sounding: list[Segment], n_samples: int) -> np.ndarray:
     return np.concatenate(places)
 
 
+@cache
+def hush(duration_s: float) -> np.ndarray:
+    return noise(duration_s) * 0.02
+
+
 def events(duration_s: float, at_s: list[float], length_s: float = 1.5) -> np.ndarray:
     """Return tones that last a while over soft noise."""
-    samples = noise(duration_s) * 0.02
+    samples = hush(duration_s).copy()
     for start in at_s:
         n = round(length_s * RATE)
         first = round(start * RATE)
@@ -106,13 +112,13 @@ def test_joins_lie_within_the_cuts(phrases: BaseSound) -> None:
 
 def test_a_sound_with_events_is_heard_without_half_events(phrases: BaseSound) -> None:
     """Each phrase that begins also ends, as loud as ever: none is cut or faded."""
-    block = np.zeros((10 * MINUTE, 2), np.float32)
+    block = np.zeros((5 * MINUTE, 2), np.float32)
     Chain(phrases, np.random.default_rng(3)).add_to(block, np.ones(len(block), np.float32))
     level = np.abs(block[:, 0]).reshape(-1, RATE // 20).max(axis=1)
     loud = level > 0.25 * level.max()
     edges = np.flatnonzero(np.diff(loud, prepend=False, append=False)).reshape(-1, 2)
     lengths = (edges[:, 1] - edges[:, 0])[1:-1] / 20  # the first and the last may be cut
-    assert len(lengths) > 80
+    assert len(lengths) > 40
     assert lengths.min() > 0.85 * np.median(lengths)
     assert lengths.max() < 1.15 * np.median(lengths)
 
@@ -189,7 +195,7 @@ def test_a_join_neither_dips_nor_bumps(tmp_path: Path) -> None:
     """Powers add up: through many joins of noise the mean level is what it is elsewhere."""
     path = write(tmp_path / "a.flac", noise(40.0, seed=5))
     chain = Chain(sound(path, loops=True), np.random.default_rng(0))
-    block = np.zeros((20 * MINUTE, 2), np.float32)
+    block = np.zeros((5 * MINUTE, 2), np.float32)
     chain.add_to(block, np.ones(len(block), np.float32))
     n_samples = Loop(sound(path, loops=True)).n_samples
     power, middle, position = np.square(block).mean(axis=1), [], 0
@@ -198,7 +204,7 @@ def test_a_join_neither_dips_nor_bumps(tmp_path: Path) -> None:
             middle.append(power[position : position + part.n_samples].reshape(20, -1).mean(axis=1))
         position += part.n_samples
     shape_db = 10 * np.log10(np.mean(middle, axis=0) / power.mean())
-    assert len(middle) > 100
+    assert len(middle) > 30
     assert np.abs(shape_db).max() < 0.2
 
 
