@@ -27,7 +27,6 @@ from PIL import Image
 from soundserver import wait_for
 
 from deepmersion.cli.options import duration
-from deepmersion.shipped import shipped_soundbank
 from deepmersion.sound.bank import open_bank
 
 RATE = 44_100
@@ -530,10 +529,12 @@ def test_the_kind_of_a_recording_is_shown_or_how_to_say_it(tmp_path: Path) -> No
 
 def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Path) -> None:
     assert soundnet_weights.is_file()
-    shutil.copy(shipped_soundbank() / "waves.ogg", tmp_path)
+    (waves,) = [sound for sound in open_bank().sounds if sound.name == "waves"]
+    shutil.copy(waves.path, tmp_path)
     (tmp_path / "soundbank.toml").write_text(
         '[[sound]]\nname = "loud"\nfile = "loud.flac"\n'
         '[[sound]]\nname = "waves"\nfile = "waves.ogg"\nloops = true\n'
+        f"loudness_lufs = {waves.loudness_lufs}\n"
     )
     loud = np.clip(np.random.default_rng(0).normal(0, 0.7, 5 * 22_050), -1, 1)
     soundfile.write(tmp_path / "loud.flac", loud, 22_050)
@@ -562,7 +563,6 @@ def test_a_folder_of_recordings_is_checked(soundnet_weights: Path, tmp_path: Pat
     # What was heard for the index is heard again here.
     assert lines[13].split() == shipped_line("waves")
     # What was found for the shipped bank is found again, too.
-    (waves,) = [sound for sound in open_bank().sounds if sound.name == "waves"]
     found = tomllib.loads(lines[14])["cuts"]
     assert tuple(map(tuple, found)) == waves.cuts
     warnings = [w for w in result.stderr.decode().splitlines() if w.startswith("Warning: ")]

@@ -9,12 +9,14 @@ from material import RATE
 from deepmersion.sound.ebb import EBB, KNOT_S, MOST_DB, Ebb, mean_power_db
 
 BLOCK = 8192
+FAR = 4 * BLOCK
+"""Samples between the gains of a course that are looked at: it moves far more slowly."""
 
 
 def course_db(ebb: float, duration_s: float, seed: int = 0) -> np.ndarray:
-    """Return a course by blocks, in dB, against the level that is kept on average."""
+    """Return a course in steps of `FAR`, in dB, against the level that is kept on average."""
     course = Ebb(ebb, np.random.default_rng(seed))
-    gains = [course.gains(BLOCK)[0] for _ in range(int(duration_s * RATE / BLOCK))]
+    gains = [course.gains(FAR)[0] for _ in range(int(duration_s * RATE / FAR))]
     return np.asarray(20 * np.log10(gains))
 
 
@@ -29,7 +31,7 @@ def test_a_level_stays_within_what_is_promised(ebb: float) -> None:
 
 def test_it_is_slow_and_smooth() -> None:
     level = course_db(1.0, 7200)
-    rate = RATE / BLOCK
+    rate = RATE / FAR
     assert np.abs(np.diff(level)).max() * rate < 2.0, "dB a second"
     power = np.abs(np.fft.rfft((level - level.mean()) * np.hanning(len(level)))) ** 2
     frequency = np.fft.rfftfreq(len(level), 1 / rate)

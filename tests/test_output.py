@@ -180,24 +180,24 @@ from deepmersion.errors import OutputError
 from deepmersion.sound.output import write_file
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 rng = numpy.random.default_rng(0)
-blocks = (rng.uniform(-0.5, 0.5, (8192, 2)).astype(numpy.float32) for _ in range(100))
-try:
-    write_file(Path(sys.argv[1]), blocks, 44100, 819200)
-except OutputError as error:
-    print(error)
+for path in sys.argv[1:]:
+    blocks = (rng.uniform(-0.5, 0.5, (8192, 2)).astype(numpy.float32) for _ in range(100))
+    try:
+        write_file(Path(path), blocks, 44100, 819200)
+    except OutputError as error:
+        print(error)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX resource limits")
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_a_file_that_grows_too_large_leaves_nothing(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"a{suffix}"
+def test_a_file_that_grows_too_large_leaves_nothing(tmp_path: Path) -> None:
+    paths = [tmp_path / f"a{suffix}" for suffix in FORMATS]
     ended = subprocess.run(
-        [sys.executable, "-c", SMALL, path], capture_output=True, text=True, check=False
+        [sys.executable, "-c", SMALL, *paths], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 0, ended.stderr
-    assert len(ended.stdout.splitlines()) == 1
-    assert ended.stdout.startswith(f"{path} cannot be written")
+    for path, line in zip(paths, ended.stdout.splitlines(), strict=True):
+        assert line.startswith(f"{path} cannot be written")
     assert list(tmp_path.iterdir()) == []
 
 
