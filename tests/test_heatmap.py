@@ -223,8 +223,10 @@ def networks() -> dict[str, torch.nn.Module]:
     """The paper's networks with stand-in weights."""
     from torchvision.models import resnet18, vgg16
 
-    objects, scenes = vgg16(), resnet18(num_classes=365)
-    objects.load_state_dict(vgg16_state())
+    with torch.device("meta"):
+        objects = vgg16()
+    objects.load_state_dict(vgg16_state(), assign=True)
+    scenes = resnet18(num_classes=365)
     scenes.load_state_dict(places365_state(), strict=False)
     return {"objects": objects.eval(), "scenes": scenes.eval()}
 
