@@ -16,9 +16,9 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 import soundfile
-from commandline import run, start, succeeded, the_error
+from commandline import run, run_here, start, succeeded, the_error
 from material import flac_claiming, noise, write, write_random_index
-from webpage import running, served, wait_until
+from webpage import served, wait_until
 from webserver import JPEG, ask, connect, post, threaded
 
 import deepmersion
@@ -328,11 +328,10 @@ def test_the_page_is_there(address: str) -> None:
     assert again.status == 304
 
 
-def test_a_port_in_use_is_an_error_in_one_line() -> None:
-    with running() as (_, address):
-        port = address.rsplit(":", 1)[1].strip("/")
-        assert f"port {port}" in the_error(run("serve", "--port", port))
-    assert "no.such.host" in the_error(run("serve", "--host", "no.such.host."), exit_code=2)
+def test_a_port_in_use_is_an_error_in_one_line(address: str) -> None:
+    port = address.rsplit(":", 1)[1].strip("/")
+    assert f"port {port}" in the_error(run("serve", "--port", port))
+    assert "no.such.host" in the_error(run_here("serve", "--host", "no.such.host."), exit_code=2)
 
 
 def test_another_index_than_the_banks_is_an_error_in_one_line(tmp_path: Path) -> None:
