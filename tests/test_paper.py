@@ -45,7 +45,7 @@ from deepmersion.vision.lite import Lite
 from deepmersion.vision.networks import Distributions
 from deepmersion.vision.paper import BATCH_SIZE, Paper
 from deepmersion.weights.lite_weights import CONDITION_HEAD, PUBLISHED_SHA256
-from deepmersion.weights.store import WeightsSpec, fetch
+from deepmersion.weights.store import SPECS, WeightsSpec, fetch
 
 HASTE = Patience(timeout_s=WAIT_S, pauses_s=(0.01, 0.02))
 
@@ -283,6 +283,19 @@ def test_published_identities_refuse_the_stand_ins(specs: dict[str, WeightsSpec]
     assert specs["vgg16"].filename == "vgg16-397923af.pth"
     with pytest.raises(WeightsError, match="not the published file"):
         Paper.load()
+
+
+def test_vgg16_is_what_torchvision_publishes() -> None:
+    from torchvision.models import VGG16_Weights
+
+    published, spec = VGG16_Weights.IMAGENET1K_V1, SPECS["vgg16"]
+    assert spec.url == published.url
+    assert published.url.endswith(spec.filename)
+    prefix = spec.filename.removeprefix("vgg16-").removesuffix(".pth")
+    assert spec.identity.kind == "sha256"
+    assert spec.identity.digest.startswith(prefix)
+    # torchvision calls a mebibyte MB.
+    assert spec.size / 2**20 == pytest.approx(published.meta["_file_size"], abs=1e-3)
 
 
 def test_missing_weights_say_how_to_get_them(

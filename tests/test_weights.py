@@ -87,19 +87,6 @@ def test_labels_fit_the_networks() -> None:
     assert len(soundnet_scene_labels()) == 401
 
 
-def test_vgg16_is_what_torchvision_publishes() -> None:
-    from torchvision.models import VGG16_Weights
-
-    published, spec = VGG16_Weights.IMAGENET1K_V1, SPECS["vgg16"]
-    assert spec.url == published.url
-    assert published.url.endswith(spec.filename)
-    prefix = spec.filename.removeprefix("vgg16-").removesuffix(".pth")
-    assert spec.identity.kind == "sha256"
-    assert spec.identity.digest.startswith(prefix)
-    # torchvision calls a mebibyte MB.
-    assert spec.size / 2**20 == pytest.approx(published.meta["_file_size"], abs=1e-3)
-
-
 def test_groups_name_each_once() -> None:
     assert [spec.name for spec in expand(("paper", "vgg16"))] == ["vgg16", "places365"]
     assert [spec.name for spec in expand(("all",))] == ["soundnet", "vgg16", "places365"]
