@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -169,6 +169,16 @@ class SoundIndex:
         start, stop, _ = slice(start, stop).indices(len(self))
         codes = np.empty((max(0, stop - start), CLASSES[label_set]), "<u2")
         self.read_codes(label_set, start, codes)
+        return self._in_nats(label_set, codes)
+
+    def log_probs_of(self, label_set: str, entries: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the log-probabilities of some entries, wherever they are, as `log_probs` does."""
+        codes = np.empty((len(entries), CLASSES[label_set]), "<u2")
+        for row, entry in enumerate(entries):
+            self.read_codes(label_set, int(entry), codes[row : row + 1])
+        return self._in_nats(label_set, codes)
+
+    def _in_nats(self, label_set: str, codes: np.ndarray) -> np.ndarray:
         values = codes * np.float32(-PRECISION_NATS)
         if not _are_distributions(values):
             raise _damaged(self.path, f"{label_set} holds values that are not log-probabilities")

@@ -49,7 +49,7 @@ two that fit equally are equally loud, and one that was only just worth adding i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -149,21 +149,21 @@ def log_project(log_probs: np.ndarray, classes: SharedClasses) -> np.ndarray:
 
 
 def kl_divergence(p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Return KL(p ‖ q) in nats of every photo from every entry, [entries, photos].
+    """Return KL(p ‖ q) in nats of every photo from every entry, [..., entries, photos].
 
     Parameters
     ----------
     p : ndarray, shape = (photos, classes)
         Probabilities; zero counts as zero (0 log 0 = 0).
-    log_q : ndarray, shape = (entries, classes)
+    log_q : ndarray, shape = (..., entries, classes)
         Log-probabilities in nats.
     """
     negative_entropy = np.sum(p * np.log(np.where(p > 0, p, 1.0)), axis=1)
-    return np.asarray(negative_entropy[None, :] - log_q @ p.T)
+    return np.asarray(negative_entropy - log_q @ p.T)
 
 
 def centred_kl_divergence(p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
-    """Return C = KL(p ‖ q) - KL(u ‖ q) in nats, u being uniform, [entries, photos]."""
+    """Return C = KL(p ‖ q) - KL(u ‖ q) in nats, u being uniform, [..., entries, photos]."""
     uniform = np.full((1, p.shape[1]), 1 / p.shape[1])
     return np.asarray(kl_divergence(p, log_q) - kl_divergence(uniform, log_q))
 
@@ -230,20 +230,25 @@ def composition(index: SoundIndex, match: Match) -> dict[int, float]:
 
 
 def centred_divergences(
-    index: SoundIndex, evidence: Mapping[str, Evidence], entries: Iterable[int]
+    index: SoundIndex, evidence: Mapping[str, Evidence], entries: Sequence[int] | np.ndarray
 ) -> np.ndarray:
     """Return C of some entries, the label sets added up, in nats, [entries, photos]."""
-    return np.concatenate(
-        [
-            sum(
-                centred_kl_divergence(
-                    seen.probs, log_project(index.log_probs(label_set, i, i + 1), seen.classes)
-                )
-                for label_set, seen in evidence.items()
-            )
-            for i in entries
-        ]
-    )
+    parts = [
+        centred_kl_divergence(seen.probs, _each(index, label_set, seen.classes, entries))
+        for label_set, seen in evidence.items()
+    ]
+    return np.asarray(np.sum(parts, axis=0)[:, 0])
+
+
+def _each(
+    index: SoundIndex, label_set: str, classes: SharedClasses, entries: Sequence[int] | np.ndarray
+) -> np.ndarray:
+    """Return the log-probabilities of entries over shared classes, [entries, 1, classes].
+
+    Each is by itself, so that equal ones have equal divergences. Within one product BLAS does not
+    promise that, and chance would choose between equal mixes.
+    """
+    return log_project(index.log_probs_of(label_set, entries), classes)[:, None]
 
 
 @dataclass(frozen=True)
@@ -377,11 +382,11 @@ def _choice(shares: np.ndarray) -> np.ndarray:
 
 
 def levels(gains: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Return the gains of a mix with each sound as loud as it fits, float32 [sounds].
+    """Return the gains of mixes with each sound as loud as it fits, float32 [..., sounds].
 
     Parameters
     ----------
-    gains : ndarray, shape = (sounds,), float32
+    gains : ndarray, shape = (..., sounds), float32
         Linear, as in the index.
     expected : ndarray, shape = (sounds,), float64
         E of each sound alone, in nats.
@@ -392,7 +397,8 @@ def levels(gains: np.ndarray, expected: np.ndarray) -> np.ndarray:
         Linear gains; that of the sound that fits best is its own.
     """
     heard = gains > 0
-    worse = np.where(heard, expected - expected[heard].min(), 0.0)
+    best = np.where(heard, expected, np.inf).min(axis=-1, keepdims=True)
+    worse = np.where(heard, expected - best, 0.0)
     # Half, for the shares are of the power.
     softer = np.exp(-worse / (2 * CHOICE_TEMPERATURE_NATS))
     return np.asarray(gains * softer.round(GAIN_DECIMALS), dtype=np.float32)
@@ -406,22 +412,30 @@ def _ranked(
     entries: np.ndarray,
 ) -> list[Match]:
     """Return entries as matches for one photo, ranked by the definition in double precision."""
-    seen = {label_set: shown.of_photo(photo) for label_set, shown in evidence.items()}
     parts, expected = alone.parts[:, photo], alone.expected[:, photo]
-    matches = []
-    for entry in sorted(map(int, entries)):
-        shares = power_shares(index.gains[entry][None])
-        kl: dict[str, float] = {}
-        score = float(shares[0] @ parts - _choice(shares)[0])
-        for label_set, shown in seen.items():
-            log_q = log_project(index.log_probs(label_set, entry, entry + 1), shown.classes)
-            kl[label_set] = float(kl_divergence(shown.probs, log_q)[0, 0])
-            centred = float(centred_kl_divergence(shown.probs, log_q)[0, 0])
-            score += alone.weight * (1 - SOUNDS_SHARE) * centred
-        gains = levels(index.gains[entry], expected)
-        matches.append(Match(entry, gains, sum(kl.values()), kl, score))
-    # The sort is stable: between equal mixes the earlier wins.
-    return sorted(matches, key=lambda match: match.score)
+    entries = np.sort(entries)
+    shares = power_shares(index.gains[entries])
+    scores = (shares[:, None] @ parts)[:, 0] - _choice(shares)
+    kl: dict[str, np.ndarray] = {}
+    for label_set, shown in evidence.items():
+        seen = shown.of_photo(photo).probs
+        log_q = _each(index, label_set, shown.classes, entries)
+        kl[label_set] = kl_divergence(seen, log_q)[:, 0, 0]
+        centred = centred_kl_divergence(seen, log_q)[:, 0, 0]
+        scores += alone.weight * (1 - SOUNDS_SHARE) * centred
+    gains = levels(index.gains[entries], expected)
+    # Stable: between equal mixes the earlier wins.
+    order = np.argsort(scores, kind="stable")
+    return [
+        _match(
+            int(entries[i]), gains[i], {name: float(of[i]) for name, of in kl.items()}, scores[i]
+        )
+        for i in order
+    ]
+
+
+def _match(entry: int | None, gains: np.ndarray, kl: Mapping[str, float], score: float) -> Match:
+    return Match(entry, gains, sum(kl.values()), kl, float(score))
 
 
 def _of_single_sounds(
@@ -443,7 +457,7 @@ def _of_single_sounds(
             sounds = [singles[k] for k in picked[i]]
             kl = mean_divergences(sounds, shares[i])
             level = levels(gains[picked[i]].sum(axis=0), alone.expected[:, photo])
-            mixes.append(Match(None, level, sum(kl.values()), kl, float(mixed[i])))
+            mixes.append(_match(None, level, kl, mixed[i]))
     return sorted(mixes, key=lambda match: match.score)
 
 
