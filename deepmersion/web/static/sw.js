@@ -2,9 +2,10 @@
  * The service worker: without the server, the page opens as it was seen last, and every sound that
  * was heard plays. The server puts VERSION and SHELL before this script (deepmersion/web/worker.py).
  *
- *   the page and what is asked by GET   the server; without it, what it answered last
- *   sounds                              what is kept; else the server, once for each version
- *   all else                            the server alone
+ *   the page's own files      the server; without it, those of VERSION
+ *   what else is asked by GET the server; without it, what it answered last
+ *   sounds                    what is kept; else the server, once for each version
+ *   all else                  the server alone
  */
 
 /** The page's own files, of one version. */
@@ -26,6 +27,8 @@ const NEVER_KEPT = /^api\/(mix|places\/export)$/;
 
 addEventListener("install", (event) => {
   skipWaiting();
+  // A photo need not wait until this script runs; browsers without routes wait.
+  event.addRoutes?.({ condition: { requestMethod: "POST" }, source: "network" });
   event.waitUntil(install());
 });
 
@@ -61,24 +64,23 @@ async function activate() {
 /** Answer as the server does; without it, as it did the last time. */
 async function latest(event, path) {
   const { request } = event;
-  const key = path === "" ? "./" : request;
   let answer;
   try {
     answer = await fetch(request);
   } catch (error) {
-    const kept = await caches.match(key);
+    const kept = await caches.match(path === "" ? "./" : request);
     if (kept) return kept;
     throw error;
   }
-  if (answer.status === 200) event.waitUntil(remember(path, key, answer.clone()));
+  const own = path === "" || path.startsWith("static/");
+  if (answer.status === 200 && !own) event.waitUntil(remember(path, request, answer.clone()));
   return answer;
 }
 
-async function remember(path, key, answer) {
-  const own = path === "" || path.startsWith("static/");
-  const cache = await caches.open(own ? PAGE : ANSWERS);
+async function remember(path, request, answer) {
+  const cache = await caches.open(ANSWERS);
   if (path === "api/places") await forgetPlaces(cache, await answer.clone().text());
-  await cache.put(key, answer);
+  await cache.put(request, answer);
 }
 
 /** Let go of the thumbnails of places that are no longer listed. */
@@ -92,10 +94,17 @@ async function forgetPlaces(cache, listed) {
 /** Answer with a sound, or a part of it. */
 async function sound(event) {
   const { request } = event;
+  // At once: looking into what is kept takes as long as a server nearby.
+  const unneeded = new AbortController();
+  const asked = fetch(request, { signal: unneeded.signal });
+  asked.catch(() => {});
   const cache = await caches.open(SOUNDS);
   const kept = await cache.match(request.url);
-  if (kept) return part(kept, request.headers.get("Range"));
-  const answer = await fetch(request);
+  if (kept) {
+    unneeded.abort();
+    return part(kept, request.headers.get("Range"));
+  }
+  const answer = await asked;
   if (answer.status === 200) event.waitUntil(keep(cache, request.url, answer.clone()));
   return answer;
 }
