@@ -347,8 +347,9 @@ async function match(photo, counts, id, live = false) {
     asking = null;
     say("");
     const seen = { id, photo, record, wanted: counts, live, at: Date.now() };
-    await follow(seen, live);
-    store.remember(seen);
+    const following = follow(seen, live);
+    store.remember(seen); // not once its sounds are here: a reload before that brings it back too
+    await following;
   } catch (error) {
     if (asking !== mine) return;
     asking = null;
