@@ -111,6 +111,17 @@ def kept(page: Page, name: str) -> dict[str, float]:
     return {sound: float(gain) for sound, gain in (part.split("=") for part in text.split(","))}
 
 
+REMEMBERED = """label => new Promise(resolve => {
+    indexedDB.open('deepmersion').onsuccess = ({ target: { result: database } }) => {
+        database.transaction('seen').objectStore('seen').getAll().onsuccess = ({ target }) => {
+            database.close();
+            resolve(target.result.some(({ wanted }) => wanted.without.includes(label)));
+        };
+    };
+})"""
+"""Whether the browser remembers a photo of which a reading is struck out."""
+
+
 def test_a_wrong_reading_is_struck_out_and_put_back(open_page: Open) -> None:
     page = open_page()
     page.click("#examples >> text=Campfire")
@@ -121,6 +132,7 @@ def test_a_wrong_reading_is_struck_out_and_put_back(open_page: Open) -> None:
         page.click("[aria-label='Strike out: flames']")
     page.wait_for_selector("#struck >> text=flames")
     assert page.locator("#conditions >> text=flames").count() == 0
+    page.wait_for_function(REMEMBERED, arg="flames")
     page.reload()
     page.wait_for_selector("body[data-state=ready]")
     page.click("#tab-seen")

@@ -17,7 +17,7 @@ within a third of that."""
 
 EBB = 0.3
 """Default ebb, 2.4 dB either way: heard as breathing, without losing a layer, and five minutes of
-gusty wind still have the common loudness within half a LU."""
+gusty wind still have the common loudness within some half a LU."""
 
 KNOT_S = 15.0
 """Time between the random numbers that the course is drawn through: it swells within half a minute
