@@ -266,7 +266,7 @@ def test_a_scheduler_that_is_lost_is_an_error_and_keeps_what_is_finished(
     assert [record.getMessage() for record in errors] == []
     assert output.with_name("a.h5.partial").exists()
     assert not output.exists()
-    assert io_loops() <= before
+    wait_for(lambda: io_loops() <= before)
 
 
 def test_what_fails_after_the_work_is_done_is_not_told(
@@ -289,14 +289,13 @@ def test_a_scheduler_that_cannot_be_reached(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(distributing, "CONNECT_TIMEOUT_S", 0.5)
-    before = io_loops()
     with pytest.raises(ClusterError) as caught:
         build_index(tmp_path / "a.h5", folder, dask=address, settings=SETTINGS)
     assert_one_line(caught.value, address, "cannot be reached")
     assert list(tmp_path.iterdir()) == []
-    # The error's traceback still holds the client that failed, which runs no longer. It may need
-    # more than the ten seconds for which dask waits.
-    wait_for(lambda: io_loops() <= before)
+    # The error's traceback still holds the client that failed. Its thread is dask's to end, which
+    # may take minutes on a busy machine.
+    assert {client.status for client in clients()} <= {"closing", "closed"}
 
 
 def test_without_the_extra_it_says_what_to_install(folder: Path, tmp_path: Path) -> None:
